@@ -1,0 +1,25 @@
+//! weir-relay: all I/O and assembly. The data's path, in order:
+//!
+//! 1. [`server`] listens on one port number: QUIC, and TCP for HTTPS and WebSocket
+//! 2. [`tunnel`] turns either transport into streams that begin with `Open`
+//! 3. [`identity`] turns a key's thumbprint into a `Principal`; [`web`] holds the login pages
+//! 4. [`session`] is the pipeline: authorise (`Grant`), gate each request (`Permit`), mask each answer (`Masked`)
+//! 5. [`credential`] and [`upstream`] reach the resource; [`approval`] asks humans; [`mask`] and [`record`] do what they say
+//! 6. [`api`] answers the CLI
+//!
+//! The manual (threat model, decisions, formats) is [`manual`].
+
+pub mod api;
+pub mod approval;
+pub mod cmd;
+pub mod credential;
+pub mod identity;
+pub mod manual;
+pub mod mask;
+pub mod record;
+pub mod relay;
+pub mod server;
+pub mod session;
+pub mod tunnel;
+pub mod upstream;
+pub mod web;

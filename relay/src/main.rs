@@ -1,0 +1,2 @@
+//! weir-relay
+fn main(){}

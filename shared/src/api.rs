@@ -1,0 +1,312 @@
+//! The JSON bodies of the relay's HTTPS API, used by both ends.
+//!
+//! Every call under [`BASE`] is authenticated by the TLS client certificate of an agent's key; no bearer token exists.
+//! Failures are `application/problem+json` (RFC 9457): [`Problem`].
+//!
+//! | call | answer |
+//! |---|---|
+//! | `GET /api/v1/whoami` | [`WhoAmI`] |
+//! | `GET /api/v1/status` | [`Status`] |
+//! | `GET /api/v1/resources` | `[ResourceView]` |
+//! | `GET /api/v1/sessions?resource=&user=&limit=` | `[SessionView]`, newest first |
+//! | `GET /api/v1/sessions/{id}` | [`SessionView`] |
+//! | `GET /api/v1/sessions/{id}/entries` | JSON lines of [`Entry`], in recorded order |
+//! | `GET /api/v1/approvals?state=` | `[ApprovalView]`, newest first |
+//! | `GET /api/v1/approvals/{id}` | [`ApprovalView`] |
+//! | `POST /api/v1/approvals/{id}/approve`, `.../deny` with [`DecisionBody`] | [`ApprovalView`] |
+
+use crate::{
+    error::{Kind, UserFacing},
+    id::{AgentId, ApprovalId, ResourceName, SessionId},
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Where the API begins.
+pub const BASE: &str = "/api/v1";
+
+/// An error's body (RFC 9457, with `kind` and `hint` as extensions).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Problem {
+    /// What failed and why.
+    pub title: String,
+    /// The HTTP status again.
+    pub status: u16,
+    /// Which kind, for programs.
+    pub kind: Kind,
+    /// What to do next.
+    pub hint: String,
+}
+
+impl From<UserFacing> for Problem {
+    fn from(error: UserFacing) -> Self {
+        Self { title: error.message, status: error.kind.http_status(), kind: error.kind, hint: error.hint }
+    }
+}
+
+impl From<Problem> for UserFacing {
+    fn from(problem: Problem) -> Self {
+        Self { kind: problem.kind, message: problem.title, hint: problem.hint }
+    }
+}
+
+/// Who the relay takes the caller for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WhoAmI {
+    /// The user.
+    pub user: String,
+    /// The user's roles.
+    pub roles: Vec<String>,
+    /// This process's agent.
+    pub agent: AgentId,
+    /// Thumbprint of its key, hexadecimal.
+    pub key: String,
+    /// When its key expires, seconds since 1970.
+    pub expires_at: i64,
+    /// When the login behind it expires, seconds since 1970.
+    pub login_expires_at: i64,
+    /// The relay's own URL.
+    pub relay: String,
+}
+
+/// The relay's state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// Program and version.
+    pub software: String,
+    /// Seconds since it started.
+    pub uptime_seconds: u64,
+    /// Sessions open now.
+    pub open_sessions: u64,
+    /// Tunnels open now.
+    pub tunnels: u64,
+    /// Requests that wait for a decision.
+    pub pending_approvals: u64,
+    /// Hash of the policy bundle in force.
+    pub policy: String,
+    /// True when it goes away.
+    pub draining: bool,
+}
+
+/// A resource as one caller may see it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ResourceView {
+    /// Its name.
+    pub name: ResourceName,
+    /// `postgres`.
+    pub kind: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// The databases that may be asked for; the first is the default.
+    pub databases: Vec<String>,
+    /// Whether a TCP connection to it could be made just now.
+    pub reachable: bool,
+    /// Action to `allow`, `hold` or `deny`, as policy says for a plain request of the class.
+    pub rights: BTreeMap<String, String>,
+}
+
+/// One connection to a resource.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SessionView {
+    /// Its id.
+    pub id: SessionId,
+    /// Who: the user.
+    pub user: String,
+    /// Who: the agent.
+    pub agent: AgentId,
+    /// What.
+    pub resource: ResourceName,
+    /// The database, once known.
+    pub database: Option<String>,
+    /// Microseconds since 1970.
+    pub started_at: i64,
+    /// Microseconds since 1970; none while it is open.
+    pub ended_at: Option<i64>,
+    /// Why it ended: `client closed`, `resource closed`, `relay stopped`, ...
+    pub close_reason: Option<String>,
+    /// Statements recorded.
+    pub statements: u64,
+    /// Rows delivered.
+    pub rows: u64,
+    /// Values masked.
+    pub masked: u64,
+    /// Requests refused.
+    pub refused: u64,
+}
+
+/// One entry of a recording, decoded for people and programs. Times are microseconds since the session began.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "snake_case")]
+pub enum Entry {
+    /// The session began.
+    Open {
+        /// Session time.
+        at: u64,
+        /// Who.
+        user: String,
+        /// On what.
+        resource: String,
+        /// Which database.
+        database: String,
+        /// The database role that weir logged in as.
+        role: String,
+    },
+    /// A statement, with what was decided about it.
+    Statement {
+        /// Session time.
+        at: u64,
+        /// Number within the session, from 1.
+        number: u64,
+        /// Its text, masked.
+        text: String,
+        /// Its bind values as text, masked; none is NULL.
+        parameters: Vec<Option<String>>,
+        /// `sql.read`, `sql.write`, ...
+        class: String,
+        /// `allow`, `hold` or `deny`.
+        outcome: String,
+        /// Ids of the policies that decided.
+        policies: Vec<String>,
+        /// Hash of the policy bundle.
+        bundle: String,
+    },
+    /// A request was held and then decided.
+    Approval {
+        /// Session time.
+        at: u64,
+        /// The statement.
+        number: u64,
+        /// The request.
+        approval: ApprovalId,
+        /// BLAKE3 over what was approved, hexadecimal.
+        digest: String,
+        /// `approved`, `denied`, `expired`, `withdrawn`.
+        state: String,
+        /// Who decided.
+        by: Option<String>,
+    },
+    /// The columns of the rows that follow.
+    Columns {
+        /// Session time.
+        at: u64,
+        /// The statement.
+        number: u64,
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// A row as the client saw it: masked. Binary values are shown as text where the type is known, else as hex.
+    Row {
+        /// Session time.
+        at: u64,
+        /// The statement.
+        number: u64,
+        /// The cells; none is NULL.
+        cells: Vec<Option<String>>,
+    },
+    /// A run of COPY data.
+    Copy {
+        /// Session time.
+        at: u64,
+        /// The statement.
+        number: u64,
+        /// `in` or `out`.
+        direction: String,
+        /// Bytes.
+        bytes: u64,
+        /// BLAKE3 of the data, hexadecimal.
+        hash: String,
+        /// The data out as text where it was recorded.
+        text: Option<String>,
+    },
+    /// The rows were not all recorded, because the resource's configuration says so.
+    Omitted {
+        /// Session time.
+        at: u64,
+        /// The statement.
+        number: u64,
+        /// Rows left out.
+        rows: u64,
+        /// BLAKE3 over all rows of the statement as delivered, hexadecimal.
+        hash: String,
+        /// Which setting said so.
+        why: String,
+    },
+    /// Values were masked.
+    Masked {
+        /// Session time.
+        at: u64,
+        /// The statement.
+        number: u64,
+        /// Rule to count.
+        counts: BTreeMap<String, u64>,
+    },
+    /// A statement ended.
+    Complete {
+        /// Session time.
+        at: u64,
+        /// The statement.
+        number: u64,
+        /// The command tag, for example `SELECT 3`; or `error SQLSTATE message`; or `skipped`.
+        status: String,
+        /// Rows delivered.
+        rows: u64,
+        /// Microseconds from sending to the end.
+        micros: u64,
+    },
+    /// The recording has a hole: the relay died here.
+    Gap {
+        /// Session time.
+        at: u64,
+        /// What is known.
+        why: String,
+    },
+    /// The session ended.
+    Close {
+        /// Session time.
+        at: u64,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A request that waits, or waited, for a decision.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ApprovalView {
+    /// Its id.
+    pub id: ApprovalId,
+    /// `pending`, `approved`, `denied`, `expired`, `withdrawn`, `consumed`.
+    pub state: String,
+    /// The session that asks.
+    pub session: SessionId,
+    /// The user that asks.
+    pub user: String,
+    /// On what.
+    pub resource: ResourceName,
+    /// The class of the statement.
+    pub class: String,
+    /// The statement in full, control characters made visible.
+    pub statement: String,
+    /// Its parameters, likewise.
+    pub parameters: Vec<Option<String>>,
+    /// BLAKE3 over everything the decision is bound to, hexadecimal.
+    pub digest: String,
+    /// Microseconds since 1970.
+    pub requested_at: i64,
+    /// Microseconds since 1970.
+    pub expires_at: i64,
+    /// Who decided.
+    pub decided_by: Option<String>,
+    /// The reason given.
+    pub reason: Option<String>,
+}
+
+/// The body of a decision.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct DecisionBody {
+    /// Why; reaches the agent when the request is denied.
+    #[serde(default)]
+    pub reason: String,
+    /// The digest that the reviewer saw; refused when it is not the request's.
+    #[serde(default)]
+    pub digest: Option<String>,
+}

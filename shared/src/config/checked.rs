@@ -1,0 +1,182 @@
+//! The validated configuration. Whoever holds one needs to check nothing again.
+
+use crate::id::ResourceName;
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+/// Everything the relay needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The folder the configuration lies in; relative paths start here.
+    pub folder: PathBuf,
+    /// One address for UDP (QUIC) and TCP (HTTPS, WebSocket).
+    pub listen: SocketAddr,
+    /// `https://host:port` under which agents know this relay; no path.
+    pub public_url: String,
+    /// The relay's certificate chain (PEM).
+    pub tls_certificate: PathBuf,
+    /// Its private key (PEM).
+    pub tls_key: PathBuf,
+    /// SQLite file.
+    pub database: PathBuf,
+    /// Folder of `*.cedar` files.
+    pub policies: PathBuf,
+    /// Folder of recordings.
+    pub recordings: PathBuf,
+    /// File of the key that seals recordings and the store's secrets (32 bytes, hexadecimal).
+    pub sealing_key: PathBuf,
+    /// How long recordings are kept; zero keeps them.
+    pub retention: Duration,
+    /// How long a login lasts.
+    pub login_lifetime: Duration,
+    /// How long an agent's key lasts.
+    pub agent_lifetime: Duration,
+    /// How long a held request waits.
+    pub approval_timeout: Duration,
+    /// How long open sessions may go on after SIGTERM.
+    pub drain_timeout: Duration,
+    /// The resources by name.
+    pub resources: BTreeMap<ResourceName, Resource>,
+}
+
+/// One resource. Step by step more kinds follow; today every one is PostgreSQL.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    /// Name.
+    pub name: ResourceName,
+    /// Protocol.
+    pub kind: ResourceKind,
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Databases that may be asked for; the first is the default. Never empty.
+    pub databases: Vec<String>,
+    /// The role weir logs in as.
+    pub role: String,
+    /// Where the role's secret comes from.
+    pub credential: CredentialSource,
+    /// TLS towards the resource.
+    pub tls: UpstreamTls,
+    /// Allow `md5` password authentication.
+    pub allow_md5: bool,
+    /// Allow a clear-text password; only over verified TLS.
+    pub allow_cleartext: bool,
+    /// Labels, for policy.
+    pub labels: BTreeMap<String, String>,
+    /// Columns whose every value is masked whole.
+    pub columns: Vec<ColumnLabel>,
+    /// Limits.
+    pub limits: Limits,
+    /// What is recorded.
+    pub recording: Recording,
+}
+
+/// A protocol that weir speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResourceKind {
+    /// PostgreSQL, protocol 3.
+    Postgres,
+}
+
+impl ResourceKind {
+    /// As typed in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
+/// Where a credential comes from; read anew for every lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CredentialSource {
+    /// An environment variable of the relay.
+    Env(String),
+    /// The first line of a file.
+    File(PathBuf),
+    /// The first line of a program's output.
+    Exec {
+        /// Program and arguments; no shell.
+        argv: Vec<String>,
+        /// How long it may take.
+        timeout: Duration,
+    },
+    /// No password: the client certificate is the credential.
+    None,
+}
+
+/// TLS towards a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// How much is verified.
+    pub mode: UpstreamTlsMode,
+    /// CA file (PEM); the platform's roots when none.
+    pub ca: Option<PathBuf>,
+    /// Client certificate and key (PEM).
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+/// How much of the resource's TLS is verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpstreamTlsMode {
+    /// Chain and host name.
+    VerifyFull,
+    /// No TLS; `weir-relay check` warns.
+    Disable,
+}
+
+/// A labelled column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnLabel {
+    /// Schema; `public` when not given.
+    pub schema: String,
+    /// Table or view.
+    pub table: String,
+    /// Column.
+    pub column: String,
+}
+
+/// Limits of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Sessions at a time.
+    pub connections: usize,
+    /// Largest statement in bytes.
+    pub statement_bytes: usize,
+    /// A session with no statement running is closed after this; zero never.
+    pub idle: Duration,
+}
+
+/// What is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recording {
+    /// How much of the result rows.
+    pub rows: RecordRows,
+    /// Most bytes of rows a session records; zero is no quota.
+    pub quota_bytes: u64,
+    /// How sure the intent is on disk before the statement goes out.
+    pub durability: Durability,
+}
+
+/// How much of the result rows is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordRows {
+    /// All.
+    All,
+    /// The first so many of each statement, then count and hash.
+    First(u64),
+    /// Count and hash.
+    Counts,
+}
+
+/// Durability of the recorded intent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// fsync before the statement goes out.
+    Sync,
+    /// `write(2)` before the statement goes out, fsync within 50 ms.
+    Strict,
+    /// Goes on when it cannot be written; loud.
+    BestEffort,
+}

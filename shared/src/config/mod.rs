@@ -1,0 +1,4 @@
+//! The relay's configuration: what was typed ([`raw`]) becomes what is used ([`checked`]) in one step that reports
+//! every problem together, each with file, line, key, value and the accepted form.
+
+pub mod checked;

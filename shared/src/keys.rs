@@ -1,0 +1,137 @@
+//! A session's ephemeral key, and the thumbprint by which both transports know it.
+
+use crate::secret::Secret;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A key or certificate that could not be made or read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct KeyError(String);
+
+/// SHA-256 over a certificate's SubjectPublicKeyInfo: the same value over QUIC and over WebSocket.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Thumbprint([u8; 32]);
+
+impl Thumbprint {
+    /// Of a certificate in DER.
+    ///
+    /// # Errors
+    /// When `certificate` is not an X.509 certificate.
+    pub fn of_certificate(certificate: &CertificateDer<'_>) -> Result<Self, KeyError> {
+        let entity = webpki::EndEntityCert::try_from(certificate).map_err(|e| KeyError(e.to_string()))?;
+        Ok(Self::of_spki(entity.subject_public_key_info().as_ref()))
+    }
+
+    fn of_spki(spki: &[u8]) -> Self {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, spki);
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest.as_ref());
+        Self(bytes)
+    }
+
+    /// From stored bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Thumbprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
+
+impl fmt::Debug for Thumbprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::str::FromStr for Thumbprint {
+    type Err = KeyError;
+
+    /// 64 hexadecimal digits; colons are allowed between them.
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let digits: Vec<u8> = text.bytes().filter(|b| *b != b':').collect();
+        let bad = || KeyError("a thumbprint is 64 hexadecimal digits".to_owned());
+        let mut bytes = [0; 32];
+        if digits.len() != 64 {
+            return Err(bad());
+        }
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| bad())?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| bad())?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// An Ed25519 key that lives in this process only, with its self-signed certificate.
+pub struct SessionKey {
+    certificate: CertificateDer<'static>,
+    pkcs8: Secret<Vec<u8>>,
+}
+
+impl SessionKey {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub fn generate() -> Result<Self, KeyError> {
+        let fail = |e: rcgen::Error| KeyError(e.to_string());
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).map_err(fail)?;
+        let params = rcgen::CertificateParams::new(vec!["weir-agent".to_owned()]).map_err(fail)?;
+        let certificate = params.self_signed(&key).map_err(fail)?.der().clone();
+        Ok(Self { certificate, pkcs8: Secret::new(key.serialize_der()) })
+    }
+
+    /// The certificate to present.
+    #[must_use]
+    pub fn certificate(&self) -> CertificateDer<'static> {
+        self.certificate.clone()
+    }
+
+    /// The private key, for a TLS configuration.
+    #[must_use]
+    pub fn private_key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.pkcs8.expose().clone()))
+    }
+
+    /// Its thumbprint.
+    ///
+    /// # Errors
+    /// Never for a key made here; the type says so because parsing can fail.
+    pub fn thumbprint(&self) -> Result<Thumbprint, KeyError> {
+        Thumbprint::of_certificate(&self.certificate)
+    }
+}
+
+impl fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionKey(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thumbprints_differ_between_keys_and_round_trip() {
+        let (a, b) = (SessionKey::generate().unwrap(), SessionKey::generate().unwrap());
+        let print = a.thumbprint().unwrap();
+        assert_ne!(print, b.thumbprint().unwrap());
+        assert_eq!(print.to_string().parse::<Thumbprint>().unwrap(), print);
+        assert!("00".parse::<Thumbprint>().is_err());
+    }
+}
