@@ -1,0 +1,248 @@
+//! PostgreSQL: an engine for the steady state after both logins, and the start-up messages before it.
+//!
+//! - `message`: framing
+//! - [`startup`]: what a client begins with, and what it is answered
+//! - `frontend`: the client's messages; `backend`: the server's
+//! - `pending`: what the server still owes, in order: it says what each answer belongs to
+//! - `names`: prepared statements and portals
+//! - [`rows`]: cells of row messages and fields of errors, for whoever masks
+//!
+//! A refused request is replaced upstream by one that fails for certain and changes nothing else, so that the
+//! server's transaction state is what the client is told; the server's error is replaced by the refusal.
+
+mod backend;
+mod frontend;
+mod message;
+mod names;
+mod pending;
+pub mod rows;
+pub mod startup;
+
+use crate::{Action, ActionKind, Column, Engine, Event, Refusal, Reply, Step};
+use bytes::{BufMut, Bytes, BytesMut};
+use names::Names;
+use pending::{Pending, Queue};
+use std::collections::VecDeque;
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+use weir_shared::native::PostgresError;
+
+/// A portal name that no client can have bound: refusals execute it to fail (34000) and change nothing.
+const NOWHERE: &str = "weir refused this";
+
+/// A prepared statement.
+#[derive(Debug)]
+pub(crate) struct Statement {
+    text: Arc<str>,
+    /// Known once the server has described it.
+    columns: OnceLock<Arc<Vec<Column>>>,
+    /// A Describe is on its way.
+    describing: AtomicBool,
+}
+
+/// A portal: a statement with its values.
+#[derive(Debug)]
+pub(crate) struct Portal {
+    statement: Arc<Statement>,
+    parameters: crate::Parameters,
+    /// Of a bind message that streamed by.
+    digest: OnceLock<[u8; 32]>,
+    formats: Arc<Vec<bool>>,
+    /// The statement number under which it was judged, 0 before; further executions only fetch more of its rows.
+    number: AtomicU64,
+}
+
+/// What the engine needs to remember about an action until it is admitted or refused.
+#[derive(Clone, Debug)]
+pub(crate) enum Detail {
+    Query,
+    Parse { name: Bytes, statement: Arc<Statement> },
+    Execute { name: Bytes, portal: Option<Arc<Portal>> },
+    Call,
+    /// Dropped unread: a simple query when true, else an extended message.
+    TooLarge { simple: bool },
+}
+
+/// The engine of one session.
+#[derive(Debug)]
+pub struct Postgres {
+    statements: Names<Statement>,
+    portals: Names<Portal>,
+    queue: Queue,
+    /// Steps that one message gave beyond the first.
+    steps: VecDeque<Step>,
+    client: frontend::State,
+    server: backend::State,
+    /// Largest text of a statement.
+    statement_bytes: usize,
+}
+
+impl Postgres {
+    /// An engine for a session whose statements may be `statement_bytes` long.
+    #[must_use]
+    pub fn new(statement_bytes: usize) -> Self {
+        Self {
+            statements: Names::new(),
+            portals: Names::new(),
+            queue: Queue::default(),
+            steps: VecDeque::new(),
+            client: frontend::State::default(),
+            server: backend::State::default(),
+            statement_bytes,
+        }
+    }
+
+    /// A statement's text prepares `name` behind the protocol's back: the name is unknown from here on.
+    pub fn shadow_statement(&mut self, name: &str) {
+        self.statements.shadow(name);
+    }
+
+    /// The server's transaction status as it last said: `I`, `T` or `E`.
+    #[must_use]
+    pub fn transaction_status(&self) -> u8 {
+        self.server.status
+    }
+}
+
+impl Engine for Postgres {
+    fn client_bytes(&mut self, input: &mut BytesMut) -> Step {
+        frontend::step(self, input)
+    }
+
+    fn upstream_bytes(&mut self, input: &mut BytesMut) -> Step {
+        backend::step(self, input)
+    }
+
+    fn admit(&mut self, action: Action, number: u64) -> Bytes {
+        if contains_declare(&action.text) {
+            // A cursor may take the place of a portal; its rows would be masked by the wrong columns.
+            self.portals.shadow_all();
+        }
+        self.client.last_number = number;
+        if self.queue.skipping {
+            self.steps.push_back(Step::Event(Event::Skipped(number)));
+            return action.bytes;
+        }
+        match action.detail {
+            Detail::Query => {
+                self.queue.push(Pending::Query { number, refused: None, shape: crate::Shape::default() });
+                self.end_segment();
+            }
+            Detail::Parse { name, statement } => {
+                self.statements.sent(&name, Some(Arc::clone(&statement)));
+                self.queue.push(Pending::Parse { name, statement });
+            }
+            Detail::Execute { name, portal } => {
+                return self.admit_execute(&name, portal, action.bytes, number);
+            }
+            // Neither has a form that could go upstream; what refuses them is the right answer here too.
+            Detail::Call | Detail::TooLarge { .. } => {
+                let refusal = Refusal {
+                    code: "0A000",
+                    message: "this message cannot be passed on".to_owned(),
+                    detail: String::new(),
+                    hint: String::new(),
+                };
+                return self.refuse(action, number, &refusal);
+            }
+        }
+        action.bytes
+    }
+
+    fn refuse(&mut self, action: Action, number: u64, refusal: &Refusal) -> Bytes {
+        let error = Some(error(refusal, "ERROR"));
+        let owed = !self.queue.skipping;
+        match action.detail {
+            Detail::Query | Detail::Call | Detail::TooLarge { simple: true } => {
+                if owed {
+                    self.queue.push(Pending::Query { number, refused: error, shape: crate::Shape::default() });
+                    self.end_segment();
+                }
+                // Cannot parse, in any transaction state; the comment tells the DBA's log why.
+                message::message(b'Q', |out| message::put_cstr(out, "weir_refused /* see weir's recording */"))
+            }
+            Detail::Parse { .. } | Detail::Execute { .. } | Detail::TooLarge { simple: false } => {
+                if owed {
+                    self.queue.push(Pending::Execute { number, portal: None, refused: error, announced: true });
+                }
+                message::message(b'E', |out| {
+                    message::put_cstr(out, NOWHERE);
+                    out.put_u32(0);
+                })
+            }
+        }
+    }
+
+    fn busy(&self) -> bool {
+        !self.queue.is_empty() || self.server.in_transfer()
+    }
+
+    fn notice(&self, text: &str, hint: &str) -> Reply {
+        let mut out = BytesMut::new();
+        PostgresError { severity: "NOTICE", code: "00000", message: text, detail: "", hint }.encode(b'N', &mut out);
+        Reply(out.freeze())
+    }
+
+    fn fatal(&self, refusal: &Refusal) -> Reply {
+        Reply(error(refusal, "FATAL"))
+    }
+}
+
+impl Postgres {
+    fn admit_execute(&mut self, name: &Bytes, portal: Option<Arc<Portal>>, bytes: Bytes, number: u64) -> Bytes {
+        let mut out = None;
+        if let Some(portal) = &portal {
+            portal.number.store(number, Ordering::Relaxed);
+            let statement = &portal.statement;
+            // Rows whose columns nobody described could not be masked by column: ask, and keep the answer.
+            if statement.columns.get().is_none() && !statement.describing.swap(true, Ordering::Relaxed) {
+                self.queue.push(Pending::Describe { statement: Some(Arc::clone(statement)), swallow: true });
+                let mut both = BytesMut::with_capacity(bytes.len() + name.len() + 8);
+                message::put(&mut both, b'D', |out| {
+                    out.put_u8(b'P');
+                    out.put_slice(name);
+                    out.put_u8(0);
+                });
+                both.extend_from_slice(&bytes);
+                out = Some(both.freeze());
+            }
+        }
+        self.queue.push(Pending::Execute { number, portal, refused: None, announced: false });
+        out.unwrap_or(bytes)
+    }
+
+    fn end_segment(&mut self) {
+        self.statements.end_segment();
+        self.portals.end_segment();
+    }
+}
+
+fn error(refusal: &Refusal, severity: &str) -> Bytes {
+    let mut out = BytesMut::new();
+    let Refusal { code, message, detail, hint } = refusal;
+    PostgresError { severity, code, message, detail, hint }.encode(b'E', &mut out);
+    out.freeze()
+}
+
+fn contains_declare(text: &str) -> bool {
+    text.len() >= 7 && text.as_bytes().windows(7).any(|word| word.eq_ignore_ascii_case(b"declare"))
+}
+
+/// An action of `kind`.
+fn action(kind: ActionKind, text: Arc<str>, parameters: crate::Parameters, bytes: Bytes, detail: Detail) -> Step {
+    Step::Act(Action { kind, text, parameters, bytes, detail })
+}
+
+fn broken(message: &str) -> Step {
+    Step::Broken(Refusal {
+        code: "08P01",
+        message: message.to_owned(),
+        detail: String::new(),
+        hint: "the session is closed; reconnect".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! What the server still owes, in the order in which it was asked.
+
+use super::{Portal, Statement};
+use crate::Shape;
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::{Arc, atomic::Ordering};
+
+#[derive(Debug)]
+pub(super) enum Pending {
+    /// Until `ReadyForQuery`.
+    Query { number: u64, refused: Option<Bytes>, shape: Shape },
+    Parse { name: Bytes, statement: Arc<Statement> },
+    /// None when it is not known what runs on the portal.
+    Bind { name: Bytes, portal: Option<Arc<Portal>> },
+    /// Of a statement or portal; `swallow` when the client did not ask.
+    Describe { statement: Option<Arc<Statement>>, swallow: bool },
+    Execute { number: u64, portal: Option<Arc<Portal>>, refused: Option<Bytes>, announced: bool },
+    CloseStatement { name: Bytes },
+    ClosePortal { name: Bytes },
+    Sync,
+    /// The client ended a COPY before the server was seen to begin it.
+    CopyEnd,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    entries: VecDeque<Pending>,
+    /// The server skips everything up to a Sync that the client has not sent yet.
+    pub(super) skipping: bool,
+    /// The server reads COPY data.
+    pub(super) copy_in: bool,
+}
+
+impl Queue {
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.iter().all(|entry| matches!(entry, Pending::CopyEnd))
+    }
+
+    pub(super) fn push(&mut self, entry: Pending) {
+        self.entries.push_back(entry);
+    }
+
+    /// The entry that the server's next answer belongs to.
+    pub(super) fn front(&mut self) -> Option<&mut Pending> {
+        while matches!(self.entries.front(), Some(Pending::CopyEnd)) {
+            self.entries.pop_front();
+        }
+        self.entries.front_mut()
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Pending> {
+        self.entries.pop_front()
+    }
+
+    /// After an error in the extended protocol: takes what the server skips, up to the Sync.
+    pub(super) fn take_skipped(&mut self) -> Vec<Pending> {
+        let end = self.entries.iter().position(|entry| matches!(entry, Pending::Sync));
+        self.skipping = end.is_none();
+        self.copy_in = false;
+        self.entries.drain(..end.unwrap_or(self.entries.len())).collect()
+    }
+
+    /// The server begins to read COPY data: it ignores every Sync up to the end of the data.
+    pub(super) fn begin_copy_in(&mut self) {
+        let end = self.entries.iter().position(|entry| matches!(entry, Pending::CopyEnd));
+        let mut index = 0;
+        self.entries.retain(|entry| {
+            let drop = index <= end.unwrap_or(usize::MAX) && matches!(entry, Pending::Sync | Pending::CopyEnd);
+            index += 1;
+            !drop
+        });
+        self.copy_in = end.is_none();
+    }
+}
+
+/// A Describe that was skipped has described nothing.
+pub(super) fn undescribed(statement: Option<&Arc<Statement>>) {
+    if let Some(statement) = statement {
+        statement.describing.store(false, Ordering::Relaxed);
+    }
+}

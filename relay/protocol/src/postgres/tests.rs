@@ -1,0 +1,271 @@
+//! The engine against hand-made messages of both sides.
+
+use super::message::{message, put_cstr};
+use super::*;
+use crate::{Chunk, Event};
+use proptest::prelude::*;
+
+fn q(text: &str) -> Bytes {
+    message(b'Q', |out| put_cstr(out, text))
+}
+
+fn parse(name: &str, text: &str) -> Bytes {
+    message(b'P', |out| {
+        put_cstr(out, name);
+        put_cstr(out, text);
+        out.put_u16(0);
+    })
+}
+
+fn bind(portal: &str, name: &str) -> Bytes {
+    message(b'B', |out| {
+        put_cstr(out, portal);
+        put_cstr(out, name);
+        out.put_slice(&[0; 6]);
+    })
+}
+
+fn execute(portal: &str) -> Bytes {
+    message(b'E', |out| {
+        put_cstr(out, portal);
+        out.put_u32(0);
+    })
+}
+
+fn simple(kind: u8) -> Bytes {
+    message(kind, |_| {})
+}
+
+fn ready(status: u8) -> Bytes {
+    message(b'Z', |out| out.put_u8(status))
+}
+
+fn server_error() -> Bytes {
+    message(b'E', |out| out.put_slice(b"SERROR\0C42601\0Mbad\0\0"))
+}
+
+/// Feeds the client's bytes; admits all but those whose text contains `no`. Returns what goes upstream and the texts
+/// of what was judged.
+fn client(engine: &mut Postgres, messages: &[Bytes]) -> (Vec<u8>, Vec<String>) {
+    let mut input = BytesMut::from(&messages.concat()[..]);
+    let (mut up, mut judged) = (Vec::new(), Vec::new());
+    loop {
+        match engine.client_bytes(&mut input) {
+            Step::Act(action) => {
+                judged.push(action.text.to_string());
+                let number = judged.len() as u64;
+                up.extend_from_slice(&if action.text.contains("no") {
+                    engine.refuse(action, number, &refusal())
+                } else {
+                    engine.admit(action, number)
+                });
+            }
+            Step::Control(control) => up.extend_from_slice(&control.into_bytes()),
+            Step::Event(_) => {}
+            Step::Wait => {
+                judged.push("WAIT".into());
+                break;
+            }
+            Step::NeedMore => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    (up, judged)
+}
+
+fn refusal() -> Refusal {
+    Refusal { code: "42501", message: "refused".into(), detail: String::new(), hint: String::new() }
+}
+
+/// Feeds the server's bytes; returns what the client gets, and the events.
+fn server(engine: &mut Postgres, messages: &[Bytes]) -> (Vec<u8>, Vec<String>) {
+    let mut input = BytesMut::from(&messages.concat()[..]);
+    let (mut down, mut events) = (Vec::new(), Vec::new());
+    loop {
+        match engine.upstream_bytes(&mut input) {
+            Step::Control(control) => down.extend_from_slice(&control.into_bytes()),
+            Step::Reply(reply) => down.extend_from_slice(&reply.into_bytes()),
+            Step::Data(
+                Chunk::Rows { bytes, .. }
+                | Chunk::Copy { bytes, .. }
+                | Chunk::Text { bytes, .. }
+                | Chunk::Part { bytes, .. }
+                | Chunk::Frame { bytes, .. },
+            ) => down.extend_from_slice(&bytes),
+            Step::Event(event) => events.push(match event {
+                Event::Complete(number, tag) => format!("{number} {tag}"),
+                Event::Failed(number, text) => format!("{number} failed {text}"),
+                Event::Skipped(number) => format!("{number} skipped"),
+                other => format!("{other:?}"),
+            }),
+            Step::NeedMore => return (down, events),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_refused_query_fails_at_the_server_and_the_client_sees_the_refusal() {
+    let mut engine = Postgres::new(1000);
+    let (up, _) = client(&mut engine, &[q("no")]);
+    assert!(up.starts_with(b"Q") && !up.windows(3).any(|w| w == b"no\0"));
+    let (down, events) = server(&mut engine, &[server_error(), ready(b'E')]);
+    assert!(String::from_utf8_lossy(&down).contains("C42501\0Mrefused"));
+    assert!(down.ends_with(b"Z\0\0\0\x05E") && events.is_empty());
+}
+
+#[test]
+fn a_refusal_inside_a_pipeline_skips_to_the_sync() {
+    let mut engine = Postgres::new(1000);
+    let messages = [
+        parse("", "insert"),
+        bind("", ""),
+        execute(""),
+        parse("", "no"),
+        bind("", ""),
+        execute(""),
+        simple(b'S'),
+        q("after"),
+    ];
+    let (_, judged) = client(&mut engine, &messages);
+    assert_eq!(judged, ["insert", "insert", "no", "no", "after"]);
+    let ok = message(b'C', |out| put_cstr(out, "INSERT 0 1"));
+    let no_data = simple(b'n');
+    let (down, events) =
+        server(&mut engine, &[simple(b'1'), simple(b'2'), no_data, ok, server_error(), ready(b'I')]);
+    assert_eq!(down.iter().filter(|b| **b == b'n').count(), 0, "the injected Describe's answer is kept");
+    assert!(String::from_utf8_lossy(&down).contains("Mrefused"));
+    assert_eq!(events, ["2 INSERT 0 1", "4 skipped"]);
+    assert!(engine.busy());
+    let (_, events) = server(&mut engine, &[message(b'C', |out| put_cstr(out, "SELECT 0")), ready(b'I')]);
+    assert_eq!(events, ["5 SELECT 0"]);
+    assert!(!engine.busy());
+}
+
+#[test]
+fn a_name_is_judged_by_what_the_server_runs() {
+    // A close that the server skips and a definition that then fails must not make weir judge the wrong text.
+    let mut engine = Postgres::new(1000);
+    client(&mut engine, &[parse("x", "dangerous"), simple(b'S')]);
+    server(&mut engine, &[simple(b'1'), ready(b'I')]);
+    let close = message(b'C', |out| out.put_slice(b"Sx\0"));
+    let attack = [
+        bind("", "missing"),
+        close,
+        simple(b'S'),
+        parse("x", "harmless"),
+        simple(b'S'),
+        bind("", "x"),
+        execute(""),
+        simple(b'S'),
+    ];
+    let mut input = BytesMut::from(&attack.concat()[..]);
+    let mut waited = false;
+    let mut judged = Vec::new();
+    for number in 10..40 {
+        match engine.client_bytes(&mut input) {
+            Step::Act(action) => {
+                judged.push(action.text.to_string());
+                engine.admit(action, number);
+            }
+            Step::Wait if !waited => {
+                waited = true;
+                server(&mut engine, &[server_error(), ready(b'I'), server_error(), ready(b'I')]);
+            }
+            Step::Control(_) | Step::NeedMore => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(waited);
+    assert_eq!(judged, ["harmless", "dangerous"]);
+}
+
+#[test]
+fn an_unknown_portal_cannot_be_judged() {
+    let mut engine = Postgres::new(1000);
+    let mut input = BytesMut::from(&execute("c")[..]);
+    assert!(matches!(engine.client_bytes(&mut input), Step::Act(Action { kind: ActionKind::Unknown, .. })));
+}
+
+#[test]
+fn copy_in_with_a_sync_that_the_server_ignores() {
+    let mut engine = Postgres::new(1000);
+    client(&mut engine, &[parse("", "copy"), bind("", ""), execute(""), simple(b'S')]);
+    let start = message(b'G', |out| out.put_slice(&[0, 0, 0]));
+    server(&mut engine, &[simple(b'1'), simple(b'2'), simple(b'n'), start]);
+    let data = message(b'd', |out| out.put_slice(b"1\n"));
+    client(&mut engine, &[data, simple(b'c'), simple(b'S')]);
+    let done = message(b'C', |out| put_cstr(out, "COPY 1"));
+    let (_, events) = server(&mut engine, &[done, ready(b'I')]);
+    assert_eq!(events, ["2 COPY 1"]);
+    assert!(!engine.busy());
+}
+
+#[test]
+fn a_statement_that_is_too_large_is_dropped_unread() {
+    let mut engine = Postgres::new(10);
+    let (up, judged) = client(&mut engine, &[q(&"x".repeat(5000)), q("SELECT 1")]);
+    assert_eq!(judged, ["statement of 5006 bytes", "SELECT 1"]);
+    assert!(up.len() < 200);
+}
+
+#[test]
+fn a_large_row_comes_in_parts_and_unchanged() {
+    let mut engine = Postgres::new(1000);
+    client(&mut engine, &[q("select")]);
+    let big = vec![b'x'; 300_000];
+    let mut row = BytesMut::new();
+    rows::put_row(&mut row, [Some(&b"a"[..]), None, Some(&big[..]), Some(&b""[..])].into_iter());
+    let row = row.freeze();
+    let mut input = BytesMut::new();
+    let mut down = Vec::new();
+    for piece in row.chunks(1000) {
+        input.extend_from_slice(piece);
+        loop {
+            match engine.upstream_bytes(&mut input) {
+                Step::NeedMore => break,
+                Step::Data(Chunk::Part { bytes, .. } | Chunk::Frame { bytes, .. }) => down.extend_from_slice(&bytes),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(down, row);
+}
+
+#[test]
+fn what_weir_does_not_follow_ends_the_session() {
+    let mut engine = Postgres::new(1000);
+    for bytes in [
+        message(b'S', |out| out.put_slice(b"client_encoding\0GBK\0")),
+        message(b'W', |out| out.put_slice(&[0, 0, 0])),
+        Bytes::from_static(b"T\xff\xff\xff\xff"),
+        ready(b'I'),
+    ] {
+        assert!(matches!(engine.upstream_bytes(&mut BytesMut::from(&bytes[..])), Step::Broken(_)));
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(client in proptest::collection::vec(any::<u8>(), 0..300),
+                      server in proptest::collection::vec(any::<u8>(), 0..300),
+                      kinds in "[QPBDECSHdcf]{0,6}") {
+        let mut engine = Postgres::new(1000);
+        let mut up = BytesMut::new();
+        for kind in kinds.bytes() {
+            up.extend_from_slice(&message(kind, |out| out.put_slice(client.get(..20).unwrap_or_default())));
+        }
+        up.extend_from_slice(&client);
+        let mut down = BytesMut::from(&server[..]);
+        for number in 1..200 {
+            match engine.client_bytes(&mut up) {
+                Step::Act(action) => drop(engine.admit(action, number)),
+                Step::NeedMore | Step::Broken(_) | Step::Wait => break,
+                _ => {}
+            }
+            if let Step::Broken(_) = engine.upstream_bytes(&mut down) {
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Brings recordings to the disk: every 50 ms one thread flushes what is buffered and fsyncs what was written, for
+//! all sessions together, so that no session's task waits for a disk.
+
+use super::writer::Shared;
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+const EVERY: Duration = Duration::from_millis(50);
+
+#[derive(Default)]
+struct Open {
+    recordings: Vec<Weak<Shared>>,
+    stop: bool,
+}
+
+/// The thread and what it looks after; dropping it stops the thread.
+pub struct Syncer {
+    open: Arc<(Mutex<Open>, Condvar)>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Syncer {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the system has no thread to give.
+    pub fn start() -> std::io::Result<Self> {
+        let open = Arc::new((Mutex::new(Open::default()), Condvar::new()));
+        let shared = Arc::clone(&open);
+        let thread = std::thread::Builder::new().name("recording-sync".to_owned()).spawn(move || run(&shared))?;
+        Ok(Self { open, thread: Some(thread) })
+    }
+
+    pub(super) fn watch(&self, recording: &Arc<Shared>) {
+        let mut open = self.open.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.recordings.push(Arc::downgrade(recording));
+        self.open.1.notify_one();
+    }
+}
+
+impl Drop for Syncer {
+    fn drop(&mut self) {
+        self.open.0.lock().unwrap_or_else(PoisonError::into_inner).stop = true;
+        self.open.1.notify_one();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(shared: &(Mutex<Open>, Condvar)) {
+    loop {
+        let recordings: Vec<Arc<Shared>> = {
+            let mut open = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if open.stop {
+                return;
+            }
+            open.recordings.retain(|recording| recording.strong_count() > 0);
+            while open.recordings.is_empty() && !open.stop {
+                open = shared.1.wait(open).unwrap_or_else(PoisonError::into_inner);
+            }
+            open.recordings.iter().filter_map(Weak::upgrade).collect()
+        };
+        for recording in recordings {
+            recording.sync();
+        }
+        std::thread::sleep(EVERY);
+    }
+}

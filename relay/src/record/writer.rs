@@ -1,0 +1,266 @@
+//! Appends frames to a session's recording.
+
+use super::{RecordError, Syncer, container::Seal, path};
+use fs_err as fs;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use weir_shared::{
+    config::checked::Durability,
+    id::SessionId,
+    recording::{Frame, Payload},
+    secret::Secret,
+};
+
+/// Buffered bytes at which a segment is written without waiting for the next intent.
+const SEGMENT: usize = 256 * 1024;
+/// The largest frame; rows are cut to fit.
+const LARGEST_FRAME: usize = 8 * 1024 * 1024;
+
+/// Writes one session's recording. Dropping it without [`Recorder::close`] leaves it without a closing frame.
+pub struct Recorder {
+    shared: Arc<Shared>,
+    started: Instant,
+    durability: Durability,
+}
+
+/// What the session's task and the syncer share.
+pub(super) struct Shared {
+    inner: Mutex<Inner>,
+    file: fs::File,
+    dirty: AtomicBool,
+}
+
+struct Inner {
+    seal: Seal,
+    /// Encoded frames that are not in the file yet.
+    pending: Vec<u8>,
+    /// Reused for the sealed segment.
+    out: Vec<u8>,
+    /// Bytes of the file that are whole segments; a failed write is cut back to here.
+    length: u64,
+    /// A write failed and the file could not be cut back: nothing more may be appended.
+    broken: bool,
+    /// A buffered frame was lost to a failed write; loud once.
+    lost: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Called by the syncer: what is buffered goes to the file, what is written to the disk.
+    pub(super) fn sync(&self) {
+        let failed = { self.flush(&mut self.lock()).is_err() };
+        if failed {
+            tracing::warn!("a recording cannot be written; its session's next statement is refused");
+        }
+        if self.dirty.swap(false, Ordering::AcqRel)
+            && let Err(error) = self.file.sync_data()
+        {
+            self.dirty.store(true, Ordering::Release);
+            tracing::error!(%error, "a recording cannot be brought to the disk");
+        }
+    }
+
+    fn flush(&self, inner: &mut Inner) -> Result<(), RecordError> {
+        if inner.pending.is_empty() {
+            return Ok(());
+        }
+        if inner.broken {
+            return Err(RecordError::Io(std::io::Error::other("an earlier write failed half-way")));
+        }
+        inner.out.clear();
+        let Inner { seal, pending, out, length, broken, .. } = inner;
+        let chain = seal.seal(pending, out)?;
+        if let Err(error) = (&self.file).write_all(out) {
+            // A half-written segment would end the chain for every reader: take it back, so that trying again can work.
+            *broken = self.file.set_len(*length).is_err();
+            return Err(error.into());
+        }
+        *length += out.len() as u64;
+        seal.written(chain);
+        pending.clear();
+        if pending.capacity() > 2 * SEGMENT {
+            pending.shrink_to(4096);
+        }
+        if out.capacity() > 64 * 1024 {
+            *out = Vec::new();
+        }
+        self.dirty.store(true, Ordering::Release);
+        Ok(())
+    }
+}
+
+impl Recorder {
+    /// Begins a recording.
+    ///
+    /// # Errors
+    /// When its file cannot be made; then the session may not begin.
+    pub fn create(
+        folder: &std::path::Path,
+        session: SessionId,
+        relay_key: &Secret<[u8; 32]>,
+        durability: Durability,
+        syncer: &Syncer,
+    ) -> Result<Self, RecordError> {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let mut options = std::fs::OpenOptions::new();
+        options.append(true).create_new(true).mode(0o600);
+        let place = path(folder, session);
+        let file = fs::File::from_parts(options.open(&place).map_err(RecordError::Io)?, place);
+        let mut header = Vec::new();
+        let seal = Seal::create(session, relay_key, &mut header)?;
+        (&file).write_all(&header)?;
+        let inner = Inner {
+            seal,
+            pending: Vec::new(),
+            out: Vec::new(),
+            length: header.len() as u64,
+            broken: false,
+            lost: false,
+        };
+        let shared = Arc::new(Shared { inner: Mutex::new(inner), file, dirty: AtomicBool::new(true) });
+        syncer.watch(&shared);
+        Ok(Self { shared, started: Instant::now(), durability })
+    }
+
+    fn at(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn append(inner: &mut Inner, frame: &Frame) -> Result<(), RecordError> {
+        let start = inner.pending.len();
+        inner.pending.extend_from_slice(&[0; 4]);
+        let written = bincode::serde::encode_into_std_write(frame, &mut inner.pending, bincode::config::standard());
+        let length = written.ok().and_then(|n| u32::try_from(n).ok());
+        match (length, inner.pending.get_mut(start..start + 4)) {
+            (Some(length), Some(field)) => field.copy_from_slice(&length.to_be_bytes()),
+            _ => {
+                inner.pending.truncate(start);
+                return Err(RecordError::Frame);
+            }
+        }
+        Ok(())
+    }
+
+    /// Records what is about to be done. When it returns, the frame, and all before it, are as safe as the resource's
+    /// durability asks.
+    ///
+    /// # Errors
+    /// The frame could not be written: what it announces must not be done (except under best effort, where this is
+    /// loud and succeeds).
+    pub fn intent(&mut self, payload: Payload) -> Result<(), RecordError> {
+        let frame = Frame { at: self.at(), payload };
+        let result = {
+            let mut inner = self.shared.lock();
+            let start = inner.pending.len();
+            let result = Self::append(&mut inner, &frame).and_then(|()| self.shared.flush(&mut inner));
+            if result.is_err() {
+                inner.pending.truncate(start);
+            }
+            result
+        };
+        match (result, self.durability) {
+            (Ok(()), Durability::Sync) => {
+                tokio::task::block_in_place(|| self.shared.file.sync_data()).map_err(RecordError::Io)
+            }
+            (Err(error), Durability::BestEffort) => {
+                tracing::error!(%error, "not recorded, and the resource's configuration lets it go on");
+                self.shared.lock().lost = true;
+                Ok(())
+            }
+            (result, _) => result,
+        }
+    }
+
+    /// Records what has happened; it reaches the file with the next intent or within 50 ms.
+    pub fn note(&mut self, payload: Payload) {
+        let frame = Frame { at: self.at(), payload };
+        let mut inner = self.shared.lock();
+        let full = inner.pending.len() >= 16 * SEGMENT;
+        if full || Self::append(&mut inner, &frame).is_err() {
+            inner.lost = true;
+        }
+        if inner.pending.len() >= SEGMENT {
+            // A failure stays pending and refuses the next intent.
+            let _ = self.shared.flush(&mut inner);
+        }
+    }
+
+    /// True when frames can be written; a session whose rows cannot be recorded must not deliver them.
+    #[must_use]
+    pub fn healthy(&self) -> bool {
+        let inner = self.shared.lock();
+        self.durability == Durability::BestEffort || !(inner.broken || inner.lost)
+    }
+
+    /// Records the end and brings everything to the disk.
+    ///
+    /// # Errors
+    /// When the end could not be written; the recording then shows as cut off.
+    pub fn close(mut self, reason: &str) -> Result<(), RecordError> {
+        self.note(Payload::Close { reason: reason.to_owned() });
+        self.shared.flush(&mut self.shared.lock())?;
+        self.shared.file.sync_data()?;
+        self.shared.dirty.store(false, Ordering::Release);
+        Ok(())
+    }
+}
+
+/// Appends frames to the recording of a session whose relay died: a gap and the close.
+///
+/// # Errors
+/// When the recording cannot be read to its end or written.
+pub fn close_orphan(
+    folder: &std::path::Path,
+    session: SessionId,
+    relay_key: &Secret<[u8; 32]>,
+    why: &str,
+) -> Result<(), RecordError> {
+    use std::io::Seek as _;
+    let place = path(folder, session);
+    let mut file = match fs::OpenOptions::new().read(true).write(true).open(place) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(RecordError::Missing),
+        Err(error) => return Err(error.into()),
+    };
+    let mut seal = Seal::open(session, relay_key, &mut file)?;
+    let mut whole = file.stream_position()?;
+    // A segment cut off by the death of the process is dropped: nothing that it announced had been sent.
+    while let Ok(Some(_)) = seal.read(&mut file) {
+        whole = file.stream_position()?;
+    }
+    file.set_len(whole)?;
+    file.seek(std::io::SeekFrom::Start(whole))?;
+    let mut pending = Vec::new();
+    for payload in [Payload::Gap { why: why.to_owned() }, Payload::Close { reason: why.to_owned() }] {
+        let frame = Frame { at: 0, payload };
+        let bytes = bincode::serde::encode_to_vec(&frame, bincode::config::standard())
+            .map_err(|_| RecordError::Frame)?;
+        pending.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(0).to_be_bytes());
+        pending.extend_from_slice(&bytes);
+    }
+    let mut out = Vec::new();
+    seal.seal(&pending, &mut out)?;
+    file.write_all(&out)?;
+    file.sync_data()?;
+    Ok(())
+}
+
+/// Decodes the frames of one segment.
+pub(super) fn frames(mut payload: &[u8]) -> Result<Vec<Frame>, RecordError> {
+    let mut frames = Vec::new();
+    while !payload.is_empty() {
+        let (length, rest) = payload.split_first_chunk::<4>().ok_or(RecordError::Frame)?;
+        let (frame, rest) =
+            rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or(RecordError::Frame)?;
+        let config = bincode::config::standard().with_limit::<LARGEST_FRAME>();
+        let (frame, _) = bincode::serde::decode_from_slice(frame, config).map_err(|_| RecordError::Frame)?;
+        frames.push(frame);
+        payload = rest;
+    }
+    Ok(frames)
+}
