@@ -1,0 +1,214 @@
+//! The login at a PostgreSQL server (documentation, "Start-up" and "SASL Authentication"): the relay's credential is
+//! injected here and nowhere else.
+
+use super::{Connected, UpstreamError, dial::Dialled, labels};
+use bytes::{BufMut as _, BytesMut};
+use postgres_protocol::{
+    authentication::{
+        md5_hash,
+        sasl::{ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256},
+    },
+    message::{backend, frontend},
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use weir_protocol::postgres::startup::SessionStart;
+use weir_shared::{config::checked::Resource, id::SessionId, secret::Secret};
+
+/// No message of a login is larger.
+const LARGEST: usize = 64 * 1024;
+
+pub(super) async fn login(
+    dialled: Dialled,
+    resource: &Resource,
+    session: SessionId,
+    start: &SessionStart,
+    database: &str,
+    credential: Option<Secret<String>>,
+) -> Result<Connected, UpstreamError> {
+    let encrypted = matches!(dialled.io, super::Io::Tls(_));
+    let mut connection = Connection { io: dialled.io, input: BytesMut::new(), out: BytesMut::new() };
+    // The DBA sees in pg_stat_activity whose session this is; the server cuts it at 63 bytes.
+    let application = format!("weir:{session} {}", start.application);
+    let mut parameters = vec![
+        ("user", resource.role.as_str()),
+        ("database", database),
+        ("client_encoding", "UTF8"),
+        ("application_name", application.trim_end()),
+    ];
+    parameters.extend(start.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    frontend::startup_message(parameters, &mut connection.out)?;
+
+    // How the server let us in: an Ok that nothing preceded is only right where no password exists.
+    let mut proven = credential.is_none();
+    let password = || {
+        credential.as_ref().ok_or_else(|| UpstreamError::Method("the server asks for a password, none is configured".into()))
+    };
+    loop {
+        match connection.next().await? {
+            backend::Message::AuthenticationOk if proven => break,
+            backend::Message::AuthenticationOk => {
+                return Err(UpstreamError::Method(
+                    "the server let us in without asking for the credential: it may not be the right server".into(),
+                ));
+            }
+            backend::Message::AuthenticationSasl(body) => {
+                scram(&mut connection, body, dialled.end_point.clone(), password()?).await?;
+                proven = true;
+            }
+            backend::Message::AuthenticationMd5Password(body) if resource.allow_md5 => {
+                let hash = md5_hash(resource.role.as_bytes(), password()?.expose().as_bytes(), body.salt());
+                frontend::password_message(hash.as_bytes(), &mut connection.out)?;
+                proven = true;
+            }
+            backend::Message::AuthenticationCleartextPassword if resource.allow_cleartext && encrypted => {
+                frontend::password_message(password()?.expose().as_bytes(), &mut connection.out)?;
+                proven = true;
+            }
+            backend::Message::AuthenticationMd5Password(_) => {
+                return Err(UpstreamError::Method("the server asks for md5, which allow_md5 does not allow".into()));
+            }
+            backend::Message::AuthenticationCleartextPassword => {
+                return Err(UpstreamError::Method(
+                    "the server asks for a clear-text password, which needs allow_cleartext and TLS".into(),
+                ));
+            }
+            backend::Message::ErrorResponse(body) => return Err(refused(&body)),
+            backend::Message::NoticeResponse(_) => {}
+            _ => return Err(UpstreamError::Method("the server asks for a login method that weir has not".into())),
+        }
+    }
+    let (mut parameters, mut cancel_key) = (Vec::new(), Vec::new());
+    loop {
+        match connection.next().await? {
+            backend::Message::ParameterStatus(body) => {
+                parameters.push((body.name()?.to_owned(), body.value()?.to_owned()));
+            }
+            backend::Message::BackendKeyData(body) => {
+                cancel_key = [body.process_id().to_be_bytes(), body.secret_key().to_be_bytes()].concat();
+            }
+            backend::Message::ReadyForQuery(_) => break,
+            backend::Message::ErrorResponse(body) => return Err(refused(&body)),
+            backend::Message::NoticeResponse(_) => {}
+            _ => return Err(UpstreamError::Method("the server sent something else than the end of the login".into())),
+        }
+    }
+    let strings = parameters.iter().find(|(name, _)| name == "standard_conforming_strings");
+    if strings.is_some_and(|(_, value)| value != "on") {
+        return Err(UpstreamError::Method("the role's standard_conforming_strings is off, which weir cannot judge".into()));
+    }
+    let labels = labels::resolve(&mut connection, &resource.columns).await?;
+    let Connection { io, input, .. } = connection;
+    Ok(Connected { io, rest: input, parameters, cancel_key, credential, labels })
+}
+
+async fn scram(
+    connection: &mut Connection,
+    body: backend::AuthenticationSaslBody,
+    end_point: Option<Vec<u8>>,
+    password: &Secret<String>,
+) -> Result<(), UpstreamError> {
+    use fallible_iterator::FallibleIterator as _;
+    let (mut plain, mut plus) = (false, false);
+    let mut mechanisms = body.mechanisms();
+    while let Some(mechanism) = mechanisms.next()? {
+        plain |= mechanism == SCRAM_SHA_256;
+        plus |= mechanism == SCRAM_SHA_256_PLUS;
+    }
+    let (binding, mechanism) = match end_point {
+        Some(hash) if plus => (ChannelBinding::tls_server_end_point(hash), SCRAM_SHA_256_PLUS),
+        Some(_) if plain => (ChannelBinding::unrequested(), SCRAM_SHA_256),
+        None if plain => (ChannelBinding::unsupported(), SCRAM_SHA_256),
+        _ => return Err(UpstreamError::Method("the server offers no SCRAM-SHA-256".into())),
+    };
+    let broken = |_| UpstreamError::Refused("the SCRAM exchange failed: is the credential right?".into());
+    let mut scram = ScramSha256::new(password.expose().as_bytes(), binding);
+    frontend::sasl_initial_response(mechanism, scram.message(), &mut connection.out)?;
+    match connection.next().await? {
+        // The salted hash costs about a millisecond: other sessions go on meanwhile.
+        backend::Message::AuthenticationSaslContinue(body) => {
+            tokio::task::block_in_place(|| scram.update(body.data())).map_err(broken)?;
+        }
+        backend::Message::ErrorResponse(body) => return Err(refused(&body)),
+        _ => return Err(UpstreamError::Method("the server left the SCRAM exchange".into())),
+    }
+    frontend::sasl_response(scram.message(), &mut connection.out)?;
+    match connection.next().await? {
+        // Verifies the server's own signature: it knows the password too.
+        backend::Message::AuthenticationSaslFinal(body) => scram.finish(body.data()).map_err(broken),
+        backend::Message::ErrorResponse(body) => Err(refused(&body)),
+        _ => Err(UpstreamError::Method("the server left the SCRAM exchange".into())),
+    }
+}
+
+fn refused(body: &backend::ErrorResponseBody) -> UpstreamError {
+    use fallible_iterator::FallibleIterator as _;
+    let (mut code, mut text) = (String::new(), String::new());
+    let mut fields = body.fields();
+    while let Ok(Some(field)) = fields.next() {
+        let value = String::from_utf8_lossy(field.value_bytes()).into_owned();
+        match field.type_() {
+            b'C' => code = value,
+            b'M' => text = value,
+            _ => {}
+        }
+    }
+    UpstreamError::Refused(format!("{code} {text}"))
+}
+
+pub(super) struct Connection {
+    pub(super) io: super::Io,
+    pub(super) input: BytesMut,
+    pub(super) out: BytesMut,
+}
+
+impl Connection {
+    /// Writes what is pending and reads the next message.
+    async fn next(&mut self) -> Result<backend::Message, UpstreamError> {
+        if !self.out.is_empty() {
+            self.io.write_all(&self.out).await?;
+            self.io.flush().await?;
+            zeroize::Zeroize::zeroize(&mut self.out[..]);
+            self.out.clear();
+        }
+        loop {
+            if let Some(&[_, a, b, c, d]) = self.input.first_chunk::<5>()
+                && u32::from_be_bytes([a, b, c, d]) as usize > LARGEST
+            {
+                return Err(UpstreamError::Method("the server sent a message too large for a login".into()));
+            }
+            if let Some(message) = backend::Message::parse(&mut self.input)? {
+                return Ok(message);
+            }
+            if self.io.read_buf(&mut self.input).await? == 0 {
+                return Err(UpstreamError::Io(std::io::ErrorKind::UnexpectedEof.into()));
+            }
+        }
+    }
+
+    /// Runs a query of weir's own; the rows as text.
+    pub(super) async fn query(&mut self, text: &str) -> Result<Vec<Vec<String>>, UpstreamError> {
+        use fallible_iterator::FallibleIterator as _;
+        self.out.reserve(text.len() + 6);
+        self.out.put_u8(b'Q');
+        self.out.put_u32(u32::try_from(text.len() + 5).unwrap_or(u32::MAX));
+        self.out.put_slice(text.as_bytes());
+        self.out.put_u8(0);
+        let mut rows = Vec::new();
+        loop {
+            match self.next().await? {
+                backend::Message::DataRow(body) => {
+                    let mut row = Vec::new();
+                    let mut ranges = body.ranges();
+                    while let Some(range) = ranges.next()? {
+                        let cell = range.and_then(|range| body.buffer().get(range)).unwrap_or_default();
+                        row.push(String::from_utf8_lossy(cell).into_owned());
+                    }
+                    rows.push(row);
+                }
+                backend::Message::ErrorResponse(body) => return Err(refused(&body)),
+                backend::Message::ReadyForQuery(_) => return Ok(rows),
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The way to the resource: [`connect`] takes a `Grant`, so nothing is dialled or injected before it is authorised.
+//!
+//! - `dial`: TCP and TLS; `login`: the resource's own authentication; `labels`: which columns are labelled
+
+mod dial;
+mod labels;
+mod login;
+
+pub use dial::Io;
+pub use labels::Labels;
+
+use crate::{credential, session::authorize::Grant};
+use std::time::Duration;
+use weir_protocol::postgres::startup::SessionStart;
+use weir_shared::{
+    config::checked::{Config, Resource},
+    error::{Kind, UserFacing},
+    id::SessionId,
+    secret::Secret,
+};
+
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A resource that could not be reached or logged in to.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// No TCP connection.
+    #[error("cannot connect to {0}: {1}")]
+    Dial(String, std::io::Error),
+    /// No TLS, or not the right peer.
+    #[error("TLS with {0} failed: {1}")]
+    Tls(String, String),
+    /// The credential could not be had.
+    #[error(transparent)]
+    Credential(#[from] credential::CredentialError),
+    /// The resource refused the login: SQLSTATE and message.
+    #[error("the resource refused the login: {0}")]
+    Refused(String),
+    /// The resource asks for what the configuration does not allow.
+    #[error("{0}")]
+    Method(String),
+    /// The connection broke during the login.
+    #[error("the resource closed the connection during login: {0}")]
+    Io(#[from] std::io::Error),
+    /// It took too long.
+    #[error("the resource did not answer within {} s", PATIENCE.as_secs())]
+    Timeout,
+}
+
+/// A logged-in connection.
+pub struct Connected {
+    /// The connection.
+    pub io: Io,
+    /// Bytes that came after the login.
+    pub rest: bytes::BytesMut,
+    /// Parameters that the server reported.
+    pub parameters: Vec<(String, String)>,
+    /// The server's own cancel key; empty when it has none.
+    pub cancel_key: Vec<u8>,
+    /// The injected credential, so that it can be kept out of every answer.
+    pub credential: Option<Secret<String>>,
+    /// Labelled columns, as the server numbers them.
+    pub labels: Labels,
+}
+
+/// Dials and logs in what the grant names.
+///
+/// # Errors
+/// Says which step failed, without the credential.
+pub async fn connect(grant: &Grant, start: &SessionStart, database: &str) -> Result<Connected, UpstreamError> {
+    open(grant.resource(), grant.session(), start, database).await
+}
+
+async fn open(
+    resource: &Resource,
+    session: SessionId,
+    start: &SessionStart,
+    database: &str,
+) -> Result<Connected, UpstreamError> {
+    let steps = async {
+        let credential = credential::lease(&resource.credential).await?;
+        let dialled = dial::dial(resource).await?;
+        login::login(dialled, resource, session, start, database, credential).await
+    };
+    tokio::time::timeout(PATIENCE, steps).await.unwrap_or(Err(UpstreamError::Timeout))
+}
+
+/// Asks the resource to stop what the connection with `key` runs. It answers by closing.
+///
+/// # Errors
+/// When it cannot be reached.
+pub async fn cancel(resource: &Resource, key: &[u8]) -> Result<(), UpstreamError> {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let steps = async {
+        let mut io = dial::dial(resource).await?.io;
+        let length = u32::try_from(key.len() + 8).unwrap_or(u32::MAX);
+        let request = [&length.to_be_bytes()[..], &80_877_102_u32.to_be_bytes(), key].concat();
+        io.write_all(&request).await?;
+        io.flush().await?;
+        let _ = io.read(&mut [0; 1]).await;
+        Ok(())
+    };
+    tokio::time::timeout(PATIENCE, steps).await.unwrap_or(Err(UpstreamError::Timeout))
+}
+
+/// What a test login found.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct TestReport {
+    /// TLS version and cipher, or `off`.
+    pub tls: String,
+    /// The role.
+    pub role: String,
+    /// The server's version.
+    pub server_version: String,
+}
+
+/// Dials and logs in to a resource for the administrator at the relay's own machine, and hangs up.
+///
+/// # Errors
+/// Says which step failed and what to do.
+pub async fn test(_config: &Config, resource: &Resource) -> Result<TestReport, UserFacing> {
+    let database = resource.databases.first().cloned().unwrap_or_default();
+    let connected = open(resource, SessionId::generate(), &SessionStart::default(), &database)
+        .await
+        .map_err(|error| facing(&error))?;
+    let version = connected.parameters.iter().find(|(name, _)| name == "server_version");
+    Ok(TestReport {
+        tls: connected.io.describe(),
+        role: resource.role.clone(),
+        server_version: version.map(|(_, value)| value.clone()).unwrap_or_default(),
+    })
+}
+
+/// The error with a next step.
+#[must_use]
+pub fn facing(error: &UpstreamError) -> UserFacing {
+    let (kind, hint) = match error {
+        UpstreamError::Dial(..) | UpstreamError::Timeout => {
+            (Kind::Unreachable, "is the resource up, and are host and port right?")
+        }
+        UpstreamError::Tls(..) => (Kind::Untrusted, "set the resource's ca, or the host name that its certificate has"),
+        UpstreamError::Credential(_) => (Kind::Config, "correct the resource's credential"),
+        UpstreamError::Refused(_) => (Kind::Denied, "check the resource's role, credential and database"),
+        UpstreamError::Method(_) => (Kind::Config, "let the resource use SCRAM-SHA-256"),
+        UpstreamError::Io(_) => (Kind::Unreachable, "see the resource's own log"),
+    };
+    UserFacing::new(kind, error.to_string(), hint)
+}
