@@ -1,0 +1,364 @@
+//! Masking of what comes back. [`Masker`] knows nothing of sessions: the gate hands it chunks and what it knows of the
+//! statement, and gets back bytes to deliver with the rules that matched.
+//!
+//! - [`plan`]: what to do with each column, decided once a shape
+//! - [`stream`]: values too large to hold, masked without changing their length
+
+pub mod plan;
+pub mod stream;
+
+use crate::upstream::Labels;
+use bytes::{Bytes, BytesMut};
+use plan::{Plan, Treatment};
+use std::sync::Arc;
+use weir_protocol::{Shape, postgres::rows};
+use weir_shared::detect::{Detect, Detector, KnownValues, Span};
+
+/// How often each rule matched.
+pub type Counts = std::collections::BTreeMap<&'static str, u64>;
+
+/// What a mask is called for a whole value.
+const LABEL: &str = "label";
+
+/// What the gate knows of the statement that a chunk belongs to.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// The statement mentions a relation with labelled columns: what cannot be traced to a column is masked whole.
+    pub risky: bool,
+    /// For COPY: which of its columns are labelled.
+    pub copy_labelled: Arc<Vec<bool>>,
+}
+
+/// Masks one session's answers.
+pub struct Masker {
+    detector: Arc<Detector>,
+    known: Option<KnownValues>,
+    pub(crate) labels: Labels,
+    plan: Plan,
+    found: Vec<Span>,
+    scratch: BytesMut,
+    stream: stream::Held,
+}
+
+/// A row whose bytes make no sense: nothing of it may be shown.
+#[derive(Debug, thiserror::Error)]
+#[error("the server sent a malformed row")]
+pub struct MalformedRow;
+
+impl Masker {
+    /// A masker that keeps `credential` out of every answer.
+    #[must_use]
+    pub fn new(detector: Arc<Detector>, credential: Option<&str>, labels: Labels) -> Self {
+        let known = credential.map(|credential| KnownValues::new(&[credential.as_bytes()]));
+        Self {
+            detector,
+            known,
+            labels,
+            plan: Plan::default(),
+            found: Vec::new(),
+            scratch: BytesMut::new(),
+            stream: stream::Held::default(),
+        }
+    }
+
+    fn find(&mut self, text: &[u8]) -> bool {
+        self.found.clear();
+        self.detector.detect(text, &mut self.found);
+        if let Some(known) = &self.known {
+            let before = self.found.len();
+            known.find(text, &mut self.found);
+            if self.found.len() > before && before > 0 {
+                merge(&mut self.found);
+            }
+        }
+        !self.found.is_empty()
+    }
+
+    /// Text with its secrets replaced, as recordings and errors show it; none when there is nothing to hide.
+    pub fn text(&mut self, text: &[u8], counts: &mut Counts) -> Option<Vec<u8>> {
+        if !self.find(text) {
+            return None;
+        }
+        let mut out = Vec::with_capacity(text.len());
+        replace(text, &self.found, false, &mut out, counts);
+        Some(out)
+    }
+
+    /// Whole row messages. The same bytes come back when there is nothing to mask.
+    ///
+    /// # Errors
+    /// When a row is malformed.
+    pub fn rows(
+        &mut self,
+        bytes: Bytes,
+        shape: &Shape,
+        about: &About,
+        counts: &mut Counts,
+    ) -> Result<(Bytes, u64), MalformedRow> {
+        self.plan.prepare(shape, &self.labels, about);
+        let mut out: Option<BytesMut> = None;
+        let mut count = 0;
+        for message in rows::messages(&bytes) {
+            count += 1;
+            if self.plan.nothing() {
+                continue;
+            }
+            let mut edits: Vec<(usize, Option<Bytes>)> = Vec::new();
+            for (index, cell) in rows::cells(message.bytes).ok_or(MalformedRow)?.enumerate() {
+                if let Some(cell) = cell.map_err(|_| MalformedRow)?
+                    && let Some(edit) = self.cell(index, cell, counts)
+                {
+                    edits.push((index, edit));
+                }
+            }
+            if edits.is_empty() {
+                if let Some(out) = &mut out {
+                    out.extend_from_slice(message.bytes);
+                }
+                continue;
+            }
+            let out = out.get_or_insert_with(|| {
+                let mut out = BytesMut::with_capacity(bytes.len() + 256);
+                out.extend_from_slice(bytes.get(..message.start).unwrap_or_default());
+                out
+            });
+            let mut edits = edits.iter().peekable();
+            let cells: Option<Vec<_>> = rows::cells(message.bytes)
+                .ok_or(MalformedRow)?
+                .enumerate()
+                .map(|(index, cell)| match edits.next_if(|(at, _)| *at == index) {
+                    Some((_, edit)) => Some(edit.as_deref()),
+                    None => cell.ok(),
+                })
+                .collect();
+            rows::put_row(out, cells.ok_or(MalformedRow)?.into_iter());
+        }
+        Ok((out.map_or(bytes, BytesMut::freeze), count))
+    }
+
+    /// None leaves the cell; Some(None) makes it NULL.
+    fn cell(&mut self, index: usize, cell: &[u8], counts: &mut Counts) -> Option<Option<Bytes>> {
+        match self.plan.treatment(index) {
+            Treatment::Pass => None,
+            Treatment::Whole(text) => {
+                *counts.entry(LABEL).or_default() += 1;
+                Some(text.map(Bytes::from_static))
+            }
+            Treatment::Text { json } => {
+                if !self.find(cell) {
+                    return None;
+                }
+                self.scratch.clear();
+                let mut text = Vec::with_capacity(cell.len());
+                replace(cell, &self.found, json, &mut text, counts);
+                Some(Some(text.into()))
+            }
+            Treatment::Opaque => {
+                if !self.find(cell) {
+                    return None;
+                }
+                tally(&self.found, counts);
+                Some(None)
+            }
+            Treatment::Hex => {
+                let decoded = decode_hex(cell)?;
+                if !self.find(&decoded) {
+                    return None;
+                }
+                tally(&self.found, counts);
+                Some(None)
+            }
+            Treatment::Integer => {
+                // Only a card number is long enough to hide in an integer.
+                let value = i64::from_be_bytes(*cell.first_chunk::<8>()?);
+                if value < 1_000_000_000_000 || !self.find(value.to_string().as_bytes()) {
+                    return None;
+                }
+                tally(&self.found, counts);
+                Some(None)
+            }
+        }
+    }
+
+    /// Whole messages of COPY data, one line each.
+    pub fn copy(&mut self, bytes: Bytes, binary: bool, about: &About, counts: &mut Counts) -> (Bytes, u64) {
+        let mut out: Option<BytesMut> = None;
+        let mut count = 0;
+        for message in rows::messages(&bytes) {
+            count += 1;
+            let data = rows::copy_payload(message.bytes);
+            let mut line = self.copy_line(data, about, counts);
+            if self.find(line.as_deref().unwrap_or(data)) {
+                let mut text = Vec::with_capacity(data.len());
+                let from = line.as_deref().unwrap_or(data);
+                if binary {
+                    // The lengths inside must stay what they are.
+                    text.extend_from_slice(from);
+                    fill(&mut text, &self.found, counts);
+                } else {
+                    replace(from, &self.found, false, &mut text, counts);
+                }
+                line = Some(text);
+            }
+            match (&line, &mut out) {
+                (None, None) => {}
+                (None, Some(out)) => out.extend_from_slice(message.bytes),
+                (Some(line), _) => {
+                    let out = out.get_or_insert_with(|| {
+                        BytesMut::from(bytes.get(..message.start).unwrap_or_default())
+                    });
+                    rows::put_copy(out, line);
+                }
+            }
+        }
+        (out.map_or(bytes, BytesMut::freeze), count)
+    }
+
+    fn copy_line(&self, data: &[u8], about: &About, counts: &mut Counts) -> Option<Vec<u8>> {
+        if !about.copy_labelled.iter().any(|labelled| *labelled) {
+            return None;
+        }
+        let (line, end) = match data.strip_suffix(b"\n") {
+            Some(line) => (line, &b"\n"[..]),
+            None => (data, &b""[..]),
+        };
+        let cells: Vec<&[u8]> = line
+            .split(|byte| *byte == b'\t')
+            .enumerate()
+            .map(|(index, cell)| match about.copy_labelled.get(index) {
+                Some(false) => cell,
+                _ if cell == b"\\N" => cell,
+                _ => {
+                    *counts.entry(LABEL).or_default() += 1;
+                    plan::WHOLE.as_bytes()
+                }
+            })
+            .collect();
+        Some([cells.join(&b'\t'), end.to_vec()].concat())
+    }
+
+    /// An error, notice or notification.
+    pub fn message(&mut self, bytes: Bytes, counts: &mut Counts) -> Bytes {
+        let labelled = !self.labels.is_empty();
+        let edited = rows::edit_text(&bytes, |field, text| match field {
+            b'D' | b'W' | b'q' if labelled => Some(Vec::new()),
+            b'M' | b'D' | b'H' | b'W' | b'q' | b'P' => {
+                let masked = self.text(text, counts);
+                // A server quotes the value it complains of.
+                if labelled && field == b'M' { Some(unquote(masked.as_deref().unwrap_or(text))) } else { masked }
+            }
+            _ => None,
+        });
+        edited.unwrap_or(bytes)
+    }
+
+    /// Part of a value too large to hold; what comes out may lag behind what went in until `last`.
+    pub fn part(
+        &mut self,
+        bytes: &[u8],
+        column: Option<usize>,
+        shape: &Shape,
+        about: &About,
+        last: bool,
+        counts: &mut Counts,
+    ) -> Bytes {
+        self.plan.prepare(shape, &self.labels, about);
+        let whole = match column {
+            Some(column) => matches!(self.plan.treatment(column), Treatment::Whole(_)),
+            None => about.copy_labelled.iter().any(|labelled| *labelled),
+        };
+        let mut held = std::mem::take(&mut self.stream);
+        let out = held.push(bytes, last, whole, counts, |text| {
+            self.find(text);
+            std::mem::take(&mut self.found)
+        });
+        self.stream = held;
+        out
+    }
+}
+
+fn tally(found: &[Span], counts: &mut Counts) {
+    for span in found {
+        *counts.entry(span.rule).or_default() += 1;
+    }
+}
+
+fn fill(text: &mut [u8], found: &[Span], counts: &mut Counts) {
+    tally(found, counts);
+    for span in found {
+        if let Some(bytes) = text.get_mut(span.start..span.end) {
+            bytes.fill(b'*');
+        }
+    }
+}
+
+fn replace(text: &[u8], found: &[Span], json: bool, out: &mut Vec<u8>, counts: &mut Counts) {
+    tally(found, counts);
+    let mut from = 0;
+    for span in found {
+        out.extend_from_slice(text.get(from..span.start).unwrap_or_default());
+        // A bare number in JSON becomes a string, so that the document still parses.
+        let bare = json && !text.get(..span.start).is_some_and(inside_string);
+        let quote: &[u8] = if bare { b"\"" } else { b"" };
+        out.extend_from_slice(quote);
+        out.extend_from_slice(b"[masked:");
+        out.extend_from_slice(span.rule.as_bytes());
+        out.push(b']');
+        out.extend_from_slice(quote);
+        from = span.end;
+    }
+    out.extend_from_slice(text.get(from..).unwrap_or_default());
+}
+
+fn inside_string(before: &[u8]) -> bool {
+    let (mut inside, mut escaped) = (false, false);
+    for byte in before {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if inside => escaped = true,
+            b'"' => inside = !inside,
+            _ => {}
+        }
+    }
+    inside
+}
+
+/// Sorts and joins spans that overlap.
+fn merge(found: &mut Vec<Span>) {
+    found.sort_by_key(|span| (span.start, std::cmp::Reverse(span.end)));
+    let mut merged: Vec<Span> = Vec::with_capacity(found.len());
+    for span in found.drain(..) {
+        match merged.last_mut() {
+            Some(last) if span.start < last.end => last.end = last.end.max(span.end),
+            _ => merged.push(span),
+        }
+    }
+    *found = merged;
+}
+
+fn decode_hex(cell: &[u8]) -> Option<Vec<u8>> {
+    let digits = cell.strip_prefix(b"\\x")?;
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    digits
+        .chunks(2)
+        .map(|pair| match *pair {
+            [high, low] => u8::try_from(digit(high)? << 4 | digit(low)?).ok(),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The message with everything between double quotes or after a colon masked.
+fn unquote(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for (index, piece) in text.split(|byte| *byte == b'"').enumerate() {
+        if index > 0 {
+            out.push(b'"');
+        }
+        out.extend_from_slice(if index % 2 == 1 { plan::WHOLE.as_bytes() } else { piece });
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! What to do with each column of a result, decided once a shape and kept while the shape stays.
+
+use super::About;
+use crate::upstream::Labels;
+use std::sync::Arc;
+use weir_protocol::{Column, Shape};
+
+/// What stands for a value that is masked whole.
+pub const WHOLE: &str = "[masked]";
+
+/// What to do with a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Treatment {
+    /// Its type cannot hold a value that is looked for.
+    Pass,
+    /// Mask all of it: with this text, or NULL where the type has no text.
+    Whole(Option<&'static str>),
+    /// Look for values and replace them.
+    Text {
+        /// The cell is JSON.
+        json: bool,
+    },
+    /// Look for values; the cell becomes NULL when there is one, since its format cannot carry a mask.
+    Opaque,
+    /// Text form of bytes: look inside.
+    Hex,
+    /// Binary eight-byte integer.
+    Integer,
+}
+
+/// The treatments of one shape.
+#[derive(Debug, Default)]
+pub struct Plan {
+    columns: Option<Arc<Vec<Column>>>,
+    formats: Option<Arc<Vec<bool>>>,
+    risky: bool,
+    treatments: Vec<Treatment>,
+    nothing: bool,
+    otherwise: Option<Treatment>,
+}
+
+impl Plan {
+    /// Makes the plan fit `shape`; cheap when it does already.
+    pub fn prepare(&mut self, shape: &Shape, labels: &Labels, about: &About) {
+        let same_columns = match (&self.columns, &shape.columns) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (None, None) => true,
+            _ => false,
+        };
+        let same_formats = self.formats.as_ref().is_some_and(|formats| Arc::ptr_eq(formats, &shape.formats));
+        if same_columns && same_formats && self.risky == about.risky {
+            return;
+        }
+        self.columns.clone_from(&shape.columns);
+        self.formats = Some(Arc::clone(&shape.formats));
+        self.risky = about.risky;
+        let columns = shape.columns.as_deref().map(Vec::as_slice).unwrap_or_default();
+        self.treatments.clear();
+        for (index, column) in columns.iter().enumerate() {
+            self.treatments.push(treatment(column, shape.binary(index), labels, about.risky));
+        }
+        // Columns that nobody described: look at them, and where columns are labelled show nothing of them.
+        self.otherwise = Some(match (labels.is_empty(), shape.binary(0)) {
+            (false, _) => Treatment::Whole(None),
+            (true, true) => Treatment::Opaque,
+            (true, false) => Treatment::Text { json: false },
+        });
+        self.nothing = shape.columns.is_some() && self.treatments.iter().all(|t| *t == Treatment::Pass);
+    }
+
+    /// True when no cell of the shape needs a look.
+    #[must_use]
+    pub fn nothing(&self) -> bool {
+        self.nothing
+    }
+
+    /// For the cell at `index`.
+    #[must_use]
+    pub fn treatment(&self, index: usize) -> Treatment {
+        self.treatments.get(index).copied().or(self.otherwise).unwrap_or(Treatment::Whole(None))
+    }
+}
+
+/// By type OID (`pg_type.dat` of the server's source).
+fn treatment(column: &Column, binary: bool, labels: &Labels, risky: bool) -> Treatment {
+    // bool, int2, int4, oid, float4/8, date, time, timestamp(tz), interval, timetz, xid, cid, uuid
+    const CANNOT_HOLD: [u32; 16] =
+        [16, 21, 23, 26, 28, 29, 700, 701, 1082, 1083, 1114, 1184, 1186, 1266, 2278, 2950];
+    // char, name, text, bpchar, varchar, unknown, xml, cstring
+    const TEXT: [u32; 8] = [18, 19, 25, 1042, 1043, 705, 142, 2275];
+    let (json, jsonb) = (column.type_oid == 114, column.type_oid == 3802);
+    let text = TEXT.contains(&column.type_oid);
+    let labelled = labels.numbers.contains(&(column.table, column.attribute))
+        // The whole row of a labelled table.
+        || (column.attribute == 0 && labels.tables.contains(&column.table))
+        // An expression in a statement that mentions a labelled table may be made of anything in it.
+        || (risky && column.table == 0 && !CANNOT_HOLD.contains(&column.type_oid) && column.type_oid != 20);
+    if labelled {
+        return Treatment::Whole(match (text, json, jsonb, binary) {
+            (true, ..) => Some(WHOLE),
+            (_, true, ..) | (_, _, true, false) => Some("\"[masked]\""),
+            (_, _, true, true) => Some("\u{1}\"[masked]\""),
+            _ => None,
+        });
+    }
+    match column.type_oid {
+        oid if CANNOT_HOLD.contains(&oid) => Treatment::Pass,
+        20 if binary => Treatment::Integer,
+        20 | 1700 | 790 => Treatment::Opaque,
+        17 if !binary => Treatment::Hex,
+        _ if text => Treatment::Text { json: false },
+        // The version byte of binary jsonb is no character of a value.
+        _ if json || jsonb => Treatment::Text { json: true },
+        _ if binary => Treatment::Opaque,
+        // Arrays, composites, enums, ranges and domains in text form.
+        _ => Treatment::Text { json: false },
+    }
+}

@@ -1,0 +1,88 @@
+//! Rows and errors as the masker leaves them.
+
+use super::*;
+use weir_protocol::Column;
+use weir_shared::config::checked::ColumnLabel;
+
+fn labels() -> Labels {
+    let mut labels = Labels {
+        columns: vec![ColumnLabel { schema: "public".into(), table: "customers".into(), column: "ssn".into() }],
+        ..Labels::default()
+    };
+    labels.numbers.insert((100, 3));
+    labels.tables.insert(100);
+    labels
+}
+
+fn masker(labels: Labels) -> Masker {
+    Masker::new(Arc::new(Detector::standard()), Some("upstream-password"), labels)
+}
+
+fn shape(columns: &[(u32, i16, u32)], binary: bool) -> Shape {
+    let column = |(table, attribute, type_oid): &(u32, i16, u32)| Column {
+        name: "c".into(),
+        table: *table,
+        attribute: *attribute,
+        type_oid: *type_oid,
+    };
+    Shape { columns: Some(Arc::new(columns.iter().map(column).collect())), formats: Arc::new(vec![binary]) }
+}
+
+fn run(masker: &mut Masker, shape: &Shape, about: &About, cells: &[Option<&[u8]>]) -> Vec<Option<Vec<u8>>> {
+    let mut row = BytesMut::new();
+    rows::put_row(&mut row, cells.iter().copied());
+    let (out, count) = masker.rows(row.freeze(), shape, about, &mut Counts::new()).unwrap();
+    assert_eq!(count, 1);
+    rows::cells(&out).unwrap().map(|cell| cell.unwrap().map(<[u8]>::to_vec)).collect()
+}
+
+#[test]
+fn labelled_columns_are_masked_whole_by_table_and_attribute() {
+    let shape = shape(&[(100, 3, 25), (100, 2, 25), (100, 3, 1082)], false);
+    let out = run(&mut masker(labels()), &shape, &About::default(), &[Some(b"x"), Some(b"plain"), Some(b"2020-01-01")]);
+    assert_eq!(out, [Some(b"[masked]".to_vec()), Some(b"plain".to_vec()), None]);
+}
+
+#[test]
+fn expressions_over_a_labelled_table_are_masked_whole() {
+    let shape = shape(&[(0, 0, 25), (0, 0, 23), (100, 0, 2249)], false);
+    let about = About { risky: true, ..About::default() };
+    let out = run(&mut masker(labels()), &shape, &about, &[Some(b"substr"), Some(b"7"), Some(b"(1,x)")]);
+    assert_eq!(out, [Some(b"[masked]".to_vec()), Some(b"7".to_vec()), None]);
+}
+
+#[test]
+fn values_are_found_in_text_binary_and_bytes() {
+    let mut masker = masker(Labels::default());
+    let text = shape(&[(1, 1, 25), (1, 2, 17), (1, 3, 3802)], false);
+    let hex = b"\\x616c696365406578616d706c652e636f6d";
+    let out = run(&mut masker, &text, &About::default(), &[
+        Some(b"to alice@example.com now"),
+        Some(hex),
+        Some(br#"{"mail":"alice@example.com","n":1}"#),
+    ]);
+    assert_eq!(out[0].as_deref(), Some(&b"to [masked:email] now"[..]));
+    assert_eq!(out[1], None);
+    assert_eq!(out[2].as_deref(), Some(&br#"{"mail":"[masked:email]","n":1}"#[..]));
+    let binary = shape(&[(1, 1, 20)], true);
+    let card = 4_111_111_111_111_111_i64.to_be_bytes();
+    assert_eq!(run(&mut masker, &binary, &About::default(), &[Some(&card)]), [None]);
+    let small = 41_i64.to_be_bytes();
+    assert_eq!(run(&mut masker, &binary, &About::default(), &[Some(&small)]), [Some(small.to_vec())]);
+}
+
+#[test]
+fn the_injected_credential_never_comes_back() {
+    let mut masker = masker(Labels::default());
+    let out = run(&mut masker, &shape(&[(1, 1, 25)], false), &About::default(), &[Some(b"it is upstream-password!")]);
+    assert!(!String::from_utf8_lossy(out[0].as_ref().unwrap()).contains("upstream-password"));
+    let error = Bytes::from(weir_shared::native::postgres_fatal("28000", "no upstream-password", "", ""));
+    let masked = masker.message(error, &mut Counts::new());
+    assert!(!String::from_utf8_lossy(&masked).contains("upstream-password"));
+}
+
+#[test]
+fn columns_that_nobody_described_show_nothing_of_a_labelled_database() {
+    let out = run(&mut masker(labels()), &Shape::default(), &About::default(), &[Some(b"anything")]);
+    assert_eq!(out, [None]);
+}
