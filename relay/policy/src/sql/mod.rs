@@ -1,9 +1,25 @@
-//! Facts about SQL, read from PostgreSQL's own grammar.
+//! Facts about SQL, read from PostgreSQL's own grammar: [`facts`] parses a text and says what it needs and touches.
+//! What cannot be parsed, and what nobody named here, takes the most dangerous class.
+
+mod cache;
+mod function;
+mod parse;
+mod setting;
+mod statement;
+mod tree;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+pub use cache::FactsCache;
+pub use parse::is_quick;
 
 /// The class of a statement: the policy action it needs. Ordered by danger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
     /// Transaction control, SET of harmless parameters, SHOW, LISTEN...: needs only `connect`.
+    #[default]
     Session,
     /// `sql.read`
     Read,
@@ -15,8 +31,22 @@ pub enum Class {
     Admin,
 }
 
+impl Class {
+    /// As it stands in policy and recordings.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Ddl => "ddl",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 /// What is known of one request's text (one or more statements).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// The most dangerous class of its statements.
     pub class: Class,
@@ -30,8 +60,10 @@ pub struct Facts {
     pub columns: Vec<String>,
     /// Functions called, lower case, schema-qualified as written.
     pub functions: Vec<String>,
-    /// False when an UPDATE or DELETE has no WHERE.
+    /// False when an UPDATE or DELETE has no WHERE, or one that looks at no column.
     pub has_where: bool,
+    /// True when something is dropped or truncated, a column included.
+    pub destructive: bool,
     /// Why the class is what it is, for people: `DROP TABLE`, `COPY ... PROGRAM`, `unparseable: ...`.
     pub reason: String,
     /// Name and class of what `PREPARE` makes; [`Self::class`] already covers it.
@@ -44,4 +76,17 @@ pub struct Facts {
     pub copy_out: Option<(String, Vec<String>)>,
     /// True when any statement is a COPY TO STDOUT.
     pub is_copy_out: bool,
+}
+
+impl Facts {
+    fn empty() -> Self {
+        Self { has_where: true, ..Self::default() }
+    }
+}
+
+/// The facts of `text`. May block and take long where [`is_quick`] is false: an async caller then asks for them on a
+/// thread of its own.
+#[must_use]
+pub fn facts(text: &str) -> Facts {
+    parse::facts(text)
 }
