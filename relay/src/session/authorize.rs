@@ -1,0 +1,133 @@
+//! Principal and resource become a `Grant`, here and nowhere else.
+//!
+//! A grant cannot be made elsewhere:
+//! ```compile_fail
+//! let grant = weir_relay::session::authorize::Grant { session: todo!() };
+//! ```
+
+use crate::{identity::Principal, relay::Relay};
+use std::sync::Arc;
+use weir_policy::bundle::{Action, Bundle, Decision, Outcome, Question, Subject, Target};
+use weir_protocol::Refusal;
+use weir_shared::{
+    config::checked::Resource,
+    id::{AgentId, ResourceName, SessionId},
+};
+
+/// The right to one session with one resource: who dials, injects or gates must hold it.
+#[derive(Debug)]
+pub struct Grant {
+    session: SessionId,
+    agent: AgentId,
+    subject: Subject,
+    target: Target,
+    resource: Resource,
+    policy: Arc<Bundle>,
+    expires_at: i64,
+}
+
+impl Grant {
+    /// The session it is for.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// The agent it was given to.
+    #[must_use]
+    pub fn agent(&self) -> AgentId {
+        self.agent
+    }
+
+    /// The user behind the agent.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.subject.user
+    }
+
+    /// The resource.
+    #[must_use]
+    pub fn resource(&self) -> &Resource {
+        &self.resource
+    }
+
+    /// When it ends, microseconds since 1970.
+    #[must_use]
+    pub fn expires_at(&self) -> i64 {
+        self.expires_at
+    }
+
+    /// The hash of the policies that rule it.
+    #[must_use]
+    pub fn bundle(&self) -> &str {
+        self.policy.hash()
+    }
+
+    /// Asks policy about one request of this session.
+    #[must_use]
+    pub fn decide(&self, action: Action, facts: &weir_policy::sql::Facts) -> Decision {
+        self.policy.decide(&Question { subject: &self.subject, action, target: &self.target, facts: Some(facts) })
+    }
+
+    /// The database to log in to.
+    ///
+    /// # Errors
+    /// 28000 when the resource does not offer the one asked for.
+    pub fn database(&self, asked: &str) -> Result<String, Refusal> {
+        let offered = &self.resource.databases;
+        // A client that names no database sends none, or (libpq) its user name or the resource's.
+        let default = asked.is_empty() || asked == self.user() || asked == self.resource.name.as_str();
+        match offered.iter().find(|database| *database == asked).or_else(|| offered.first().filter(|_| default)) {
+            Some(database) => Ok(database.clone()),
+            None => Err(Refusal {
+                code: "28000",
+                message: format!("database {asked:?} is not offered by {}", self.resource.name),
+                detail: String::new(),
+                hint: format!("use one of: {}", offered.join(", ")),
+            }),
+        }
+    }
+}
+
+/// May this principal open a session with this resource?
+///
+/// # Errors
+/// 28000; an unknown resource and one that policy hides look the same.
+pub fn authorize(
+    relay: &Relay,
+    principal: &Principal,
+    name: &ResourceName,
+    session: SessionId,
+) -> Result<Grant, Refusal> {
+    let denied = || Refusal {
+        code: "28000",
+        message: format!("no access to {name}"),
+        detail: format!("session {session}"),
+        hint: "run `weir list` for what you may reach".to_owned(),
+    };
+    let resource = relay.config.resources.get(name).ok_or_else(denied)?;
+    let subject = Subject { user: principal.user().to_owned(), roles: principal.roles().to_vec() };
+    let target = Target { resource: name.to_string(), labels: resource.labels.clone() };
+    let policy = Arc::clone(&relay.policy);
+    let decision = policy.decide(&Question { subject: &subject, action: Action::Connect, target: &target, facts: None });
+    if decision.outcome != Outcome::Allow {
+        return Err(denied());
+    }
+    Ok(Grant {
+        session,
+        agent: principal.agent(),
+        subject,
+        target,
+        resource: resource.clone(),
+        policy,
+        expires_at: principal.expires_at(),
+    })
+}
+
+/// Leaves a trace of a refused connection.
+pub async fn audit_refusal(relay: &Relay, principal: &Principal, name: &ResourceName, refusal: &Refusal) {
+    let body = serde_json::json!({ "resource": name.as_str(), "code": refusal.code });
+    if let Err(error) = relay.store.audit_append("connect.denied", principal.user(), body, relay.now()).await {
+        tracing::error!(%error, "the audit log cannot be written");
+    }
+}

@@ -1,0 +1,204 @@
+//! The pipeline of one session, top-down: authorise, record, lease and log in, then gate every request and every
+//! answer, and end. Each hook stands here exactly once.
+//!
+//! - [`authorize`]: `Principal` + resource -> `Grant`
+//! - [`gate`]: request -> `Permit`, answer -> `Masked`
+//! - [`drive`]: moves bytes both ways, full duplex
+//! - [`registry`]: who is open now, and whom a cancel request means
+
+pub mod authorize;
+pub mod drive;
+pub mod facts;
+pub mod gate;
+pub mod registry;
+mod rows;
+
+use crate::{identity::Principal, record::Recorder, relay::Relay, tunnel::Stream, upstream};
+use bytes::BytesMut;
+use gate::Gate;
+use std::{sync::Arc, time::Duration};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use weir_protocol::{
+    Refusal,
+    postgres::{
+        Postgres,
+        startup::{self, SessionStart, Startup},
+    },
+};
+use weir_shared::{
+    id::{ResourceName, SessionId},
+    recording::Payload,
+    wire::{Frame, RefusalCode, codec},
+};
+
+/// A client must begin within this.
+const START: Duration = Duration::from_secs(30);
+
+/// Serves one stream from its `Open` frame to its end.
+pub async fn run(relay: Arc<Relay>, principal: Arc<Principal>, resource: ResourceName, mut stream: Stream) {
+    let session = SessionId::generate();
+    let grant = match authorize::authorize(&relay, &principal, &resource, session) {
+        Ok(grant) => grant,
+        Err(refusal) => {
+            authorize::audit_refusal(&relay, &principal, &resource, &refusal).await;
+            return refuse(stream, RefusalCode::Denied, &refusal).await;
+        }
+    };
+    let Some(place) = relay.registry.enter(&grant) else {
+        let refusal = refusal("53300", "too many sessions of this resource", "close one, or raise its limit");
+        return refuse(stream, RefusalCode::Limit, &refusal).await;
+    };
+    let Ok(opened) = codec::encode(&Frame::Opened { session }) else { return };
+    if stream.write_all(&opened).await.is_err() || stream.flush().await.is_err() {
+        return;
+    }
+    let start = match tokio::time::timeout(START, client_start(&mut stream)).await {
+        Ok(Ok(Begin::Session(start))) => start,
+        Ok(Ok(Begin::Cancel(key))) => return relay.registry.cancel(&principal, &key).await,
+        Ok(Ok(Begin::Gone)) | Err(_) => return,
+        Ok(Err(refusal)) => return fatal(stream, &refusal).await,
+    };
+    if let Err(refusal) = serve(&relay, &principal, &grant, &place, start, &mut stream).await {
+        fatal(stream, &refusal).await;
+    }
+}
+
+enum Begin {
+    Session(SessionStart),
+    Cancel(bytes::Bytes),
+    Gone,
+}
+
+async fn client_start(stream: &mut Stream) -> Result<Begin, Refusal> {
+    let mut input = BytesMut::new();
+    loop {
+        match startup::read(&mut input)? {
+            Startup::Session(start) if input.is_empty() => return Ok(Begin::Session(start)),
+            Startup::Session(_) => return Err(refusal("08P01", "bytes follow the startup packet", "")),
+            Startup::Cancel(key) => return Ok(Begin::Cancel(key)),
+            Startup::NoEncryption => {
+                // What came with the request would be read as if it had been protected.
+                if !input.is_empty() {
+                    return Err(refusal("08P01", "received unencrypted data after SSL request", ""));
+                }
+                let reply = startup::no_encryption().into_bytes();
+                if stream.write_all(&reply).await.is_err() || stream.flush().await.is_err() {
+                    return Ok(Begin::Gone);
+                }
+            }
+            Startup::NeedMore => match stream.read_buf(&mut input).await {
+                Ok(1..) => {}
+                _ => return Ok(Begin::Gone),
+            },
+        }
+    }
+}
+
+async fn serve(
+    relay: &Arc<Relay>,
+    principal: &Principal,
+    grant: &authorize::Grant,
+    place: &registry::Place,
+    start: SessionStart,
+    stream: &mut Stream,
+) -> Result<(), Refusal> {
+    let database = grant.database(&start.database)?;
+    let recorder = begin_recording(relay, principal, grant, &database).await?;
+    let connected = match upstream::connect(grant, &start, &database).await {
+        Ok(connected) => connected,
+        Err(error) => {
+            tracing::warn!(session = %grant.session(), resource = %grant.resource().name, %error, "no upstream");
+            end(relay, grant, recorder, "resource unavailable", &Default::default()).await;
+            let facing = upstream::facing(&error);
+            return Err(refusal("08001", &facing.message, &facing.hint));
+        }
+    };
+    let key = place.issue_key(start.minor, connected.cancel_key.clone());
+    let reply = startup::accepted(&start, &connected.parameters, &key).into_bytes();
+    let mut engine = Postgres::new(grant.resource().limits.statement_bytes);
+    let mut gate = Gate::new(relay, grant, recorder, connected.credential.as_ref(), connected.labels);
+    let mut drive = drive::Drive::new(&mut engine, &mut gate, place, connected.io, connected.rest, reply);
+    let reason = drive.run(stream).await;
+    let (recorder, totals) = gate.finish();
+    end(relay, grant, recorder, &reason, &totals).await;
+    Ok(())
+}
+
+async fn begin_recording(
+    relay: &Relay,
+    principal: &Principal,
+    grant: &authorize::Grant,
+    database: &str,
+) -> Result<Recorder, Refusal> {
+    let resource = grant.resource();
+    let failed = |error: &dyn std::fmt::Display| {
+        tracing::error!(session = %grant.session(), %error, "the session cannot be recorded");
+        refusal("58000", "the session cannot be recorded, so it may not begin", "tell the relay's administrator")
+    };
+    let now = relay.now();
+    let mut recorder = Recorder::create(
+        &relay.config.recordings,
+        grant.session(),
+        &relay.sealing_key,
+        resource.recording.durability,
+        &relay.syncer,
+    )
+    .map_err(|error| failed(&error))?;
+    let open = Payload::Open {
+        session: grant.session(),
+        agent: principal.agent(),
+        user: principal.user().to_owned(),
+        resource: resource.name.clone(),
+        database: database.to_owned(),
+        role: resource.role.clone(),
+        started_at: now,
+    };
+    recorder.intent(open).map_err(|error| failed(&error))?;
+    relay
+        .store
+        .session_open(grant.session(), principal.agent(), principal.user(), &resource.name, database, &resource.role, now)
+        .await
+        .map_err(|error| failed(&error))?;
+    Ok(recorder)
+}
+
+async fn end(relay: &Relay, grant: &authorize::Grant, recorder: Recorder, reason: &str, totals: &gate::Totals) {
+    let session = grant.session();
+    if let Err(error) = recorder.close(reason) {
+        tracing::error!(%session, %error, "the end of the recording was not written");
+    }
+    if let Err(error) = relay
+        .store
+        .session_close(session, relay.now(), reason, totals.statements, totals.rows, totals.masked, totals.refused)
+        .await
+    {
+        tracing::error!(%session, %error, "the end of the session was not stored");
+    }
+}
+
+/// Refuses a stream before raw bytes began.
+pub async fn refuse(mut stream: Stream, code: RefusalCode, refusal: &Refusal) {
+    let native = startup::refused(refusal).into_bytes().to_vec();
+    let (message, hint) = (refusal.message.clone(), refusal.hint.clone());
+    if let Ok(frame) = codec::encode(&Frame::Refused { code, message, hint, native }) {
+        let _ = stream.write_all(&frame).await;
+    }
+    linger(stream).await;
+}
+
+/// Tells the local client, in its own protocol, why its session ends.
+async fn fatal(mut stream: Stream, refusal: &Refusal) {
+    let _ = stream.write_all(&startup::refused(refusal).into_bytes()).await;
+    linger(stream).await;
+}
+
+/// Ends our side and lets the peer read it before the stream is dropped.
+async fn linger(mut stream: Stream) {
+    let _ = stream.shutdown().await;
+    let drained = async { while matches!(stream.read(&mut [0; 1024]).await, Ok(1..)) {} };
+    let _ = tokio::time::timeout(Duration::from_secs(2), drained).await;
+}
+
+fn refusal(code: &'static str, message: &str, hint: &str) -> Refusal {
+    Refusal { code, message: message.to_owned(), detail: String::new(), hint: hint.to_owned() }
+}

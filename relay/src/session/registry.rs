@@ -1,0 +1,171 @@
+//! Sessions and tunnels that are open now; and whom a cancel request means.
+
+use super::authorize::Grant;
+use crate::{identity::Principal, upstream};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use weir_shared::{
+    config::checked::Resource,
+    id::{AgentId, ResourceName, SessionId},
+};
+
+#[derive(Default)]
+struct Inner {
+    sessions: HashMap<SessionId, Arc<Handle>>,
+    keys: HashMap<Vec<u8>, SessionId>,
+    by_resource: HashMap<ResourceName, usize>,
+}
+
+/// What others may do to an open session.
+pub struct Handle {
+    agent: AgentId,
+    resource: Resource,
+    upstream_key: Mutex<Vec<u8>>,
+    /// A cancel request came while a request was held.
+    pub withdraw: Notify,
+    /// True while a request is held.
+    pub holding: std::sync::atomic::AtomicBool,
+    /// Ends the session.
+    pub kill: CancellationToken,
+}
+
+/// Everything open.
+#[derive(Default)]
+pub struct Registry {
+    inner: Arc<Mutex<Inner>>,
+    tunnels: Arc<AtomicU64>,
+}
+
+/// A session's place in the registry; dropping it leaves.
+pub struct Place {
+    registry: Arc<Mutex<Inner>>,
+    session: SessionId,
+    handle: Arc<Handle>,
+    key: Mutex<Vec<u8>>,
+}
+
+/// A tunnel's place; dropping it leaves.
+pub struct TunnelPlace(Arc<AtomicU64>);
+
+impl Registry {
+    /// A session enters; none when its resource is full.
+    #[must_use]
+    pub fn enter(&self, grant: &Grant) -> Option<Place> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let resource = grant.resource();
+        let count = inner.by_resource.entry(resource.name.clone()).or_default();
+        if *count >= resource.limits.connections {
+            return None;
+        }
+        *count += 1;
+        let handle = Arc::new(Handle {
+            agent: grant.agent(),
+            resource: resource.clone(),
+            upstream_key: Mutex::default(),
+            withdraw: Notify::new(),
+            holding: false.into(),
+            kill: CancellationToken::new(),
+        });
+        inner.sessions.insert(grant.session(), Arc::clone(&handle));
+        let registry = Arc::clone(&self.inner);
+        Some(Place { registry, session: grant.session(), handle, key: Mutex::default() })
+    }
+
+    /// A tunnel enters.
+    #[must_use]
+    pub fn enter_tunnel(&self) -> TunnelPlace {
+        self.tunnels.fetch_add(1, Ordering::Relaxed);
+        TunnelPlace(Arc::clone(&self.tunnels))
+    }
+
+    /// Sessions open now.
+    #[must_use]
+    pub fn open_sessions(&self) -> u64 {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).sessions.len() as u64
+    }
+
+    /// Tunnels open now.
+    #[must_use]
+    pub fn tunnels(&self) -> u64 {
+        self.tunnels.load(Ordering::Relaxed)
+    }
+
+    /// Ends every session.
+    pub fn kill_all(&self) {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.sessions.values().for_each(|handle| handle.kill.cancel());
+    }
+
+    /// Carries out a cancel request: only for a session of the same agent; anything else is answered by silence, as
+    /// the server does.
+    pub async fn cancel(&self, principal: &Principal, key: &[u8]) {
+        let handle = {
+            let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = inner.keys.get(key).and_then(|session| inner.sessions.get(session));
+            found.filter(|handle| handle.agent == principal.agent()).map(Arc::clone)
+        };
+        let Some(handle) = handle else { return };
+        if handle.holding.load(Ordering::Acquire) {
+            return handle.withdraw.notify_one();
+        }
+        handle.cancel_upstream().await;
+    }
+}
+
+impl Handle {
+    /// Asks the resource to stop what the session runs.
+    pub async fn cancel_upstream(&self) {
+        let key = self.upstream_key.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if !key.is_empty()
+            && let Err(error) = upstream::cancel(&self.resource, &key).await
+        {
+            tracing::warn!(%error, "a cancel request did not reach the resource");
+        }
+    }
+}
+
+impl Place {
+    /// What others may do to this session.
+    #[must_use]
+    pub fn handle(&self) -> &Arc<Handle> {
+        &self.handle
+    }
+
+    /// The cancel key that the client gets: 8 bytes for protocol 3.0, 36 for 3.2; random, and the relay's own.
+    #[must_use]
+    pub fn issue_key(&self, minor: u16, upstream: Vec<u8>) -> Vec<u8> {
+        let mut key = vec![0; if minor >= 2 { 36 } else { 8 }];
+        // Without randomness the key stays unregistered: nobody can cancel, and nobody else either.
+        if aws_lc_rs::rand::fill(&mut key).is_ok() {
+            // The first four bytes show as a process id: some clients read it as a positive number.
+            if let Some(first) = key.first_mut() {
+                *first &= 0x7f;
+            }
+            let mut inner = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+            inner.keys.insert(key.clone(), self.session);
+            key.clone_into(&mut self.key.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        *self.handle.upstream_key.lock().unwrap_or_else(PoisonError::into_inner) = upstream;
+        key
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut inner = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.sessions.remove(&self.session);
+        inner.keys.remove(&*self.key.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(count) = inner.by_resource.get_mut(&self.handle.resource.name) {
+            *count = count.saturating_sub(1);
+        }
+    }
+}
+
+impl Drop for TunnelPlace {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
