@@ -98,6 +98,15 @@ impl Action {
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
+
+    /// The name that a prepare action gives its statement, when it has one.
+    #[must_use]
+    pub fn prepared_name(&self) -> Option<&str> {
+        match &self.detail {
+            postgres::Detail::Parse { name, .. } if !name.is_empty() => std::str::from_utf8(name).ok(),
+            _ => None,
+        }
+    }
 }
 
 /// Kinds of request.

@@ -1,0 +1,518 @@
+//! Every request becomes a [`Permit`] or a refusal, every answer becomes [`Masked`], here and nowhere else.
+//!
+//! Neither can be made elsewhere:
+//! ```compile_fail
+//! fn forge(action: weir_protocol::Action) -> weir_relay::session::gate::Permit {
+//!     weir_relay::session::gate::Permit { action, number: 1 }
+//! }
+//! ```
+//! ```compile_fail
+//! fn forge(bytes: bytes::Bytes) -> weir_relay::session::gate::Masked {
+//!     weir_relay::session::gate::Masked(bytes)
+//! }
+//! ```
+
+use super::{authorize::Grant, facts, rows::Rows};
+use crate::{
+    approval::{self, Held, Outcome},
+    mask::{About, Counts, Masker},
+    record::{RecordError, Recorder},
+    relay::Relay,
+    upstream::Labels,
+};
+use bytes::Bytes;
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::Instant,
+};
+use weir_policy::{
+    bundle,
+    sql::{Class, Facts},
+};
+use weir_protocol::{Action, ActionKind, Chunk, Engine, Event, Parameters, Refusal, postgres::Postgres};
+use weir_shared::{recording::Payload, secret::Secret};
+
+/// The right to send exactly these bytes, once: judged, and recorded as the durability asks.
+#[derive(Debug)]
+pub struct Permit {
+    action: Action,
+    number: u64,
+}
+
+impl Permit {
+    /// Gives the engine what may go upstream: the bytes that were judged.
+    pub fn admit(self, engine: &mut Postgres) -> Bytes {
+        engine.admit(self.action, self.number)
+    }
+}
+
+/// Bytes that may be shown to the client: masked and recorded.
+#[derive(Debug)]
+pub struct Masked(Bytes);
+
+impl Masked {
+    /// The bytes.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        self.0
+    }
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It may go upstream.
+    Permit(Permit),
+    /// It may not.
+    Refuse(Action, u64, Refusal),
+    /// A human decides first.
+    Hold(Box<Held>),
+}
+
+/// What a session adds up to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Totals {
+    /// Statements recorded.
+    pub statements: u64,
+    /// Rows delivered.
+    pub rows: u64,
+    /// Values masked.
+    pub masked: u64,
+    /// Requests refused.
+    pub refused: u64,
+}
+
+/// A statement that runs.
+struct Running {
+    about: About,
+    since: Instant,
+    rows: Rows,
+    counts: Counts,
+}
+
+/// A decision, kept for as long as the facts it was made about.
+type Decided = (Arc<Facts>, Arc<bundle::Decision>);
+
+/// One session's gate.
+pub struct Gate<'a> {
+    grant: &'a Grant,
+    shared: &'a Relay,
+    recorder: Recorder,
+    masker: Masker,
+    /// By address: each entry holds the Arc it is keyed by, so an address is never another's.
+    decided: HashMap<usize, Decided>,
+    /// What SQL-level and protocol-level names may run, at worst.
+    prepared: HashMap<String, Class>,
+    running: HashMap<u64, Running>,
+    number: u64,
+    totals: Totals,
+}
+
+impl<'a> Gate<'a> {
+    /// A gate for a logged-in session.
+    pub fn new(
+        shared: &'a Relay,
+        grant: &'a Grant,
+        recorder: Recorder,
+        credential: Option<&Secret<String>>,
+        labels: Labels,
+    ) -> Self {
+        let credential = credential.map(|credential| credential.expose().as_str());
+        let masker = Masker::new(Arc::clone(&shared.detector), credential, labels);
+        Self {
+            grant,
+            shared,
+            recorder,
+            masker,
+            decided: HashMap::new(),
+            prepared: HashMap::new(),
+            running: HashMap::new(),
+            number: 0,
+            totals: Totals::default(),
+        }
+    }
+
+    /// Inspects, asks policy, records the intent.
+    pub fn request(&mut self, engine: &mut Postgres, action: Action) -> Verdict {
+        self.number += 1;
+        let number = self.number;
+        let facts = match action.kind {
+            ActionKind::Query | ActionKind::Prepare | ActionKind::Execute => self.shared.facts.of(&action.text),
+            ActionKind::Call | ActionKind::Unknown => Arc::new(unjudged(&action.text)),
+            ActionKind::TooLarge => {
+                let limit = self.grant.resource().limits.statement_bytes;
+                let refusal = refusal("54000", &action.text, &format!("the limit is {limit} bytes, or 10,000 names"), "");
+                return self.refuse(action, number, &unjudged(""), &none(), refusal);
+            }
+        };
+        let decision = self.decide(&facts);
+        if let Some(refusal) = self.objection(&action, &facts) {
+            return self.refuse(action, number, &facts, &decision, refusal);
+        }
+        match decision.outcome {
+            bundle::Outcome::Deny => {
+                let refusal = self.denial(&facts, &decision);
+                self.refuse(action, number, &facts, &decision, refusal)
+            }
+            // Preparing runs nothing: the hold comes when it is executed, with its values.
+            bundle::Outcome::Hold if action.kind != ActionKind::Prepare => {
+                let held = Held::new(self.grant, action, number, facts, decision);
+                Verdict::Hold(Box::new(held))
+            }
+            bundle::Outcome::Allow | bundle::Outcome::Hold => {
+                if !facts.prepares.is_empty() {
+                    facts.prepares.iter().for_each(|(name, _)| engine.shadow_statement(name));
+                }
+                self.remember_names(&action, &facts);
+                match self.record_intent(&action, number, &facts, &decision, "allow") {
+                    Ok(()) => self.permit(action, number, &facts),
+                    Err(error) => self.unrecorded(action, number, &error),
+                }
+            }
+        }
+    }
+
+    /// A held request goes on as the human decided.
+    pub fn resume(&mut self, engine: &mut Postgres, held: Held, outcome: Outcome) -> Verdict {
+        let Held { action, number, facts, decision, digest, approval, .. } = held;
+        let (state, by) = match &outcome {
+            Outcome::Approved { by } => ("approved", Some(by.clone())),
+            Outcome::Denied { by, .. } => ("denied", Some(by.clone())),
+            Outcome::Expired => ("expired", None),
+            Outcome::Withdrawn => ("withdrawn", None),
+            Outcome::Failed => ("failed", None),
+        };
+        let note =
+            Payload::Approval { number, approval, digest: digest.clone(), state: state.to_owned(), by: by.clone() };
+        let refused = match outcome {
+            Outcome::Approved { .. } => {
+                // Policy may have changed while a human thought.
+                if self.grant.expires_at() < self.shared.now() {
+                    Some(refusal("28000", "your login expired while the request waited", "", "run `weir login`"))
+                } else {
+                    None
+                }
+            }
+            Outcome::Denied { by, reason } => {
+                let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+                let message = format!("{by} denied this {}{reason}", facts::name(facts.class));
+                Some(refusal("42501", &message, &format!("approval {approval}"), "change the request, or ask them"))
+            }
+            Outcome::Expired => {
+                let hint = "run it again to ask again";
+                Some(refusal("57014", "nobody decided in time", &format!("approval {approval}"), hint))
+            }
+            Outcome::Withdrawn => Some(refusal("57014", "canceling statement due to user request", "", "")),
+            Outcome::Failed => {
+                Some(refusal("58000", "the approval could not be stored", "", "tell the relay's administrator"))
+            }
+        };
+        if let Some(refusal) = refused {
+            self.recorder.note(note);
+            return self.refuse(action, number, &facts, &decision, refusal);
+        }
+        facts.prepares.iter().for_each(|(name, _)| engine.shadow_statement(name));
+        self.remember_names(&action, &facts);
+        self.recorder.note(note);
+        match self.record_intent(&action, number, &facts, &decision, "hold") {
+            Ok(()) => self.permit(action, number, &facts),
+            Err(error) => self.unrecorded(action, number, &error),
+        }
+    }
+
+    /// Masks, then records. None when nothing may be shown: the session must end with the refusal.
+    ///
+    /// # Errors
+    /// When the answer cannot be read or cannot be recorded.
+    pub fn response(&mut self, chunk: Chunk) -> Result<Masked, Refusal> {
+        if !self.recorder.healthy() {
+            return Err(refusal("58000", "the answer cannot be recorded, so it is not shown", "", "tell the relay's administrator"));
+        }
+        let mut spare = Counts::new();
+        let masked = match chunk {
+            Chunk::Text { number, bytes } => {
+                let counts = self.running.get_mut(&number).map_or(&mut spare, |running| &mut running.counts);
+                self.masker.message(bytes, counts)
+            }
+            Chunk::Rows { number, bytes, shape } => {
+                let Some(running) = self.running.get_mut(&number) else { return Err(unasked()) };
+                let (bytes, count) = self
+                    .masker
+                    .rows(bytes, &shape, &running.about, &mut running.counts)
+                    .map_err(|error| refusal("08P01", &error.to_string(), "", ""))?;
+                running.rows.record(&mut self.recorder, number, &bytes, count, false);
+                bytes
+            }
+            Chunk::Copy { number, bytes, binary } => {
+                let Some(running) = self.running.get_mut(&number) else { return Err(unasked()) };
+                let (bytes, count) = self.masker.copy(bytes, binary, &running.about, &mut running.counts);
+                running.rows.record(&mut self.recorder, number, &bytes, count, true);
+                bytes
+            }
+            Chunk::Part { number, bytes, column, shape, last, copy } => {
+                let Some(running) = self.running.get_mut(&number) else { return Err(unasked()) };
+                let bytes =
+                    self.masker.part(&bytes, column, &shape, &running.about, last, &mut running.counts);
+                running.rows.record(&mut self.recorder, number, &bytes, 0, copy);
+                bytes
+            }
+            Chunk::Frame { number, bytes, first, copy } => {
+                let Some(running) = self.running.get_mut(&number) else { return Err(unasked()) };
+                running.rows.record(&mut self.recorder, number, &bytes, u64::from(first), copy);
+                bytes
+            }
+        };
+        Ok(Masked(masked))
+    }
+
+    /// Records what the engine saw.
+    pub fn event(&mut self, event: Event) {
+        match event {
+            Event::Columns(number, shape) => {
+                let columns = shape.columns.iter().flat_map(|columns| columns.iter()).enumerate();
+                let columns = columns.map(|(index, column)| weir_shared::recording::Column {
+                    name: column.name.clone(),
+                    type_oid: column.type_oid,
+                    binary: shape.binary(index),
+                });
+                self.recorder.note(Payload::Columns { number, columns: columns.collect() });
+            }
+            Event::Complete(number, tag) => self.complete(number, tag),
+            Event::Failed(number, text) => {
+                let mut counts = Counts::new();
+                let text = self.masker.text(text.as_bytes(), &mut counts).unwrap_or_else(|| text.into_bytes());
+                self.complete(number, format!("error {}", String::from_utf8_lossy(&text)));
+            }
+            Event::Skipped(number) => self.complete(number, "skipped".to_owned()),
+            Event::CopyIn(number, size, hash) => {
+                let hash = blake3::Hash::from_bytes(hash).to_hex().to_string();
+                self.recorder.note(Payload::CopyIn { number, size, hash });
+            }
+        }
+    }
+
+    /// The recording and the sums, at the session's end.
+    pub fn finish(mut self) -> (Recorder, Totals) {
+        let open: Vec<u64> = self.running.keys().copied().collect();
+        open.into_iter().for_each(|number| self.complete(number, "unfinished".to_owned()));
+        (self.recorder, self.totals)
+    }
+
+    fn complete(&mut self, number: u64, status: String) {
+        // A simple query of several statements completes several times under one number.
+        let Some(running) = self.running.get_mut(&number) else { return };
+        let counts = std::mem::take(&mut running.counts);
+        self.totals.masked += counts.values().sum::<u64>();
+        if !counts.is_empty() {
+            let counts = counts.into_iter().map(|(rule, count)| (rule.to_owned(), count)).collect();
+            self.recorder.note(Payload::Masked { number, counts });
+        }
+        let rows = running.rows.end(&mut self.recorder, number);
+        self.totals.rows += rows;
+        let micros = u64::try_from(running.since.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.recorder.note(Payload::Complete { number, status, rows, micros });
+    }
+
+    fn decide(&mut self, facts: &Arc<Facts>) -> Arc<bundle::Decision> {
+        let class = self.effective_class(facts);
+        let Some(action) = facts::action(class) else { return none() };
+        if class != facts.class {
+            return Arc::new(self.grant.decide(action, facts));
+        }
+        let key = Arc::as_ptr(facts).addr();
+        if let Some((_, decision)) = self.decided.get(&key) {
+            return Arc::clone(decision);
+        }
+        let decision = Arc::new(self.grant.decide(action, facts));
+        if self.decided.len() >= 1024 {
+            self.decided.clear();
+        }
+        self.decided.insert(key, (Arc::clone(facts), Arc::clone(&decision)));
+        decision
+    }
+
+    /// `EXECUTE name` is as dangerous as anything that was ever prepared under the name.
+    fn effective_class(&self, facts: &Facts) -> Class {
+        let named = facts.executes.iter().map(|name| self.prepared.get(name).copied().unwrap_or(Class::Admin));
+        named.fold(facts.class, Class::max)
+    }
+
+    fn remember_names(&mut self, action: &Action, facts: &Facts) {
+        let mut remember = |name: &str, class: Class| {
+            if self.prepared.len() >= 10_000 {
+                self.prepared.clear();
+            }
+            let known = self.prepared.entry(name.to_owned()).or_insert(class);
+            *known = class.max(*known);
+        };
+        facts.prepares.iter().for_each(|(name, class)| remember(name, *class));
+        if let Some(name) = action.prepared_name() {
+            remember(name, facts.class);
+        }
+    }
+
+    /// What cannot be allowed whatever policy says, because masking could not follow it.
+    fn objection(&self, action: &Action, facts: &Facts) -> Option<Refusal> {
+        let labels = &self.masker.labels;
+        if labels.is_empty() || !facts.is_copy_out || !facts.reads.iter().any(|relation| labels.mentions(relation)) {
+            return None;
+        }
+        let lower = action.text.to_ascii_lowercase();
+        let plain = !["csv", "delimiter", "format", "null"].iter().any(|word| lower.contains(word));
+        match &facts.copy_out {
+            Some((_, columns)) if plain && !columns.is_empty() => None,
+            _ => Some(refusal(
+                "42501",
+                "COPY of a relation with labelled columns must name its columns and use the plain text format",
+                &format!("session {}", self.grant.session()),
+                "write COPY relation (column, ...) TO STDOUT",
+            )),
+        }
+    }
+
+    fn denial(&self, facts: &Facts, decision: &bundle::Decision) -> Refusal {
+        let rule = if decision.policies.is_empty() {
+            "no rule allows it".to_owned()
+        } else {
+            format!("rule {}", decision.policies.join(", "))
+        };
+        let session = self.grant.session();
+        refusal(
+            "42501",
+            &format!("weir does not allow this {} ({})", facts::name(facts.class), facts.reason),
+            &format!("{rule}; session {session}"),
+            "run `weir list` for your rights, or ask for the right",
+        )
+    }
+
+    fn permit(&mut self, action: Action, number: u64, facts: &Facts) -> Verdict {
+        let labels = &self.masker.labels;
+        let mentions = |relations: &[String]| relations.iter().any(|relation| labels.mentions(relation));
+        let about = About {
+            risky: !labels.is_empty() && (mentions(&facts.reads) || mentions(&facts.writes) || !facts.executes.is_empty()),
+            copy_labelled: Arc::new(facts.copy_out.as_ref().map_or_else(Vec::new, |(relation, columns)| {
+                columns.iter().map(|column| labels.labelled(relation, column)).collect()
+            })),
+        };
+        if action.kind != ActionKind::Prepare {
+            self.totals.statements += 1;
+            if self.running.len() > 64 {
+                let oldest = number.saturating_sub(20_000);
+                self.running.retain(|number, _| *number > oldest);
+            }
+            let rows = Rows::new(&self.grant.resource().recording);
+            self.running.insert(number, Running { about, since: Instant::now(), rows, counts: Counts::new() });
+        }
+        Verdict::Permit(Permit { action, number })
+    }
+
+    fn refuse(
+        &mut self,
+        action: Action,
+        number: u64,
+        facts: &Facts,
+        decision: &bundle::Decision,
+        refusal: Refusal,
+    ) -> Verdict {
+        self.totals.refused += 1;
+        // A refusal that cannot be recorded is still a refusal.
+        if let Err(error) = self.record_intent(&action, number, facts, decision, "deny") {
+            tracing::error!(session = %self.grant.session(), %error, "a refusal was not recorded");
+        }
+        self.recorder.note(Payload::Complete {
+            number,
+            status: format!("error {} {}", refusal.code, refusal.message),
+            rows: 0,
+            micros: 0,
+        });
+        Verdict::Refuse(action, number, refusal)
+    }
+
+    fn unrecorded(&mut self, action: Action, number: u64, error: &RecordError) -> Verdict {
+        self.totals.refused += 1;
+        tracing::error!(session = %self.grant.session(), %error, "a statement is refused: it cannot be recorded");
+        let refusal = refusal(
+            "58000",
+            "the statement cannot be recorded, so it does not run",
+            &format!("session {}", self.grant.session()),
+            "tell the relay's administrator: is its disk full?",
+        );
+        Verdict::Refuse(action, number, refusal)
+    }
+
+    fn record_intent(
+        &mut self,
+        action: &Action,
+        number: u64,
+        facts: &Facts,
+        decision: &bundle::Decision,
+        outcome: &str,
+    ) -> Result<(), RecordError> {
+        if action.kind == ActionKind::Prepare && outcome == "allow" {
+            return Ok(());
+        }
+        let mut counts = Counts::new();
+        let text = if facts.has_password {
+            format!("[{}: the text holds a password]", facts.reason)
+        } else {
+            match self.masker.text(action.text.as_bytes(), &mut counts) {
+                Some(masked) => String::from_utf8_lossy(&masked).into_owned(),
+                None => action.text.to_string(),
+            }
+        };
+        let parameters = self.parameters(&action.parameters);
+        self.recorder.intent(Payload::Statement {
+            number,
+            text,
+            parameters,
+            class: facts::name(facts.class).to_owned(),
+            outcome: outcome.to_owned(),
+            policies: decision.policies.clone(),
+            bundle: self.grant.bundle().to_owned(),
+        })
+    }
+
+    fn parameters(&mut self, parameters: &Parameters) -> Vec<Option<String>> {
+        let mut counts = Counts::new();
+        approval::parameters_as_text(parameters)
+            .into_iter()
+            .map(|value| {
+                value.map(|value| match self.masker.text(value.as_bytes(), &mut counts) {
+                    Some(masked) => String::from_utf8_lossy(&masked).into_owned(),
+                    None => value,
+                })
+            })
+            .collect()
+    }
+}
+
+fn none() -> Arc<bundle::Decision> {
+    Arc::new(bundle::Decision { outcome: bundle::Outcome::Allow, policies: Vec::new() })
+}
+
+fn unjudged(reason: &str) -> Facts {
+    Facts {
+        class: Class::Admin,
+        statements: 1,
+        reads: Vec::new(),
+        writes: Vec::new(),
+        columns: Vec::new(),
+        functions: Vec::new(),
+        has_where: false,
+        reason: reason.to_owned(),
+        prepares: Vec::new(),
+        executes: Vec::new(),
+        has_password: false,
+        copy_out: None,
+        is_copy_out: false,
+    }
+}
+
+fn unasked() -> Refusal {
+    refusal("08P01", "the server sent rows that nothing asked for", "", "")
+}
+
+fn refusal(code: &'static str, message: &str, detail: &str, hint: &str) -> Refusal {
+    Refusal { code, message: message.to_owned(), detail: detail.to_owned(), hint: hint.to_owned() }
+}
