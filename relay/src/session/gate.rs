@@ -133,6 +133,18 @@ impl<'a> Gate<'a> {
         }
     }
 
+    /// The relay it works for.
+    #[must_use]
+    pub fn relay(&self) -> &'a Relay {
+        self.shared
+    }
+
+    /// How long the session may be idle; none is for ever.
+    #[must_use]
+    pub fn idle_limit(&self) -> Option<std::time::Duration> {
+        Some(self.grant.resource().limits.idle).filter(|idle| !idle.is_zero())
+    }
+
     /// Inspects, asks policy, records the intent.
     pub fn request(&mut self, engine: &mut Postgres, action: Action) -> Verdict {
         self.number += 1;

@@ -1,0 +1,60 @@
+//! The tunnel over QUIC: one connection a `weir` process, one bidirectional stream a local connection.
+
+use super::{Carrier, Stream, serve};
+use crate::relay::Relay;
+use quinn::{Endpoint, Incoming, TransportConfig, VarInt, crypto::rustls::QuicServerConfig};
+use rustls::pki_types::CertificateDer;
+use std::{net::UdpSocket, sync::Arc, time::Duration};
+use weir_shared::keys::Thumbprint;
+
+/// Streams that one connection may have open.
+const STREAMS: u32 = 1024;
+/// Bytes in flight on one stream and on one connection: what a slow reader can make the relay hold.
+const STREAM_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
+
+/// Opens the endpoint on a bound socket.
+///
+/// # Errors
+/// When the TLS configuration has no QUIC suite or the socket cannot be used.
+pub fn endpoint(socket: UdpSocket, tls: Arc<rustls::ServerConfig>) -> std::io::Result<Endpoint> {
+    let crypto = QuicServerConfig::try_from(tls).map_err(std::io::Error::other)?;
+    let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
+    config.transport_config(Arc::new(transport()));
+    let runtime = Arc::new(quinn::TokioRuntime);
+    Endpoint::new(quinn::EndpointConfig::default(), Some(config), socket, runtime)
+}
+
+fn transport() -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    transport
+        .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
+        .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
+        .send_window(u64::from(CONNECTION_WINDOW))
+        .datagram_receive_buffer_size(None)
+        .keep_alive_interval(Some(Duration::from_secs(10)))
+        .max_idle_timeout(Some(VarInt::from_u32(60_000).into()))
+        .ack_frequency_config(Some(quinn::AckFrequencyConfig::default()));
+    transport
+}
+
+/// Serves one connection to its end.
+pub async fn connection(relay: Arc<Relay>, incoming: Incoming) {
+    let connection = match incoming.await {
+        Ok(connection) => connection,
+        Err(error) => return tracing::debug!(%error, "a QUIC handshake failed"),
+    };
+    let Some(key) = peer_key(&connection) else {
+        return connection.close(VarInt::from_u32(1), b"no client certificate");
+    };
+    while let Ok((send, receive)) = connection.accept_bi().await {
+        relay.tasks.spawn(serve(Arc::clone(&relay), key, Stream::new(Carrier::Quic(send, receive))));
+    }
+}
+
+fn peer_key(connection: &quinn::Connection) -> Option<Thumbprint> {
+    let identity = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+    Thumbprint::of_certificate(identity.first()?).ok()
+}

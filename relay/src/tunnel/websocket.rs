@@ -1,0 +1,94 @@
+//! The tunnel over WebSocket (RFC 6455) on the HTTPS port: one connection a stream. A binary message carries bytes, an
+//! empty one is the half-close.
+
+use super::{Carrier, Stream, serve};
+use crate::relay::Relay;
+use bytes::Bytes;
+use futures_util::{Sink as _, Stream as _};
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Message, protocol::Role, protocol::WebSocketConfig},
+};
+use weir_shared::keys::Thumbprint;
+
+/// The byte stream under the WebSocket, after the upgrade.
+pub type Upgraded = hyper_util::rt::TokioIo<hyper::upgrade::Upgraded>;
+
+/// Largest message, either way.
+const LARGEST: usize = 64 * 1024;
+
+/// A WebSocket connection as a stream of bytes.
+pub struct Socket {
+    inner: WebSocketStream<Upgraded>,
+    /// Of the last message.
+    rest: Bytes,
+    ended: bool,
+}
+
+/// Serves an upgraded connection.
+pub async fn connection(relay: Arc<Relay>, key: Thumbprint, upgraded: Upgraded) {
+    let config = WebSocketConfig::default()
+        .read_buffer_size(16 * 1024)
+        .write_buffer_size(0)
+        .max_write_buffer_size(4 * LARGEST)
+        .max_message_size(Some(LARGEST))
+        .max_frame_size(Some(LARGEST));
+    let inner = WebSocketStream::from_raw_socket(upgraded, Role::Server, Some(config)).await;
+    let socket = Socket { inner, rest: Bytes::new(), ended: false };
+    serve(relay, key, Stream::new(Carrier::WebSocket(Box::new(socket)))).await;
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        while this.rest.is_empty() {
+            if this.ended {
+                return Poll::Ready(Ok(()));
+            }
+            match ready!(Pin::new(&mut this.inner).poll_next(cx)) {
+                Some(Ok(Message::Binary(bytes))) => {
+                    this.ended = bytes.is_empty();
+                    this.rest = bytes;
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(_)) | None => this.ended = true,
+                Some(Err(error)) => return Poll::Ready(Err(io::Error::other(error))),
+            }
+        }
+        let some = this.rest.split_to(this.rest.len().min(buf.remaining()));
+        buf.put_slice(&some);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.inner).poll_ready(cx)).map_err(io::Error::other)?;
+        let some = bytes.get(..bytes.len().min(LARGEST)).unwrap_or_default();
+        if some.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let message = Message::Binary(Bytes::copy_from_slice(some));
+        Pin::new(&mut this.inner).start_send(message).map_err(io::Error::other)?;
+        Poll::Ready(Ok(some.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_flush(cx).map_err(io::Error::other)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.inner).poll_ready(cx)).map_err(io::Error::other)?;
+        Pin::new(&mut this.inner).start_send(Message::Binary(Bytes::new())).map_err(io::Error::other)?;
+        Pin::new(&mut this.inner).poll_flush(cx).map_err(io::Error::other)
+    }
+}
