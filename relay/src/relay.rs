@@ -1,10 +1,14 @@
 //! What every part of a running relay shares.
 
-use crate::{approval::Approvals, session::registry::Registry};
+use crate::{
+    approval::Approvals,
+    record::Syncer,
+    session::{facts::SharedFacts, registry::Registry},
+};
 use std::{sync::Arc, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use weir_policy::bundle::Bundle;
-use weir_shared::{config::checked::Config, secret::Secret};
+use weir_shared::{config::checked::Config, detect::Detector, secret::Secret};
 use weir_store::Store;
 
 /// A running relay. One per process; passed as `Arc<Relay>`.
@@ -19,6 +23,12 @@ pub struct Relay {
     pub registry: Registry,
     /// Requests that wait for a human.
     pub approvals: Approvals,
+    /// Facts about statements seen before.
+    pub facts: SharedFacts,
+    /// Finds what must be masked.
+    pub detector: Arc<Detector>,
+    /// Brings recordings to the disk.
+    pub syncer: Syncer,
     /// Seals recordings; 32 bytes.
     pub sealing_key: Secret<[u8; 32]>,
     /// Owns every task of the relay.
@@ -27,4 +37,12 @@ pub struct Relay {
     pub draining: CancellationToken,
     /// When it started.
     pub started: Instant,
+}
+
+impl Relay {
+    /// Microseconds since 1970.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        jiff::Timestamp::now().as_microsecond()
+    }
 }

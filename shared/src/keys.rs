@@ -1,9 +1,15 @@
 //! A session's ephemeral key, and the thumbprint by which both transports know it.
 
 use crate::secret::Secret;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{
+    DigitallySignedStruct, DistinguishedName, SignatureScheme,
+    client::danger::HandshakeSignatureValid,
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime},
+    server::danger::{ClientCertVerified, ClientCertVerifier},
+};
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// A key or certificate that could not be made or read.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +125,67 @@ impl SessionKey {
 impl fmt::Debug for SessionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SessionKey(..)")
+    }
+}
+
+/// Accepts any client key, and verifies that the client holds it: who the key belongs to is asked afterwards, by its
+/// thumbprint. A client may also come without one.
+#[derive(Debug)]
+pub struct AnyClientKey {
+    provider: Arc<CryptoProvider>,
+}
+
+impl AnyClientKey {
+    /// For a server's TLS configuration.
+    #[must_use]
+    pub fn optional(provider: Arc<CryptoProvider>) -> Arc<Self> {
+        Arc::new(Self { provider })
+    }
+}
+
+impl ClientCertVerifier for AnyClientKey {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        match Thumbprint::of_certificate(end_entity) {
+            Ok(_) => Ok(ClientCertVerified::assertion()),
+            // The text of other errors would travel to the peer.
+            Err(_) => Err(rustls::CertificateError::BadEncoding.into()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::PeerIncompatible::Tls13RequiredForQuic.into())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 

@@ -1,0 +1,8 @@
+//! The manual: why weir is as it is. Prose, kept beside the code it speaks of.
+//!
+//! - [`threats`]: who attacks, what they want, what stops them
+//! - [`decisions`]: what was decided, and why
+//! - the recording's format is documented at [`crate::record::container`]
+
+pub mod decisions;
+pub mod threats;

@@ -1,0 +1,25 @@
+//! The threat model.
+//!
+//! Trusted: the relay's process and machine, the store and the sealing key beside it, and the humans who administer it.
+//! Everything else may be hostile: the agent (a prompt-injected one sends the worst statement it can think of), the
+//! network, the resource's answers, and a reviewer who is tired.
+//!
+//! | attack | what stops it |
+//! |---|---|
+//! | take the resource's credential | it is leased, injected and kept at the relay; every answer is searched for it |
+//! | steal what `weir` holds and use it elsewhere | an agent is a key that lives in one process; the tunnel and the API ask for proof of it in TLS; there is no bearer token on either |
+//! | steal the stored login | a refresh token rotates on use; an old one used again ends the login and is an alert |
+//! | run what was not approved | the relay holds the bytes that were judged and sends those; an approval is bound by digest to text, values, session, role, resource and policy, and is consumed in one transaction |
+//! | prepare one text, run another | a name stands for what the server confirmed; what is unsettled waits; what is unknown is refused |
+//! | hide a statement from the parser | facts come from PostgreSQL's own grammar; what does not parse takes the most dangerous class; other encodings and `standard_conforming_strings = off` end the session |
+//! | make a refusal half-true | the refused message is replaced by one that fails at the server, so that its transaction state is what the client is told |
+//! | approve one's own request | the requester is not a reviewer of it, and the attempt is audited |
+//! | mislead the reviewer | control, turning and invisible characters are shown as escapes; the whole text is shown |
+//! | read a labelled column by an expression, an alias, an error | result columns are known by table and attribute number; expressions over labelled tables are masked whole; details of errors are dropped where columns are labelled |
+//! | act unrecorded | a session begins with its recording; a statement goes out after its intent is in the file; rows that cannot be recorded are not shown |
+//! | change a recording | segments are sealed, numbered and hash-chained; reading says which one does not fit |
+//! | exhaust the relay | lengths are checked before anything is allocated; buffers, names, sessions and handshakes are bounded; slow readers stop their own stream only |
+//! | act as another user of the same machine | local ports check the peer's uid |
+//!
+//! What fails open, on purpose: a resource with `recording.durability = "best_effort"` goes on when it cannot be
+//! recorded, and says so loudly; notices to the terminal may be lost.

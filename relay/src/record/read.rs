@@ -1,0 +1,207 @@
+//! The way back: a recording's frames become [`Entry`]s for people and programs, one after the other in bounded memory.
+
+use super::{RecordError, container::Seal, path, writer};
+use crate::relay::Relay;
+use bytes::{Buf as _, BytesMut};
+use fs_err as fs;
+use std::collections::{HashMap, VecDeque};
+use std::io::BufReader;
+use weir_protocol::postgres::rows;
+use weir_shared::{
+    api::Entry,
+    id::SessionId,
+    recording::{Column, Frame, Payload},
+};
+
+/// A row larger than this is shown by its size.
+const LARGEST_ROW: usize = 1024 * 1024;
+
+/// The entries of a session's recording, in recorded order. Blocking.
+///
+/// # Errors
+/// When there is none, or its header is not right.
+pub fn entries(relay: &Relay, session: SessionId) -> Result<Entries, RecordError> {
+    let file = match fs::File::open(path(&relay.config.recordings, session)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(RecordError::Missing),
+        Err(error) => return Err(error.into()),
+    };
+    let mut file = BufReader::new(file);
+    let seal = Seal::open(session, &relay.sealing_key, &mut file)?;
+    Ok(Entries { file, seal, decoder: Decoder::default(), ready: VecDeque::new(), over: false })
+}
+
+/// See [`entries`]. An error is the last item.
+pub struct Entries {
+    file: BufReader<fs::File>,
+    seal: Seal,
+    decoder: Decoder,
+    ready: VecDeque<Entry>,
+    over: bool,
+}
+
+impl Iterator for Entries {
+    type Item = Result<Entry, RecordError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(entry) = self.ready.pop_front() {
+                return Some(Ok(entry));
+            }
+            if self.over {
+                return None;
+            }
+            let frames = match self.seal.read(&mut self.file) {
+                Ok(Some(payload)) => writer::frames(&payload),
+                Ok(None) => {
+                    self.over = true;
+                    continue;
+                }
+                Err(error) => Err(error),
+            };
+            match frames {
+                Ok(frames) => frames.into_iter().for_each(|frame| self.decoder.frame(frame, &mut self.ready)),
+                Err(error) => {
+                    self.over = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Decoder {
+    columns: HashMap<u64, Vec<Column>>,
+    /// A row or bulk message that goes on in the next frame.
+    partial: BytesMut,
+    /// Bytes of a large row that are passed over.
+    skip: usize,
+    copy: HashMap<u64, (u64, blake3::Hasher, Option<String>)>,
+}
+
+impl Decoder {
+    fn frame(&mut self, frame: Frame, out: &mut VecDeque<Entry>) {
+        let at = frame.at;
+        let entry = match frame.payload {
+            Payload::Open { user, resource, database, role, .. } => {
+                Entry::Open { at, user, resource: resource.to_string(), database, role }
+            }
+            Payload::Statement { number, text, parameters, class, outcome, policies, bundle } => {
+                Entry::Statement { at, number, text, parameters, class, outcome, policies, bundle }
+            }
+            Payload::Approval { number, approval, digest, state, by } => {
+                Entry::Approval { at, number, approval, digest, state, by }
+            }
+            Payload::Columns { number, columns } => {
+                let names = columns.iter().map(|column| column.name.clone()).collect();
+                self.columns.insert(number, columns);
+                Entry::Columns { at, number, names }
+            }
+            Payload::Rows { number, bytes } => return self.rows(at, number, &bytes, out),
+            Payload::CopyOut { number, bytes } => return self.copy_out(number, &bytes),
+            Payload::CopyIn { number, size, hash } => {
+                Entry::Copy { at, number, direction: "in".to_owned(), bytes: size, hash, text: None }
+            }
+            Payload::Omitted { number, rows, hash, why } => Entry::Omitted { at, number, rows, hash, why },
+            Payload::Masked { number, counts } => {
+                Entry::Masked { at, number, counts: counts.into_iter().collect() }
+            }
+            Payload::Complete { number, status, rows, micros } => {
+                if let Some((bytes, hasher, text)) = self.copy.remove(&number) {
+                    let hash = hasher.finalize().to_hex().to_string();
+                    out.push_back(Entry::Copy { at, number, direction: "out".to_owned(), bytes, hash, text });
+                }
+                self.columns.remove(&number);
+                Entry::Complete { at, number, status, rows, micros }
+            }
+            Payload::Gap { why } => Entry::Gap { at, why },
+            Payload::Close { reason } => Entry::Close { at, reason },
+        };
+        out.push_back(entry);
+    }
+
+    /// Whole messages off the front of what has come; large ones are passed over and shown by their size.
+    fn take(&mut self, bytes: &[u8]) -> Vec<Result<BytesMut, usize>> {
+        self.partial.extend_from_slice(bytes);
+        let mut messages = Vec::new();
+        loop {
+            let pass = self.skip.min(self.partial.len());
+            self.partial.advance(pass);
+            self.skip -= pass;
+            let Some(&[_, a, b, c, d]) = self.partial.first_chunk::<5>() else { return messages };
+            let size = u32::from_be_bytes([a, b, c, d]) as usize + 1;
+            if size > LARGEST_ROW {
+                self.skip = size;
+                messages.push(Err(size));
+            } else if self.partial.len() < size {
+                return messages;
+            } else {
+                messages.push(Ok(self.partial.split_to(size)));
+            }
+        }
+    }
+
+    fn rows(&mut self, at: u64, number: u64, bytes: &[u8], out: &mut VecDeque<Entry>) {
+        let messages = self.take(bytes);
+        let columns = self.columns.get(&number).map(Vec::as_slice).unwrap_or_default();
+        for message in messages {
+            let cells = match message {
+                Err(size) => vec![Some(format!("(a row of {size} bytes)"))],
+                Ok(message) => {
+                    let cells = rows::cells(&message).into_iter().flatten().enumerate();
+                    cells.map(|(index, cell)| shown(cell.ok().flatten(), columns.get(index))).collect()
+                }
+            };
+            out.push_back(Entry::Row { at, number, cells });
+        }
+    }
+
+    fn copy_out(&mut self, number: u64, bytes: &[u8]) {
+        for message in self.take(bytes) {
+            let (size, hasher, text) =
+                self.copy.entry(number).or_insert_with(|| (0, blake3::Hasher::new(), Some(String::new())));
+            match message {
+                Ok(message) => {
+                    let data = rows::copy_payload(&message);
+                    *size += data.len() as u64;
+                    hasher.update(data);
+                    match (text.as_mut(), std::str::from_utf8(data)) {
+                        (Some(text), Ok(line)) if text.len() + line.len() <= LARGEST_ROW => text.push_str(line),
+                        _ => *text = None,
+                    }
+                }
+                Err(large) => {
+                    *size += large as u64;
+                    *text = None;
+                }
+            }
+        }
+    }
+}
+
+fn shown(cell: Option<&[u8]>, column: Option<&Column>) -> Option<String> {
+    let (type_oid, binary) = column.map_or((0, false), |column| (column.type_oid, column.binary));
+    cell.map(|bytes| self::cell(bytes, type_oid, binary))
+}
+
+/// A value as text: text as it is, binary by its type where that is known, else hexadecimal.
+#[must_use]
+pub fn cell(bytes: &[u8], type_oid: u32, binary: bool) -> String {
+    let hex = || bytes.iter().fold("\\x".to_owned(), |text, byte| format!("{text}{byte:02x}"));
+    if !binary || matches!(type_oid, 25 | 1043 | 1042 | 19 | 114 | 705) {
+        return std::str::from_utf8(bytes).map_or_else(|_| hex(), str::to_owned);
+    }
+    let known = match (type_oid, bytes) {
+        (16, [value]) => Some((*value != 0).to_string()),
+        (21, [a, b]) => Some(i16::from_be_bytes([*a, *b]).to_string()),
+        (23, [a, b, c, d]) => Some(i32::from_be_bytes([*a, *b, *c, *d]).to_string()),
+        (26, [a, b, c, d]) => Some(u32::from_be_bytes([*a, *b, *c, *d]).to_string()),
+        (20, eight) => eight.try_into().ok().map(|eight| i64::from_be_bytes(eight).to_string()),
+        (700, four) => four.try_into().ok().map(|four| f32::from_be_bytes(four).to_string()),
+        (701, eight) => eight.try_into().ok().map(|eight| f64::from_be_bytes(eight).to_string()),
+        (3802, [1, rest @ ..]) => std::str::from_utf8(rest).ok().map(str::to_owned),
+        _ => None,
+    };
+    known.unwrap_or_else(hex)
+}

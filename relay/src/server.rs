@@ -1,0 +1,243 @@
+//! The only wiring: configuration in, a running relay out, until SIGTERM or SIGINT.
+
+use crate::{api, approval::Approvals, record, relay::Relay, session, tunnel};
+use fs_err as fs;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
+use rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+};
+use std::{
+    net::UdpSocket,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use weir_policy::bundle::Bundle;
+use weir_shared::{
+    config::checked::Config,
+    detect::Detector,
+    error::{Kind, UserFacing},
+    keys::{AnyClientKey, Thumbprint},
+    secret::Secret,
+    wire,
+};
+use weir_store::Store;
+
+/// A handshake must be done within this.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Handshakes at a time, so that a flood costs bounded memory.
+const HANDSHAKES: usize = 512;
+
+fn failed(what: &str, error: &dyn std::fmt::Display, hint: &str) -> UserFacing {
+    UserFacing::new(Kind::System, format!("{what}: {error}"), hint)
+}
+
+/// Runs the relay until it is told to stop; then drains.
+///
+/// # Errors
+/// When it cannot start.
+pub async fn run(config: Config) -> Result<(), UserFacing> {
+    let tls = tls(&config)?;
+    let tcp = TcpListener::bind(config.listen)
+        .await
+        .map_err(|error| failed(&format!("cannot listen on {}", config.listen), &error, "is another relay running?"))?;
+    let address = tcp.local_addr().map_err(|error| failed("no address", &error, ""))?;
+    let udp = UdpSocket::bind(address)
+        .map_err(|error| failed(&format!("cannot listen on UDP {address}"), &error, "choose another port"))?;
+    let endpoint = tunnel::quic::endpoint(udp, with_alpn(&tls, &[wire::ALPN]))
+        .map_err(|error| failed("QUIC cannot start", &error, ""))?;
+    let relay = Arc::new(start(config).await?);
+    close_orphans(&relay).await;
+    tracing::info!(%address, policy = relay.policy.hash(), resources = relay.config.resources.len(), "listening");
+
+    let stop = CancellationToken::new();
+    relay.tasks.spawn(accept_quic(Arc::clone(&relay), endpoint.clone(), stop.clone()));
+    let acceptor = TlsAcceptor::from(with_alpn(&tls, &[b"h2", b"http/1.1"]));
+    relay.tasks.spawn(accept_tcp(Arc::clone(&relay), tcp, acceptor, stop.clone()));
+
+    wait_for_signal().await;
+    drain(&relay, &stop).await;
+    endpoint.close(quinn::VarInt::from_u32(0), b"the relay stopped");
+    let _ = tokio::time::timeout(Duration::from_secs(2), endpoint.wait_idle()).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn start(config: Config) -> Result<Relay, UserFacing> {
+    let store = Store::open(&config.database)
+        .await
+        .map_err(|error| failed("the database cannot be opened", &error, "restore it, or run `weir-relay init` anew"))?;
+    let policy = Bundle::load(&config.policies).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        UserFacing::new(Kind::Config, lines.join("\n"), "run `weir-relay check`")
+    })?;
+    fs::create_dir_all(&config.recordings)
+        .map_err(|error| failed("the recordings' folder cannot be made", &error, "correct `recordings`"))?;
+    let syncer = record::Syncer::start().map_err(|error| failed("no thread for recordings", &error, ""))?;
+    Ok(Relay {
+        sealing_key: sealing_key(&config)?,
+        store,
+        policy: Arc::new(policy),
+        registry: session::registry::Registry::default(),
+        approvals: Approvals::default(),
+        facts: session::facts::SharedFacts::default(),
+        detector: Arc::new(Detector::standard()),
+        syncer,
+        tasks: TaskTracker::new(),
+        draining: CancellationToken::new(),
+        started: Instant::now(),
+        config,
+    })
+}
+
+fn sealing_key(config: &Config) -> Result<Secret<[u8; 32]>, UserFacing> {
+    let bad = || UserFacing::new(Kind::Config, "the sealing key is not 64 hexadecimal digits", "restore the key file");
+    let text = fs::read_to_string(&config.sealing_key)
+        .map_err(|error| failed("the sealing key cannot be read", &error, "restore the key file"))?;
+    let text = Secret::new(text);
+    // The same form as a thumbprint: 32 bytes in hexadecimal.
+    let key: Thumbprint = text.expose().trim().parse().map_err(|_| bad())?;
+    Ok(Secret::new(*key.as_bytes()))
+}
+
+fn tls(config: &Config) -> Result<Arc<ServerConfig>, UserFacing> {
+    let hint = "correct tls.certificate and tls.key";
+    let read = |path: &std::path::Path| fs::read(path).map_err(|e| failed("TLS cannot be set up", &e, hint));
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(&config.tls_certificate)?).collect();
+    let chain = chain.map_err(|error| failed("the certificate cannot be read", &error, hint))?;
+    let key = PrivateKeyDer::from_pem_slice(&read(&config.tls_key)?)
+        .map_err(|error| failed("the key cannot be read", &error, hint))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|error| failed("TLS cannot be set up", &error, hint))?
+        .with_client_cert_verifier(AnyClientKey::optional(provider))
+        .with_single_cert(chain, key)
+        .map_err(|error| failed("the certificate and the key do not fit", &error, hint))?;
+    Ok(Arc::new(config))
+}
+
+fn with_alpn(config: &Arc<ServerConfig>, protocols: &[&[u8]]) -> Arc<ServerConfig> {
+    let mut config = ServerConfig::clone(config);
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    Arc::new(config)
+}
+
+/// Sessions that were open when an earlier relay died: their recordings get a gap and an end, what they asked for is
+/// withdrawn.
+async fn close_orphans(relay: &Relay) {
+    const WHY: &str = "the relay died";
+    let orphans = match relay.store.sessions_unfinished().await {
+        Ok(orphans) => orphans,
+        Err(error) => return tracing::error!(%error, "unfinished sessions cannot be read"),
+    };
+    for session in orphans {
+        if let Err(error) = record::writer::close_orphan(&relay.config.recordings, session, &relay.sealing_key, WHY) {
+            tracing::error!(%session, %error, "an unfinished recording cannot be closed");
+        }
+        if let Err(error) = relay.store.session_close(session, relay.now(), WHY, 0, 0, 0, 0).await {
+            tracing::error!(%session, %error, "an unfinished session cannot be closed");
+        }
+    }
+    if let Err(error) = relay.store.approvals_orphaned().await {
+        tracing::error!(%error, "approvals of ended sessions cannot be withdrawn");
+    }
+}
+
+async fn accept_quic(relay: Arc<Relay>, endpoint: quinn::Endpoint, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            incoming = endpoint.accept() => match incoming {
+                // An address that has not proven itself costs nothing but a Retry.
+                Some(incoming) if endpoint.open_connections() > HANDSHAKES && !incoming.remote_address_validated() => {
+                    let _ = incoming.retry();
+                }
+                Some(incoming) => drop(relay.tasks.spawn(tunnel::quic::connection(Arc::clone(&relay), incoming))),
+                None => return,
+            }
+        }
+    }
+}
+
+async fn accept_tcp(relay: Arc<Relay>, listener: TcpListener, acceptor: TlsAcceptor, stop: CancellationToken) {
+    let router = api::router(Arc::clone(&relay));
+    let handshakes = Arc::new(tokio::sync::Semaphore::new(HANDSHAKES));
+    loop {
+        let tcp = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => match accepted {
+                Ok((tcp, _)) => tcp,
+                Err(error) => {
+                    // Out of file descriptors, most likely: let some close.
+                    tracing::warn!(%error, "a connection cannot be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            }
+        };
+        let Ok(permit) = Arc::clone(&handshakes).try_acquire_owned() else { continue };
+        let (router, acceptor, relay) = (router.clone(), acceptor.clone(), Arc::clone(&relay));
+        relay.clone().tasks.spawn(async move {
+            let _ = tcp.set_nodelay(true);
+            let Ok(Ok(tls)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(tcp)).await else { return };
+            drop(permit);
+            https(relay, router, tls).await;
+        });
+    }
+}
+
+async fn https(relay: Arc<Relay>, router: axum::Router, tls: tokio_rustls::server::TlsStream<TcpStream>) {
+    let certificates = tls.get_ref().1.peer_certificates();
+    let key = certificates.and_then(<[_]>::first).and_then(|first| Thumbprint::of_certificate(first).ok());
+    let service = router.layer(axum::Extension(api::PeerKey(key)));
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().header_read_timeout(HANDSHAKE).timer(hyper_util::rt::TokioTimer::new()).max_buf_size(64 * 1024);
+    let connection =
+        builder.serve_connection_with_upgrades(TokioIo::new(tls), TowerToHyperService::new(service)).into_owned();
+    tokio::select! {
+        // An idle keep-alive connection must not hold up the end.
+        () = relay.draining.cancelled() => {}
+        result = connection => if let Err(error) = result {
+            tracing::debug!(%error, "an HTTPS connection ended badly");
+        }
+    }
+}
+
+/// Stops accepting, tells agents, waits for sessions up to the deadline, cuts the rest.
+async fn drain(relay: &Relay, stop: &CancellationToken) {
+    let deadline = relay.config.drain_timeout;
+    tracing::info!(sessions = relay.registry.open_sessions(), seconds = deadline.as_secs(), "draining");
+    relay.draining.cancel();
+    let until = Instant::now() + deadline;
+    while relay.registry.open_sessions() > 0 && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    relay.registry.kill_all();
+    let until = Instant::now() + Duration::from_secs(5);
+    while relay.registry.open_sessions() > 0 && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    stop.cancel();
+    relay.tasks.close();
+}
+
+async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(mut terminate), Ok(mut interrupt)) => tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        },
+        _ => std::future::pending().await,
+    }
+}
