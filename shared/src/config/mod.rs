@@ -1,4 +1,8 @@
 //! The relay's configuration: what was typed ([`raw`]) becomes what is used ([`checked`]) in one step that reports
-//! every problem together, each with file, line, key, value and the accepted form.
+//! every problem together, each with file, line, key, value and the accepted form. [`reference`] documents each key.
 
 pub mod checked;
+pub mod raw;
+pub mod reference;
+
+pub use raw::{Problem, Severity, parse};

@@ -1,0 +1,395 @@
+//! What was typed: reads TOML with positions and reports every problem at once.
+
+use super::checked::{
+    ColumnLabel, Config, CredentialSource, Durability, Limits, RecordRows, Recording, Resource, ResourceKind,
+    UpstreamTls, UpstreamTlsMode,
+};
+use super::reference::{self, Key};
+use crate::id::ResourceName;
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use toml_edit::{Document, Item, TableLike};
+
+/// How bad a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The relay does not start.
+    Error,
+    /// It starts; look at it.
+    Warning,
+}
+
+/// One problem of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// How bad.
+    pub severity: Severity,
+    /// Which file.
+    pub file: PathBuf,
+    /// Which line, from 1.
+    pub line: usize,
+    /// Which key, dotted.
+    pub key: String,
+    /// What is wrong.
+    pub what: String,
+    /// What is accepted.
+    pub accepted: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { severity, file, line, key, what, accepted } = self;
+        let severity = if *severity == Severity::Error { "error" } else { "warning" };
+        write!(f, "{}:{line}: {severity}: {key}: {what}", file.display())?;
+        if accepted.is_empty() { Ok(()) } else { write!(f, " (accepted: {accepted})") }
+    }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    file: &'a Path,
+    folder: &'a Path,
+    problems: Vec<Problem>,
+}
+
+/// Reads a configuration. Warnings come with it.
+///
+/// # Errors
+/// Every problem, warnings included, when one of them is an error.
+pub fn parse(text: &str, file: &Path) -> Result<(Config, Vec<Problem>), Vec<Problem>> {
+    let folder = file.parent().unwrap_or_else(|| Path::new("."));
+    let mut reader = Reader { text, file, folder, problems: Vec::new() };
+    let document = match Document::parse(text) {
+        Ok(document) => document,
+        Err(error) => {
+            let at = error.span().map_or(0, |span| span.start);
+            reader.problem(at, "", error.message().to_owned(), "TOML");
+            return Err(reader.problems);
+        }
+    };
+    let config = reader.config(document.as_table());
+    if reader.problems.iter().any(|problem| problem.severity == Severity::Error) {
+        Err(reader.problems)
+    } else {
+        Ok((config, reader.problems))
+    }
+}
+
+impl Reader<'_> {
+    fn line(&self, offset: usize) -> usize {
+        self.text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
+    }
+
+    fn problem(&mut self, offset: usize, key: &str, what: String, accepted: &str) {
+        let (file, line) = (self.file.to_owned(), self.line(offset));
+        let (key, accepted) = (key.to_owned(), accepted.to_owned());
+        self.problems.push(Problem { severity: Severity::Error, file, line, key, what, accepted });
+    }
+
+    fn warn(&mut self, offset: usize, key: &str, what: &str) {
+        self.problem(offset, key, what.to_owned(), "");
+        if let Some(last) = self.problems.last_mut() {
+            last.severity = Severity::Warning;
+        }
+    }
+
+    fn unknown(&mut self, table: &dyn TableLike, path: &str, keys: &[Key]) {
+        for (name, item) in table.iter() {
+            if !keys.iter().any(|key| key.name == name) {
+                let near = keys.iter().min_by_key(|key| distance(key.name, name)).map_or("", |key| key.name);
+                self.problem(offset(item), &join(path, name), "is not known".to_owned(), &format!("did you mean {near}?"));
+            }
+        }
+    }
+
+    /// A value of a key, read by `read`; a value that it does not take is a problem.
+    fn value<T>(
+        &mut self,
+        table: &dyn TableLike,
+        path: &str,
+        keys: &[Key],
+        name: &str,
+        default: T,
+        read: impl FnOnce(&Item) -> Option<T>,
+    ) -> T {
+        let Some(item) = table.get(name) else { return default };
+        read(item).unwrap_or_else(|| {
+            let accepted = keys.iter().find(|key| key.name == name).map_or("", |key| key.accepts);
+            // The value may be a secret typed into the wrong place: its kind is told, not itself.
+            self.problem(offset(item), &join(path, name), format!("a {} that is not accepted", item.type_name()), accepted);
+            default
+        })
+    }
+
+    fn path(&mut self, table: &dyn TableLike, at: &str, keys: &[Key], name: &str, default: &str) -> PathBuf {
+        let folder = self.folder.to_owned();
+        let read = |item: &Item| item.as_str().filter(|text| !text.is_empty()).map(|text| folder.join(text));
+        self.value(table, at, keys, name, folder.join(default), read)
+    }
+
+    fn config(&mut self, top: &dyn TableLike) -> Config {
+        const KEYS: &[Key] = reference::TOP;
+        self.unknown(top, "", KEYS);
+        let listen = ([127, 0, 0, 1], 8443).into();
+        let listen = self.value(top, "", KEYS, "listen", listen, |item| item.as_str()?.parse().ok());
+        let empty = toml_edit::Table::new();
+        let tls: &dyn TableLike = match top.get("tls").map(Item::as_table_like) {
+            Some(Some(table)) => table,
+            Some(None) => {
+                self.problem(0, "tls", "is not a table".to_owned(), "[tls]");
+                &empty
+            }
+            None => &empty,
+        };
+        self.unknown(tls, "tls", reference::TLS);
+        let mut resources = BTreeMap::new();
+        if let Some(item) = top.get("resources") {
+            match item.as_table_like() {
+                Some(tables) => tables.iter().for_each(|(name, item)| {
+                    if let Some(resource) = self.resource(name, item) {
+                        resources.insert(resource.name.clone(), resource);
+                    }
+                }),
+                None => self.problem(offset(item), "resources", "is not a table".to_owned(), "[resources.NAME]"),
+            }
+        }
+        let url = format!("https://{listen}");
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        Config {
+            folder: self.folder.to_owned(),
+            listen,
+            public_url: self.value(top, "", KEYS, "public_url", url, |item| {
+                let url = item.as_str()?.trim_end_matches('/');
+                let rest = url.strip_prefix("https://")?;
+                (!rest.is_empty() && !rest.contains('/')).then(|| url.to_owned())
+            }),
+            tls_certificate: self.path(tls, "tls", reference::TLS, "certificate", "keys/relay.pem"),
+            tls_key: self.path(tls, "tls", reference::TLS, "key", "keys/relay.key"),
+            database: self.path(top, "", KEYS, "database", "weir.db"),
+            policies: self.path(top, "", KEYS, "policies", "policies"),
+            recordings: self.path(top, "", KEYS, "recordings", "recordings"),
+            sealing_key: self.path(top, "", KEYS, "sealing_key", "keys/sealing.key"),
+            retention: self.value(top, "", KEYS, "retention", Duration::ZERO, duration),
+            login_lifetime: self.value(top, "", KEYS, "login_lifetime", hours(12), duration),
+            agent_lifetime: self.value(top, "", KEYS, "agent_lifetime", hours(8), duration),
+            approval_timeout: self.value(top, "", KEYS, "approval_timeout", Duration::from_secs(900), duration),
+            drain_timeout: self.value(top, "", KEYS, "drain_timeout", Duration::from_secs(30), duration),
+            resources,
+        }
+    }
+
+    fn resource(&mut self, name: &str, item: &Item) -> Option<Resource> {
+        const KEYS: &[Key] = reference::RESOURCE;
+        let at = format!("resources.{name}");
+        let Some(table) = item.as_table_like() else {
+            self.problem(offset(item), &at, "is not a table".to_owned(), "[resources.NAME]");
+            return None;
+        };
+        self.unknown(table, &at, KEYS);
+        let Ok(resource_name) = ResourceName::new(name) else {
+            self.problem(offset(item), &at, "is not a name".to_owned(), "1 to 63 of a-z 0-9 -, a letter first");
+            return None;
+        };
+        for needed in ["kind", "host", "databases", "role", "credential"] {
+            if table.get(needed).is_none() {
+                let accepted = KEYS.iter().find(|key| key.name == needed).map_or("", |key| key.accepts);
+                self.problem(offset(item), &join(&at, needed), "is missing".to_owned(), accepted);
+            }
+        }
+        let text = |item: &Item| item.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        let list = |item: &Item| -> Option<Vec<String>> { item.as_array()?.iter().map(|v| v.as_str().map(str::to_owned)).collect() };
+        let folder = self.folder.to_owned();
+        let path = |item: &Item| item.as_str().map(|text| Some(folder.join(text)));
+        self.value(table, &at, KEYS, "kind", (), |item| (item.as_str()? == "postgres").then_some(()));
+        let mode = self.value(table, &at, KEYS, "tls", UpstreamTlsMode::VerifyFull, |item| match item.as_str()? {
+            "verify-full" => Some(UpstreamTlsMode::VerifyFull),
+            "disable" => Some(UpstreamTlsMode::Disable),
+            _ => None,
+        });
+        let certificate = self.value(table, &at, KEYS, "client_certificate", None, path);
+        let key = self.value(table, &at, KEYS, "client_key", None, path);
+        if certificate.is_some() != key.is_some() {
+            let what = "client_certificate and client_key go together".to_owned();
+            self.problem(offset(item), &at, what, "both or neither");
+        }
+        let tls = UpstreamTls {
+            mode,
+            ca: self.value(table, &at, KEYS, "ca", None, path),
+            client: certificate.zip(key),
+        };
+        if tls.mode == UpstreamTlsMode::Disable {
+            self.warn(offset(item), &join(&at, "tls"), "what goes to this resource can be read and changed on the way");
+        }
+        let allow_cleartext = self.value(table, &at, KEYS, "allow_cleartext", false, Item::as_bool);
+        if allow_cleartext && tls.mode == UpstreamTlsMode::Disable {
+            let what = "would send the password in clear".to_owned();
+            self.problem(offset(item), &join(&at, "allow_cleartext"), what, "only with tls = \"verify-full\"");
+        }
+        let databases = self.value(table, &at, KEYS, "databases", vec!["postgres".to_owned()], |item| {
+            list(item).filter(|names| !names.is_empty() && names.iter().all(|name| !name.is_empty()))
+        });
+        Some(Resource {
+            name: resource_name,
+            kind: ResourceKind::Postgres,
+            host: self.value(table, &at, KEYS, "host", String::new(), text),
+            port: self.value(table, &at, KEYS, "port", 5432, |item| {
+                item.as_integer().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0)
+            }),
+            databases,
+            role: self.value(table, &at, KEYS, "role", String::new(), text),
+            credential: self.value(table, &at, KEYS, "credential", CredentialSource::None, |item| credential(item, &folder)),
+            tls,
+            allow_md5: self.value(table, &at, KEYS, "allow_md5", false, Item::as_bool),
+            allow_cleartext,
+            labels: self.value(table, &at, KEYS, "labels", BTreeMap::new(), |item| {
+                let labels = item.as_table_like()?.iter();
+                labels.map(|(name, value)| Some((name.to_owned(), value.as_str()?.to_owned()))).collect()
+            }),
+            columns: self.value(table, &at, KEYS, "columns", Vec::new(), |item| {
+                list(item)?.iter().map(|text| column(text)).collect()
+            }),
+            limits: self.limits(table, &at),
+            recording: self.recording(table, &at),
+        })
+    }
+
+    fn limits(&mut self, table: &dyn TableLike, at: &str) -> Limits {
+        const KEYS: &[Key] = reference::LIMITS;
+        let (at, empty) = (join(at, "limits"), toml_edit::Table::new());
+        let table: &dyn TableLike = table.get("limits").and_then(Item::as_table_like).unwrap_or(&empty);
+        self.unknown(table, &at, KEYS);
+        let count = |item: &Item| item.as_integer().and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
+        Limits {
+            connections: self.value(table, &at, KEYS, "connections", 100, count),
+            statement_bytes: self.value(table, &at, KEYS, "statement_bytes", 1024 * 1024, count),
+            idle: self.value(table, &at, KEYS, "idle", Duration::ZERO, duration),
+        }
+    }
+
+    fn recording(&mut self, table: &dyn TableLike, at: &str) -> Recording {
+        const KEYS: &[Key] = reference::RECORDING;
+        let (at, empty) = (join(at, "recording"), toml_edit::Table::new());
+        let table: &dyn TableLike = table.get("recording").and_then(Item::as_table_like).unwrap_or(&empty);
+        self.unknown(table, &at, KEYS);
+        Recording {
+            rows: self.value(table, &at, KEYS, "rows", RecordRows::All, |item| match item.as_str()? {
+                "all" => Some(RecordRows::All),
+                "counts" => Some(RecordRows::Counts),
+                first => first.strip_prefix("first:")?.parse().ok().map(RecordRows::First),
+            }),
+            quota_bytes: self.value(table, &at, KEYS, "quota_bytes", 0, |item| u64::try_from(item.as_integer()?).ok()),
+            durability: self.value(table, &at, KEYS, "durability", Durability::Strict, |item| match item.as_str()? {
+                "sync" => Some(Durability::Sync),
+                "strict" => Some(Durability::Strict),
+                "best_effort" => Some(Durability::BestEffort),
+                _ => None,
+            }),
+        }
+    }
+}
+
+fn offset(item: &Item) -> usize {
+    item.span().map_or(0, |span| span.start)
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+fn duration(item: &Item) -> Option<Duration> {
+    if item.as_integer() == Some(0) {
+        return Some(Duration::ZERO);
+    }
+    let text = item.as_str()?;
+    let split = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at_checked(split)?;
+    let unit = match unit {
+        "ms" => return number.parse().ok().map(Duration::from_millis),
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit).map(Duration::from_secs)
+}
+
+fn credential(item: &Item, folder: &Path) -> Option<CredentialSource> {
+    if let Some(table) = item.as_table_like() {
+        let argv: Option<Vec<String>> = table.get("exec")?.as_array()?.iter().map(|v| v.as_str().map(str::to_owned)).collect();
+        let timeout = table.get("timeout").map_or(Some(Duration::from_secs(5)), duration)?;
+        return argv.filter(|argv| !argv.is_empty()).map(|argv| CredentialSource::Exec { argv, timeout });
+    }
+    match item.as_str()?.split_once(':') {
+        None => (item.as_str()? == "none").then_some(CredentialSource::None),
+        Some(("env", name)) if !name.is_empty() => Some(CredentialSource::Env(name.to_owned())),
+        Some(("file", path)) if !path.is_empty() => Some(CredentialSource::File(folder.join(path))),
+        Some(_) => None,
+    }
+}
+
+fn column(text: &str) -> Option<ColumnLabel> {
+    let parts: Vec<&str> = text.split('.').collect();
+    let (schema, table, column) = match parts.as_slice() {
+        [table, column] => ("public", *table, *column),
+        [schema, table, column] => (*schema, *table, *column),
+        _ => return None,
+    };
+    let whole = !(schema.is_empty() || table.is_empty() || column.is_empty());
+    whole.then(|| ColumnLabel { schema: schema.to_owned(), table: table.to_owned(), column: column.to_owned() })
+}
+
+/// How many letters differ, roughly: enough to guess what was meant.
+fn distance(a: &str, b: &str) -> usize {
+    let common = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+    let shared = b.bytes().filter(|byte| a.as_bytes().contains(byte)).count();
+    (a.len() + b.len()).saturating_sub(2 * common + shared)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+listen = "127.0.0.1:9000"
+[resources.postgres-prod]
+kind = "postgres"
+host = "db.internal"
+databases = ["shop"]
+role = "weir"
+credential = "file:keys/db"
+columns = ["customers.ssn", "crm.people.mail"]
+labels = { env = "prod" }
+recording = { rows = "first:10" }
+"#;
+
+    #[test]
+    fn a_good_configuration_is_read() {
+        let (config, warnings) = parse(GOOD, Path::new("/etc/weir/weir-relay.toml")).unwrap();
+        assert!(warnings.is_empty());
+        let resource = &config.resources[&ResourceName::new("postgres-prod").unwrap()];
+        assert_eq!(resource.credential, CredentialSource::File("/etc/weir/keys/db".into()));
+        assert_eq!(resource.recording.rows, RecordRows::First(10));
+        assert_eq!(resource.columns[1].schema, "crm");
+        assert_eq!(config.public_url, "https://127.0.0.1:9000");
+    }
+
+    #[test]
+    fn every_problem_is_reported_with_its_line() {
+        let bad = GOOD
+            .replace("role = \"weir\"", "rol = \"weir\"")
+            .replace("file:keys/db", "hunter2")
+            .replace("127.0.0.1:9000", "here")
+            .replace("first:10", "some");
+        let problems = parse(&bad, Path::new("x.toml")).unwrap_err();
+        let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(problems.len(), 5, "{shown:#?}");
+        assert!(shown.iter().any(|line| line.starts_with("x.toml:2: error: listen:")), "{shown:#?}");
+        assert!(shown.iter().any(|line| line.contains("did you mean role?")), "{shown:#?}");
+        assert!(!shown.concat().contains("hunter2"), "a value may be a secret");
+    }
+}

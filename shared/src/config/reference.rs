@@ -1,0 +1,97 @@
+//! Every key of the configuration, in one table: unknown keys are found by it, and the reference is printed from it.
+
+use std::fmt::Write as _;
+
+/// A key's documentation.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its name within its table.
+    pub name: &'static str,
+    /// What it accepts, with the default.
+    pub accepts: &'static str,
+    /// What it does.
+    pub does: &'static str,
+}
+
+macro_rules! keys {
+    ($($name:literal, $accepts:literal, $does:literal;)*) => {
+        &[$(Key { name: $name, accepts: $accepts, does: $does }),*]
+    };
+}
+
+/// At the top.
+pub const TOP: &[Key] = keys! {
+    "listen", "address:port; 127.0.0.1:8443", "where QUIC (UDP) and HTTPS, WebSocket (TCP) are served";
+    "public_url", "https://host:port; from listen", "how agents reach this relay";
+    "database", "path; weir.db", "the SQLite file";
+    "policies", "path; policies", "folder of *.cedar files";
+    "recordings", "path; recordings", "folder of recordings";
+    "sealing_key", "path; keys/sealing.key", "64 hexadecimal digits that seal recordings";
+    "retention", "duration; 0 keeps for ever", "how long recordings are kept";
+    "login_lifetime", "duration; 12h", "how long a login lasts";
+    "agent_lifetime", "duration; 8h", "how long an agent's key lasts";
+    "approval_timeout", "duration; 15m", "how long a held request waits";
+    "drain_timeout", "duration; 30s", "how long sessions may go on after SIGTERM";
+    "tls", "table", "the relay's certificate";
+    "resources", "tables", "the resources by name";
+};
+
+/// In `[tls]`.
+pub const TLS: &[Key] = keys! {
+    "certificate", "path; keys/relay.pem", "certificate chain, PEM";
+    "key", "path; keys/relay.key", "private key, PEM";
+};
+
+/// In `[resources.NAME]`.
+pub const RESOURCE: &[Key] = keys! {
+    "kind", "\"postgres\"", "the protocol";
+    "host", "host name or address", "where it is";
+    "port", "1 to 65535; 5432", "its port";
+    "databases", "list of names, not empty", "what may be asked for; the first is the default";
+    "role", "text", "the role weir logs in as";
+    "credential", "\"env:NAME\", \"file:PATH\", \"none\" or { exec = [...], timeout = \"5s\" }", "where its secret comes from";
+    "tls", "\"verify-full\" or \"disable\"; verify-full", "TLS towards it";
+    "ca", "path; the platform's roots", "CA of its certificate, PEM";
+    "client_certificate", "path", "client certificate, PEM";
+    "client_key", "path", "its key, PEM";
+    "allow_md5", "true or false; false", "allow md5 authentication";
+    "allow_cleartext", "true or false; false", "allow a clear-text password, over TLS only";
+    "labels", "table of texts", "labels, for policy";
+    "columns", "list of \"[schema.]table.column\"", "columns that are masked whole";
+    "limits", "table", "limits";
+    "recording", "table", "what is recorded";
+};
+
+/// In `[resources.NAME.limits]`.
+pub const LIMITS: &[Key] = keys! {
+    "connections", "number; 100", "sessions at a time";
+    "statement_bytes", "number; 1048576", "largest statement";
+    "idle", "duration; 0 never", "closes a session that does nothing";
+};
+
+/// In `[resources.NAME.recording]`.
+pub const RECORDING: &[Key] = keys! {
+    "rows", "\"all\", \"first:N\" or \"counts\"; all", "how much of the rows is recorded";
+    "quota_bytes", "number; 0 none", "most bytes of rows a statement records";
+    "durability", "\"sync\", \"strict\" or \"best_effort\"; strict", "how safe the intent is before a statement goes out";
+};
+
+/// The reference as Markdown.
+#[must_use]
+pub fn markdown() -> String {
+    let mut out = String::from("# weir-relay.toml\n");
+    let tables = [
+        ("top", TOP),
+        ("[tls]", TLS),
+        ("[resources.NAME]", RESOURCE),
+        ("[resources.NAME.limits]", LIMITS),
+        ("[resources.NAME.recording]", RECORDING),
+    ];
+    for (title, keys) in tables {
+        let _ = write!(out, "\n## {title}\n\n| key | accepts; default | does |\n|---|---|---|\n");
+        for Key { name, accepts, does } in keys {
+            let _ = writeln!(out, "| `{name}` | {accepts} | {does} |");
+        }
+    }
+    out
+}
