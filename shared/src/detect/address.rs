@@ -25,8 +25,7 @@ pub(super) fn ipv4(text: &[u8], start: usize, end: usize) -> Option<Span> {
     }
     let address: Ipv4Addr = std::str::from_utf8(slice(text, start, stop)).ok()?.parse().ok()?;
     let is_version = previous == b'/' && start >= 2 && is_word(byte(text, start - 2))
-        || has_context(text.get(..start).unwrap_or_default().get(start.saturating_sub(9)..).unwrap_or_default(), 9, &["version"])
-        || has_context(slice(text, start.saturating_sub(9), start), 9, &["version", "release", "build "]);
+        || has_context(text, start, 9, &["version", "release", "build "]);
     let plain = address.octets().first() != Some(&0) && !address.is_loopback() && !address.is_broadcast();
     (plain && !is_version && address.octets().first() != Some(&255)).then_some(Span { start, end: stop, rule: "ipv4" })
 }

@@ -48,7 +48,10 @@ impl KnownValues {
 
 fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
     let hex = |upper: bool| -> Vec<u8> {
-        secret.iter().flat_map(|byte| if upper { format!("{byte:02X}") } else { format!("{byte:02x}") }.into_bytes()).collect()
+        secret
+            .iter()
+            .flat_map(|byte| if upper { format!("{byte:02X}") } else { format!("{byte:02x}") }.into_bytes())
+            .collect()
     };
     let mut forms = vec![
         secret.to_vec(),

@@ -76,8 +76,8 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }
 
-/// True when one of the words stands in the 32 bytes before `at`, without regard to case.
-fn has_context(text: &[u8], at: usize, words: &[&str]) -> bool {
-    let window = slice(text, at.saturating_sub(32), at);
+/// True when one of the words stands in the `reach` bytes before `at`, without regard to case.
+fn has_context(text: &[u8], at: usize, reach: usize, words: &[&str]) -> bool {
+    let window = slice(text, at.saturating_sub(reach), at);
     words.iter().any(|word| window.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes())))
 }

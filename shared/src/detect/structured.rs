@@ -23,7 +23,8 @@ pub(super) fn private_key(text: &[u8], start: usize, end: usize) -> Option<Span>
     if slice(text, start, end) != BEGIN {
         return None;
     }
-    let label_end = end + run(text, end, |byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b' ').min(64);
+    let label_end =
+        end + run(text, end, |byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b' ').min(64);
     let label = slice(text, end, label_end);
     if !label.windows(11).any(|part| part == b"PRIVATE KEY") || slice(text, label_end, label_end + 5) != b"-----" {
         return None;
@@ -66,7 +67,7 @@ fn names_algorithm(header: &[u8]) -> bool {
     let mut kept = 0;
     for chunk in header.chunks(32) {
         let mut out = [0_u8; 24];
-        let Ok(length) = BASE64_URL_SAFE_NO_PAD.decode_slice_unchecked(chunk, &mut out) else { return false };
+        let Ok(length) = BASE64_URL_SAFE_NO_PAD.decode_slice(chunk, &mut out) else { return false };
         let Some(space) = window.get_mut(kept..kept + length) else { return false };
         space.copy_from_slice(out.get(..length).unwrap_or_default());
         let seen = window.get(..kept + length).unwrap_or_default();
@@ -88,12 +89,15 @@ pub(super) fn url_password(text: &[u8], at: usize) -> Option<Span> {
     }
     let scheme = run_back(text, at, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
     let authority = at + 3;
-    let length = run(text, authority, |byte| byte > b' ' && !matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b'`'));
+    let length = run(text, authority, |byte| {
+        byte > b' ' && !matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b'`')
+    });
     let login = slice(text, authority, authority + length);
     let sign = login.iter().rposition(|byte| *byte == b'@')?;
     let colon = login.iter().take(sign).position(|byte| *byte == b':')?;
     let (start, end) = (authority + colon + 1, authority + sign);
     let password = slice(text, start, end);
-    let is_reference = password.starts_with(b"$") || password.starts_with(b"{") || password.iter().all(|byte| *byte == b'*');
+    let is_reference =
+        password.starts_with(b"$") || password.starts_with(b"{") || password.iter().all(|byte| *byte == b'*');
     (scheme > 0 && !password.is_empty() && !is_reference).then_some(Span { start, end, rule: "url-password" })
 }

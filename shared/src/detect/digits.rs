@@ -1,0 +1,269 @@
+//! Personal numbers written as groups of digits, told apart by shape and checksum.
+//!
+//! - `card`: ISO/IEC 7812, 13 to 19 digits with the Luhn check digit and an issuer's range. Found: `4111 1111 1111 1111`.
+//!   Not: `4111 1111 1111 1112`, `1234567812345670`.
+//! - `us-ssn`: Social Security Administration: `ddd-dd-dddd`, area not 000, 666 or 9xx, group not 00, serial not 0000.
+//!   Found: `536-90-4399`. Not: `666-12-3456`.
+//! - `phone`: ITU-T E.164 with `+` or `00`, North American numbers, national numbers with a leading 0 in groups; a bare
+//!   row of digits only after a word such as `phone`. Found: `+49 30 1234567`, `(212) 555-0187`. Not: `2024-01-15`,
+//!   `1234567890`.
+
+use super::{Span, before, byte, has_context, is_word};
+
+pub(super) const RULES: &[&str] = &["card", "us-ssn", "phone"];
+
+const MOST_DIGITS: usize = 19;
+const MOST_GROUPS: usize = 8;
+
+/// A row of digits in groups, as it stands in the text.
+struct Shape {
+    digits: [u8; MOST_DIGITS],
+    count: usize,
+    groups: [usize; MOST_GROUPS],
+    group_count: usize,
+    /// The separators met: at most one kind in cards.
+    dashes: bool,
+    spaces: bool,
+    dots: bool,
+    parens: bool,
+    slashes: bool,
+    /// After the last digit.
+    end: usize,
+    /// The ends of the groups, and the digits up to there.
+    ends: [usize; MOST_GROUPS],
+}
+
+/// The number that begins at `start`: with a digit, `+` or `(`.
+pub(super) fn check(text: &[u8], start: usize) -> Option<Span> {
+    let first = byte(text, start);
+    let previous = before(text, start);
+    if is_word(previous)
+        || matches!(previous, b'.' | b'-' | b'+' | b'/' | b'#' | b'$' | b'%' | b'\\') && first != b'(' && first != b'+'
+    {
+        return None;
+    }
+    if !first.is_ascii_digit() && !matches!(byte(text, start + 1), b'0'..=b'9' | b'(') {
+        return None;
+    }
+    let shape = read(text, start)?;
+    if is_word(byte(text, shape.end)) && !is_extension(text, shape.end) {
+        return None;
+    }
+    if byte(text, shape.end) == b':' && byte(text, shape.end + 1).is_ascii_digit() {
+        return None;
+    }
+    let span = |rule| Some(Span { start, end: shape.end, rule });
+    if first.is_ascii_digit() && is_ssn(&shape, text, start) {
+        return span("us-ssn");
+    }
+    if first.is_ascii_digit() && is_card(&shape) {
+        return span("card");
+    }
+    phone_end(&shape, text, start, first).map(|end| Span { start, end, rule: "phone" })
+}
+
+fn is_extension(text: &[u8], at: usize) -> bool {
+    matches!(byte(text, at), b'x' | b'X') && byte(text, at + 1).is_ascii_digit()
+}
+
+/// Reads groups of digits with single separators between them (`) ` and ` (` count as one).
+fn read(text: &[u8], start: usize) -> Option<Shape> {
+    let mut shape = Shape {
+        digits: [0; MOST_DIGITS],
+        count: 0,
+        groups: [0; MOST_GROUPS],
+        group_count: 0,
+        dashes: false,
+        spaces: false,
+        dots: false,
+        parens: false,
+        slashes: false,
+        end: start,
+        ends: [0; MOST_GROUPS],
+    };
+    let mut at = start + usize::from(byte(text, start) == b'+');
+    let mut separators = 0;
+    loop {
+        match byte(text, at) {
+            digit @ b'0'..=b'9' => {
+                if separators > 0 || shape.group_count == 0 {
+                    shape.group_count += 1;
+                }
+                *shape.digits.get_mut(shape.count)? = digit - b'0';
+                shape.count += 1;
+                *shape.groups.get_mut(shape.group_count - 1)? += 1;
+                *shape.ends.get_mut(shape.group_count - 1)? = at + 1;
+                shape.end = at + 1;
+                separators = 0;
+            }
+            mark @ (b' ' | b'-' | b'.' | b'(' | b')' | b'/') => {
+                separators += 1;
+                let ahead = [byte(text, at + 1), byte(text, at + 2)];
+                let goes_on = ahead[0].is_ascii_digit()
+                    || matches!(ahead[0], b'(' | b')' | b' ' | b'-') && ahead[0] != mark && ahead[1].is_ascii_digit()
+                    || mark == b'(' && separators == 1 && shape.group_count == 0 && ahead[0].is_ascii_digit();
+                if separators > 2 || !goes_on {
+                    break;
+                }
+                match mark {
+                    b' ' => shape.spaces = true,
+                    b'-' => shape.dashes = true,
+                    b'.' => shape.dots = true,
+                    b'/' => shape.slashes = true,
+                    _ => shape.parens = true,
+                }
+            }
+            _ => break,
+        }
+        at += 1;
+    }
+    (shape.count >= 7).then_some(shape)
+}
+
+impl Shape {
+    fn groups(&self) -> &[usize] {
+        self.groups.get(..self.group_count).unwrap_or_default()
+    }
+
+    fn digits(&self) -> &[u8] {
+        self.digits.get(..self.count).unwrap_or_default()
+    }
+
+    /// Digits `from..to` as a number.
+    fn number(&self, from: usize, to: usize) -> u32 {
+        self.digits.get(from..to).unwrap_or_default().iter().fold(0, |sum, digit| sum * 10 + u32::from(*digit))
+    }
+
+    fn other_than(&self, spaces: bool, dashes: bool) -> bool {
+        self.dots || self.parens || self.slashes || self.spaces && !spaces || self.dashes && !dashes
+    }
+}
+
+fn is_ssn(shape: &Shape, text: &[u8], start: usize) -> bool {
+    const WORDS: &[&str] = &["ssn", "social sec", "social_sec", "socialsec"];
+    if shape.count != 9 || shape.other_than(true, true) {
+        return false;
+    }
+    let (area, group, serial) = (shape.number(0, 3), shape.number(3, 5), shape.number(5, 9));
+    if area == 0 || area == 666 || area >= 900 || group == 0 || serial == 0 {
+        return false;
+    }
+    match shape.groups() {
+        [3, 2, 4] => !shape.spaces || has_context(text, start, 32, WORDS),
+        [9] => has_context(text, start, 32, WORDS),
+        _ => false,
+    }
+}
+
+fn is_card(shape: &Shape) -> bool {
+    let mixed = shape.spaces && shape.dashes;
+    if !(13..=19).contains(&shape.count) || mixed || shape.other_than(true, true) {
+        return false;
+    }
+    let grouped = match shape.groups() {
+        [_] | [4, 4, 4, 4] | [4, 6, 5] | [4, 6, 4] | [4, 4, 4, 4, 1..=3] | [4, 4, 4, 1] | [4, 3, 3, 3] | [4, 4, 5] => {
+            true
+        }
+        [6, rest] => (7..=13).contains(rest),
+        _ => false,
+    };
+    grouped && is_issued(shape) && luhn(shape.digits())
+}
+
+/// The ranges of the card networks.
+fn is_issued(shape: &Shape) -> bool {
+    let (two, three, four) = (shape.number(0, 2), shape.number(0, 3), shape.number(0, 4));
+    match shape.count {
+        13 => two / 10 == 4 && shape.group_count <= 4,
+        14 => matches!(two, 36 | 38 | 39) || (300..=305).contains(&three),
+        15 => matches!(two, 34 | 37) || matches!(four, 1800 | 2131),
+        16 => {
+            two / 10 == 4
+                || (51..=55).contains(&two)
+                || (2221..=2720).contains(&four)
+                || matches!(two, 62 | 65 | 60 | 81)
+                || (644..=649).contains(&three)
+                || (3528..=3589).contains(&four)
+                || matches!(two, 36 | 38 | 50 | 56 | 57 | 58 | 67 | 63)
+        }
+        19 => two == 62 || two / 10 == 4 || matches!(two, 50 | 63 | 67),
+        _ => matches!(two, 50 | 62 | 63 | 67) && shape.group_count > 1,
+    }
+}
+
+fn luhn(digits: &[u8]) -> bool {
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| match u32::from(*digit) * if place % 2 == 1 { 2 } else { 1 } {
+            big if big > 9 => big - 9,
+            small => small,
+        })
+        .sum();
+    sum.is_multiple_of(10) && digits.iter().any(|digit| *digit != 0)
+}
+
+/// Where the phone number ends, when it is one.
+fn phone_end(shape: &Shape, text: &[u8], start: usize, first: u8) -> Option<usize> {
+    let end = extension_end(text, shape.end);
+    if first == b'+' {
+        let grouped = shape.groups().iter().skip(1).all(|group| *group >= 1);
+        let ok = (8..=15).contains(&shape.count) && shape.digits().first() != Some(&0) && grouped && !shape.slashes;
+        return ok.then_some(end);
+    }
+    if shape.count > 15 {
+        return None;
+    }
+    let context = || {
+        has_context(text, start, 32, &["phone", "tel", "mobile", "cell", "fax", "call ", "contact", "whatsapp", "sms"])
+    };
+    let groups = shape.groups();
+    let separated = shape.group_count > 1 && !shape.slashes;
+    if separated && is_north_american(shape, groups) {
+        return Some(end);
+    }
+    let zeros = shape.digits().iter().take_while(|digit| **digit == 0).count();
+    // Abroad: 00 and the country. At home: 0, the area, and at least one more group.
+    let international = zeros == 2 && groups.len() > 1 && (10..=15).contains(&shape.count);
+    let national = zeros == 1
+        && separated
+        && (9..=11).contains(&shape.count)
+        && groups.first().is_some_and(|group| (2..=5).contains(group))
+        && groups.iter().skip(1).all(|group| (2..=8).contains(group));
+    if international && !shape.slashes || national && (!shape.dots || context()) {
+        return Some(end);
+    }
+    let by_context = (7..=15).contains(&shape.count) && !is_date(shape, groups) && context();
+    by_context.then_some(end)
+}
+
+fn is_date(shape: &Shape, groups: &[usize]) -> bool {
+    matches!(groups, [4, 2, 2] | [2, 2, 4] | [4, 2, 2, ..] | [1..=2, 1..=2, 4])
+        && (shape.dashes || shape.dots || shape.slashes)
+}
+
+/// `212-555-0187`, `(212) 555-0187`, `1-212-555-0187`, `001-212-555-0187`: neither area nor exchange begins with 0 or 1.
+fn is_north_american(shape: &Shape, groups: &[usize]) -> bool {
+    let country = match groups {
+        [3, 3, 4] => 0,
+        [1, 3, 3, 4] if shape.number(0, 1) == 1 => 1,
+        [3, 3, 3, 4] if shape.number(0, 3) == 1 => 3,
+        [3, 7] if shape.parens => 0,
+        _ => return false,
+    };
+    let digit = |at: usize| shape.digits.get(country + at).copied().unwrap_or(0);
+    digit(0) >= 2 && digit(3) >= 1
+}
+
+fn extension_end(text: &[u8], at: usize) -> usize {
+    let mark = match text.get(at..).unwrap_or_default() {
+        [b'x' | b'X', ..] => 1,
+        [b' ', b'x' | b'X', ..] => 2,
+        [b' ', b'e', b'x', b't', b'.', b' ', ..] => 6,
+        [b' ', b'e', b'x', b't', b'.' | b' ', ..] => 5,
+        _ => return at,
+    };
+    let digits = super::run(text, at + mark, |byte| byte.is_ascii_digit());
+    if (1..=6).contains(&digits) { at + mark + digits } else { at }
+}
