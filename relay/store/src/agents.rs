@@ -1,0 +1,80 @@
+//! Agents: the keys that act for a login.
+
+use crate::{Store, StoreError};
+use sqlx::Row as _;
+use weir_shared::{
+    id::{AgentId, LoginId, UserId},
+    keys::Thumbprint,
+};
+
+/// An agent whose key, login and user are all good.
+#[derive(Clone, Debug)]
+pub struct Agent {
+    /// Id.
+    pub id: AgentId,
+    /// User.
+    pub user: UserId,
+    /// The user's name.
+    pub user_name: String,
+    /// The user's roles.
+    pub roles: Vec<String>,
+    /// When the key expires.
+    pub expires: i64,
+    /// When the login expires.
+    pub login_expires: i64,
+}
+
+impl Store {
+    /// Binds a key to a login.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] when the key is bound already.
+    pub async fn agent_add(
+        &self,
+        login: LoginId,
+        key: Thumbprint,
+        now: i64,
+        expires: i64,
+    ) -> Result<AgentId, StoreError> {
+        let id = AgentId::generate();
+        let added = sqlx::query("INSERT INTO agents (id, login, thumbprint, created, expires) VALUES ($1, $2, $3, $4, $5)")
+            .bind(id.to_string())
+            .bind(login.to_string())
+            .bind(key.as_bytes().as_slice())
+            .bind(now)
+            .bind(expires)
+            .execute(&self.pool)
+            .await;
+        match added {
+            Err(error) if error.as_database_error().is_some_and(|e| e.is_unique_violation()) => {
+                Err(StoreError::Exists("this key's agent".to_owned()))
+            }
+            other => other.map(|_| id).map_err(Into::into),
+        }
+    }
+
+    /// The agent of a key, when the key, its login and its user may act now.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn agent(&self, key: Thumbprint, now: i64) -> Result<Option<Agent>, StoreError> {
+        let row = sqlx::query(
+            "SELECT a.id, a.expires, l.expires AS login_expires, u.id AS user, u.name, u.roles \
+             FROM agents a JOIN logins l ON l.id = a.login JOIN users u ON u.id = l.user \
+             WHERE a.thumbprint = $1 AND a.expires > $2 AND l.expires > $2 AND l.revoked = 0 AND u.disabled = 0",
+        )
+        .bind(key.as_bytes().as_slice())
+        .bind(now)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(Agent {
+            id: row.try_get::<String, _>("id")?.parse().map_err(|_| StoreError::Decode("agent id"))?,
+            user: row.try_get::<String, _>("user")?.parse().map_err(|_| StoreError::Decode("user id"))?,
+            user_name: row.try_get("name")?,
+            roles: serde_json::from_str(row.try_get("roles")?).map_err(|_| StoreError::Decode("list of roles"))?,
+            expires: row.try_get("expires")?,
+            login_expires: row.try_get("login_expires")?,
+        }))
+    }
+}

@@ -1,0 +1,64 @@
+//! The audit log: each row's hash covers the one before, so that a removed or changed row shows.
+
+use crate::{Store, StoreError};
+use sqlx::Row as _;
+
+/// BLAKE3 over the previous hash and the row, each field with its length.
+fn hash(previous: &[u8], at: i64, event: &str, actor: &str, body: &str) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    for part in [previous, &at.to_be_bytes(), event.as_bytes(), actor.as_bytes(), body.as_bytes()] {
+        hasher.update(&(part.len() as u64).to_be_bytes()).update(part);
+    }
+    *hasher.finalize().as_bytes()
+}
+
+impl Store {
+    /// Appends an event.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn audit_append(
+        &self,
+        event: &str,
+        actor: &str,
+        body: serde_json::Value,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let body = body.to_string();
+        let mut change = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let last = sqlx::query("SELECT hash FROM audit ORDER BY seq DESC LIMIT 1").fetch_optional(&mut *change).await?;
+        let previous: Vec<u8> = last.map_or(Ok(vec![0; 32]), |row| row.try_get("hash"))?;
+        let hash = hash(&previous, now, event, actor, &body);
+        sqlx::query("INSERT INTO audit (at, event, actor, body, previous, hash) VALUES ($1, $2, $3, $4, $5, $6)")
+            .bind(now)
+            .bind(event)
+            .bind(actor)
+            .bind(body)
+            .bind(previous)
+            .bind(hash.as_slice())
+            .execute(&mut *change)
+            .await?;
+        change.commit().await?;
+        Ok(())
+    }
+
+    /// Walks the chain: how many rows fit, and the first that does not.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn audit_verify(&self) -> Result<(u64, Option<i64>), StoreError> {
+        let rows = sqlx::query("SELECT * FROM audit ORDER BY seq").fetch_all(&self.pool).await?;
+        let mut last = vec![0; 32];
+        for (count, row) in (0..).zip(&rows) {
+            let (seq, at): (i64, i64) = (row.try_get("seq")?, row.try_get("at")?);
+            let previous: Vec<u8> = row.try_get("previous")?;
+            let stored: Vec<u8> = row.try_get("hash")?;
+            let fits = hash(&last, at, row.try_get("event")?, row.try_get("actor")?, row.try_get("body")?);
+            if previous != last || stored != fits {
+                return Ok((count, Some(seq)));
+            }
+            last = stored;
+        }
+        Ok((rows.len() as u64, None))
+    }
+}
