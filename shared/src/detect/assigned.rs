@@ -78,9 +78,10 @@ fn name_of(text: &[u8]) -> Option<Name> {
 /// The value behind the `=` or `:` at `at`, when what stands before names a secret.
 pub(super) fn operator(text: &[u8], at: usize) -> Option<Span> {
     let mut end = at - run_back(text, at, |byte| byte == b' ').min(4);
-    // `:=` and the end of `'name':`.
+    // `:=`, then the end of `'name':`.
     if matches!(before(text, end), b':' | b'?' | b'|') {
         end -= 1;
+        end -= run_back(text, end, |byte| byte == b' ').min(4);
     }
     if matches!(before(text, end), b'"' | b'\'' | b'`' | b']') {
         end -= 1;
@@ -88,17 +89,33 @@ pub(super) fn operator(text: &[u8], at: usize) -> Option<Span> {
             end -= 1;
         }
     }
-    let start = end - run_back(text, end, is_name).min(64);
+    let mut start = end - run_back(text, end, is_name).min(64);
+    if byte(text, at) == b'=' && matches!(slice(text, start, end), b"string" | b"String" | b"str" | b"&str") {
+        // `var token string =`, `token: String =`
+        end = start - run_back(text, start, |byte| matches!(byte, b' ' | b':' | b'&')).min(4);
+        start = end - run_back(text, end, is_name).min(64);
+    }
     let name = name_of(slice(text, start, end))?;
     let mut value = at + 1;
     if matches!(byte(text, value), b'=' | b'>') {
-        if byte(text, value) == b'=' {
+        if byte(text, value) == b'=' && byte(text, at) == b'=' {
             return None;
         }
         value += 1;
     }
     value += run(text, value, |byte| byte == b' ' || byte == b'\t').min(8);
     read(text, value, name, byte(text, at) == b'=')
+}
+
+/// The text of the XML element whose tag ends with the `>` at `at`.
+pub(super) fn element(text: &[u8], at: usize) -> Option<Span> {
+    let start = at - run_back(text, at, is_name).min(64);
+    if before(text, start) != b'<' {
+        return None;
+    }
+    let name = name_of(slice(text, start, at))?;
+    let value = at + 1 + run(text, at + 1, |byte| byte.is_ascii_whitespace()).min(64);
+    read(text, value, name, true)
 }
 
 /// The value behind a command's option: `--password hunter2`.

@@ -19,7 +19,7 @@ const MOST_GROUPS: usize = 8;
 struct Shape {
     digits: [u8; MOST_DIGITS],
     count: usize,
-    groups: [usize; MOST_GROUPS],
+    groups: [u8; MOST_GROUPS],
     group_count: usize,
     /// The separators met: at most one kind in cards.
     dashes: bool,
@@ -29,8 +29,6 @@ struct Shape {
     slashes: bool,
     /// After the last digit.
     end: usize,
-    /// The ends of the groups, and the digits up to there.
-    ends: [usize; MOST_GROUPS],
 }
 
 /// The number that begins at `start`: with a digit, `+` or `(`.
@@ -43,6 +41,9 @@ pub(super) fn check(text: &[u8], start: usize) -> Option<Span> {
         return None;
     }
     if !first.is_ascii_digit() && !matches!(byte(text, start + 1), b'0'..=b'9' | b'(') {
+        return None;
+    }
+    if first.is_ascii_digit() && is_short(text, start) {
         return None;
     }
     let shape = read(text, start)?;
@@ -62,6 +63,22 @@ pub(super) fn check(text: &[u8], start: usize) -> Option<Span> {
     phone_end(&shape, text, start, first).map(|end| Span { start, end, rule: "phone" })
 }
 
+/// Most numbers in rows and logs are short, decimals or dates, and cost no more than this.
+fn is_short(text: &[u8], start: usize) -> bool {
+    let rest = text.get(start..).unwrap_or_default();
+    let digits = rest.iter().take(8).take_while(|byte| byte.is_ascii_digit()).count();
+    match (digits, rest.get(digits..).unwrap_or_default()) {
+        (..7, []) => true,
+        (4, [b'-' | b'/' | b'.', a, b, b'-' | b'/' | b'.', ..]) => a.is_ascii_digit() && b.is_ascii_digit(),
+        (..7, [mark, next, ..]) => {
+            !matches!(mark, b' ' | b'-' | b'.' | b'(' | b')' | b'/')
+                || !next.is_ascii_digit() && !matches!(next, b' ' | b'-' | b'(' | b')')
+        }
+        (..7, [_]) => true,
+        _ => false,
+    }
+}
+
 fn is_extension(text: &[u8], at: usize) -> bool {
     matches!(byte(text, at), b'x' | b'X') && byte(text, at + 1).is_ascii_digit()
 }
@@ -79,7 +96,6 @@ fn read(text: &[u8], start: usize) -> Option<Shape> {
         parens: false,
         slashes: false,
         end: start,
-        ends: [0; MOST_GROUPS],
     };
     let mut at = start + usize::from(byte(text, start) == b'+');
     let mut separators = 0;
@@ -92,7 +108,6 @@ fn read(text: &[u8], start: usize) -> Option<Shape> {
                 *shape.digits.get_mut(shape.count)? = digit - b'0';
                 shape.count += 1;
                 *shape.groups.get_mut(shape.group_count - 1)? += 1;
-                *shape.ends.get_mut(shape.group_count - 1)? = at + 1;
                 shape.end = at + 1;
                 separators = 0;
             }
@@ -121,7 +136,7 @@ fn read(text: &[u8], start: usize) -> Option<Shape> {
 }
 
 impl Shape {
-    fn groups(&self) -> &[usize] {
+    fn groups(&self) -> &[u8] {
         self.groups.get(..self.group_count).unwrap_or_default()
     }
 
@@ -238,13 +253,13 @@ fn phone_end(shape: &Shape, text: &[u8], start: usize, first: u8) -> Option<usiz
     by_context.then_some(end)
 }
 
-fn is_date(shape: &Shape, groups: &[usize]) -> bool {
+fn is_date(shape: &Shape, groups: &[u8]) -> bool {
     matches!(groups, [4, 2, 2] | [2, 2, 4] | [4, 2, 2, ..] | [1..=2, 1..=2, 4])
         && (shape.dashes || shape.dots || shape.slashes)
 }
 
 /// `212-555-0187`, `(212) 555-0187`, `1-212-555-0187`, `001-212-555-0187`: neither area nor exchange begins with 0 or 1.
-fn is_north_american(shape: &Shape, groups: &[usize]) -> bool {
+fn is_north_american(shape: &Shape, groups: &[u8]) -> bool {
     let country = match groups {
         [3, 3, 4] => 0,
         [1, 3, 3, 4] if shape.number(0, 1) == 1 => 1,

@@ -18,7 +18,7 @@ const CLASS: [u8; 256] = {
         let class = match at as u8 {
             b'0'..=b'9' => WORD | DIGIT,
             b'A'..=b'Z' | b'a'..=b'z' | b'_' | b'-' => WORD,
-            b'@' | b':' | b'=' | b'\'' | b'+' | b'(' => TRIGGER,
+            b'@' | b':' | b'=' | b'\'' | b'>' | b'+' | b'(' => TRIGGER,
             _ => 0,
         };
         #[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
@@ -70,7 +70,10 @@ impl Detector {
         if !digit {
             return None;
         }
-        iban::check(text, start, end).or_else(|| address::ipv4(text, start, end)).or_else(|| digits::check(text, start))
+        match text.get(start) {
+            Some(b'0'..=b'9') => address::ipv4(text, start, end).or_else(|| digits::check(text, start)),
+            _ => iban::check(text, start, end),
+        }
     }
 
     fn trigger(text: &[u8], at: usize, byte: u8) -> Option<Span> {
@@ -80,6 +83,7 @@ impl Detector {
                 .or_else(|| address::ipv6(text, at))
                 .or_else(|| assigned::operator(text, at)),
             b'=' => assigned::operator(text, at),
+            b'>' => assigned::element(text, at),
             b'\'' => assigned::sql(text, at),
             _ => digits::check(text, at),
         }

@@ -46,6 +46,9 @@ fn examples() {
         ("password: Hunter2!", ("password", "Hunter2!")),
         ("run --password hunter2 now", ("password", "hunter2")),
         ("ALTER ROLE x PASSWORD 'hunter2'", ("password", "hunter2")),
+        ("<password>hunter2</password>", ("password", "hunter2")),
+        ("var dbPassword string = \"hunter2\"", ("password", "hunter2")),
+        ("dbPassword := `hunter2`", ("password", "hunter2")),
         ("DB_PASS='abc'", ("password", "abc")),
         (
             "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
