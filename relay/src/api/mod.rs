@@ -1,0 +1,149 @@
+//! The HTTPS API (see `weir_shared::api` for its calls), the OAuth endpoints, the pages and the WebSocket upgrade: one
+//! router, behind one TLS listener.
+
+mod approvals;
+mod resources;
+mod sessions;
+
+use crate::{identity, identity::Principal, relay::Relay, tunnel, web};
+use axum::{
+    Extension, Json, Router,
+    extract::{DefaultBodyLimit, FromRequestParts, Request, State},
+    http::{HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use std::sync::Arc;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use weir_shared::{
+    api::{Problem, Status, WhoAmI},
+    error::{Kind, UserFacing},
+    keys::Thumbprint,
+    wire,
+};
+
+/// The key that the TLS client proved to hold, if it came with one.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerKey(pub Option<Thumbprint>);
+
+/// An error as the API answers it.
+pub struct ApiError(UserFacing);
+
+impl From<UserFacing> for ApiError {
+    fn from(error: UserFacing) -> Self {
+        Self(error)
+    }
+}
+
+impl From<weir_store::StoreError> for ApiError {
+    fn from(error: weir_store::StoreError) -> Self {
+        tracing::error!(%error, "a call cannot use the database");
+        Self(UserFacing::new(Kind::Internal, "the relay cannot use its database", "tell the relay's administrator"))
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.kind.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(Problem::from(self.0))).into_response();
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response
+    }
+}
+
+/// Who calls: known by the key of the TLS connection, nothing else.
+pub struct Caller(pub Principal, pub Thumbprint);
+
+impl FromRequestParts<Arc<Relay>> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, relay: &Arc<Relay>) -> Result<Self, ApiError> {
+        let key = parts.extensions.get::<PeerKey>().and_then(|key| key.0);
+        let Some(key) = key else {
+            let hint = "run `weir login`";
+            return Err(UserFacing::new(Kind::Unauthenticated, "no client key came with the call", hint).into());
+        };
+        Ok(Self(identity::authenticate(&relay.store, key, relay.now()).await?, key))
+    }
+}
+
+/// Everything that is served over HTTPS.
+pub fn router(relay: Arc<Relay>) -> Router {
+    use identity::oauth;
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/style.css", get(web::style))
+        .route("/.well-known/oauth-authorization-server", get(oauth::metadata))
+        .route("/oauth/authorize", get(oauth::authorize).post(oauth::log_in))
+        .route("/oauth/token", post(oauth::token))
+        .route("/oauth/revoke", post(oauth::revoke))
+        .route("/api/v1/whoami", get(whoami))
+        .route("/api/v1/status", get(status))
+        .route("/api/v1/resources", get(resources::list))
+        .route("/api/v1/sessions", get(sessions::list))
+        .route("/api/v1/sessions/{id}", get(sessions::show))
+        .route("/api/v1/sessions/{id}/entries", get(sessions::entries))
+        .route("/api/v1/approvals", get(approvals::list))
+        .route("/api/v1/approvals/{id}", get(approvals::show))
+        .route("/api/v1/approvals/{id}/approve", post(approvals::approve))
+        .route("/api/v1/approvals/{id}/deny", post(approvals::deny))
+        .route(wire::WEBSOCKET_PATH, get(upgrade))
+        .fallback(async || ApiError(UserFacing::new(Kind::NotFound, "no such call", "see the API's documentation")))
+        .layer(DefaultBodyLimit::max(64 * 1024))
+        .with_state(relay)
+}
+
+async fn whoami(State(relay): State<Arc<Relay>>, Caller(principal, key): Caller) -> Json<WhoAmI> {
+    Json(WhoAmI {
+        user: principal.user().to_owned(),
+        roles: principal.roles().to_vec(),
+        agent: principal.agent(),
+        key: key.to_string(),
+        expires_at: principal.expires_at() / 1_000_000,
+        login_expires_at: principal.login_expires_at() / 1_000_000,
+        relay: relay.config.public_url.clone(),
+    })
+}
+
+async fn status(State(relay): State<Arc<Relay>>, _: Caller) -> Result<Json<Status>, ApiError> {
+    Ok(Json(Status {
+        software: concat!("weir-relay ", env!("CARGO_PKG_VERSION")).to_owned(),
+        uptime_seconds: relay.started.elapsed().as_secs(),
+        open_sessions: relay.registry.open_sessions(),
+        tunnels: relay.registry.tunnels(),
+        pending_approvals: relay.store.approvals(Some("pending"), None).await?.len() as u64,
+        policy: relay.policy.hash().to_owned(),
+        draining: relay.draining.is_cancelled(),
+    }))
+}
+
+/// The tunnel's WebSocket upgrade (RFC 6455, 4.2).
+async fn upgrade(
+    State(relay): State<Arc<Relay>>,
+    Extension(PeerKey(key)): Extension<PeerKey>,
+    mut request: Request,
+) -> Result<Response, ApiError> {
+    let bad = |what: &str| ApiError(UserFacing::new(Kind::Usage, what, "this path is weir's tunnel"));
+    let key = key.ok_or_else(|| bad("no client key came with the upgrade"))?;
+    let headers = request.headers();
+    let says = |name, value: &str| {
+        headers.get(name).and_then(|v| v.to_str().ok()).is_some_and(|v| v.to_ascii_lowercase().contains(value))
+    };
+    let accept = headers.get(header::SEC_WEBSOCKET_KEY).map(|key| derive_accept_key(key.as_bytes()));
+    let (Some(accept), true) = (accept, says(header::UPGRADE, "websocket") && says(header::CONNECTION, "upgrade")) else {
+        return Err(bad("a WebSocket upgrade is expected"));
+    };
+    let upgraded = hyper::upgrade::on(&mut request);
+    let tasks = relay.tasks.clone();
+    tasks.spawn(async move {
+        if let Ok(upgraded) = upgraded.await {
+            tunnel::websocket::connection(relay, key, hyper_util::rt::TokioIo::new(upgraded)).await;
+        }
+    });
+    let headers = [
+        (header::UPGRADE, "websocket".to_owned()),
+        (header::CONNECTION, "Upgrade".to_owned()),
+        (header::SEC_WEBSOCKET_ACCEPT, accept),
+    ];
+    Ok((StatusCode::SWITCHING_PROTOCOLS, headers).into_response())
+}

@@ -1,0 +1,66 @@
+//! Resources, as one caller may see them.
+
+use super::{ApiError, Caller};
+use crate::{relay::Relay, session::facts};
+use axum::{Json, extract::State};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use weir_policy::{
+    bundle::{Action, Outcome, Question, Subject, Target},
+    sql,
+};
+use weir_shared::{api::ResourceView, config::checked::Resource};
+
+pub(super) async fn list(
+    State(relay): State<Arc<Relay>>,
+    Caller(principal, _): Caller,
+) -> Result<Json<Vec<ResourceView>>, ApiError> {
+    let subject = Subject { user: principal.user().to_owned(), roles: principal.roles().to_vec() };
+    let mut views = Vec::new();
+    for resource in relay.config.resources.values() {
+        let rights = rights(&relay, &subject, resource);
+        if rights.get("connect").is_some_and(|right| right == "deny") {
+            continue;
+        }
+        views.push(view(resource, rights));
+    }
+    Ok(Json(futures_util::future::join_all(views).await))
+}
+
+async fn view(resource: &Resource, rights: BTreeMap<String, String>) -> ResourceView {
+    let dial = tokio::net::TcpStream::connect((resource.host.as_str(), resource.port));
+    ResourceView {
+        name: resource.name.clone(),
+        kind: resource.kind.as_str().to_owned(),
+        labels: resource.labels.clone(),
+        databases: resource.databases.clone(),
+        reachable: matches!(tokio::time::timeout(Duration::from_secs(1), dial).await, Ok(Ok(_))),
+        rights,
+    }
+}
+
+/// What policy says of a plain request of each class.
+fn rights(relay: &Relay, subject: &Subject, resource: &Resource) -> BTreeMap<String, String> {
+    let target = Target { resource: resource.name.to_string(), labels: resource.labels.clone() };
+    let say = |action, facts: Option<&sql::Facts>| {
+        match relay.policy.decide(&Question { subject, action, target: &target, facts }).outcome {
+            Outcome::Allow => "allow",
+            Outcome::Hold => "hold",
+            Outcome::Deny => "deny",
+        }
+        .to_owned()
+    };
+    let mut rights = BTreeMap::from([("connect".to_owned(), say(Action::Connect, None))]);
+    let examples = [
+        "SELECT a FROM t",
+        "UPDATE t SET a = 1 WHERE b = 2",
+        "CREATE TABLE t (a int)",
+        "GRANT SELECT ON t TO r",
+    ];
+    for example in examples {
+        let example = relay.facts.of(example);
+        if let Some(action) = facts::action(example.class) {
+            rights.insert(facts::name(example.class).to_owned(), say(action, Some(&example)));
+        }
+    }
+    rights
+}

@@ -1,0 +1,97 @@
+//! Sessions and their recordings. One sees one's own; administrators and auditors see all. Reading a recording is
+//! itself audited.
+
+use super::{ApiError, Caller};
+use crate::{identity::Principal, record, relay::Relay};
+use axum::{
+    Json,
+    body::{Body, Bytes},
+    extract::{Path, Query, State},
+    http::header,
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use std::sync::Arc;
+use weir_shared::{
+    api::SessionView,
+    error::{Kind, UserFacing},
+    id::SessionId,
+};
+
+#[derive(Deserialize)]
+pub(super) struct Filter {
+    resource: Option<String>,
+    user: Option<String>,
+    limit: Option<u32>,
+}
+
+fn sees_all(principal: &Principal) -> bool {
+    principal.is("admin") || principal.is("auditor")
+}
+
+pub(super) async fn list(
+    State(relay): State<Arc<Relay>>,
+    Caller(principal, _): Caller,
+    Query(filter): Query<Filter>,
+) -> Result<Json<Vec<SessionView>>, ApiError> {
+    let user = if sees_all(&principal) { filter.user.as_deref() } else { Some(principal.user()) };
+    let limit = filter.limit.unwrap_or(100).min(10_000);
+    Ok(Json(relay.store.sessions(user, filter.resource.as_deref(), limit).await?))
+}
+
+async fn find(relay: &Relay, principal: &Principal, id: &str) -> Result<SessionView, ApiError> {
+    let missing = || UserFacing::new(Kind::NotFound, format!("no session {id}"), "run `weir sessions list`");
+    let id: SessionId = id.parse().map_err(|_| missing())?;
+    let session = relay.store.session(id).await?;
+    // One that may not be seen looks like one that is not there.
+    let seen = session.filter(|session| session.user == principal.user() || sees_all(principal));
+    Ok(seen.ok_or_else(missing)?)
+}
+
+pub(super) async fn show(
+    State(relay): State<Arc<Relay>>,
+    Caller(principal, _): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<SessionView>, ApiError> {
+    Ok(Json(find(&relay, &principal, &id).await?))
+}
+
+pub(super) async fn entries(
+    State(relay): State<Arc<Relay>>,
+    Caller(principal, _): Caller,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let session = find(&relay, &principal, &id).await?;
+    let body = serde_json::json!({ "session": session.id });
+    relay.store.audit_append("recording.viewed", principal.user(), body, relay.now()).await?;
+    let reader = Arc::clone(&relay);
+    let opened = tokio::task::spawn_blocking(move || record::read::entries(&reader, session.id)).await;
+    let entries = match opened {
+        Ok(Ok(entries)) => entries,
+        Ok(Err(error)) => {
+            let hint = "tell the relay's administrator";
+            return Err(UserFacing::new(Kind::System, error.to_string(), hint).into());
+        }
+        Err(_) => return Err(UserFacing::new(Kind::Internal, "the recording cannot be read", "").into()),
+    };
+    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(16);
+    relay.tasks.spawn_blocking(move || {
+        for entry in entries {
+            // An error breaks the answer off, so that a reader cannot take a part for the whole.
+            let line = match entry {
+                Ok(entry) => serde_json::to_vec(&entry).map_err(std::io::Error::other),
+                Err(error) => Err(std::io::Error::other(error)),
+            };
+            let line = line.map(|mut line| {
+                line.push(b'\n');
+                Bytes::from(line)
+            });
+            let failed = line.is_err();
+            if sender.blocking_send(line).is_err() || failed {
+                return;
+            }
+        }
+    });
+    let lines = futures_util::stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
+}

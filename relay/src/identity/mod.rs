@@ -1,0 +1,81 @@
+//! Who acts. A key's thumbprint becomes a [`Principal`], here and nowhere else.
+//!
+//! - [`password`]: local users; [`oauth`]: the authorization server that `weir login` talks to
+//!
+//! A principal cannot be made elsewhere:
+//! ```compile_fail
+//! let principal = weir_relay::identity::Principal { user: "root".into() };
+//! ```
+
+pub mod oauth;
+pub mod password;
+
+use weir_shared::{
+    error::{Kind, UserFacing},
+    id::AgentId,
+    keys::Thumbprint,
+};
+use weir_store::{Store, agents::Agent};
+
+/// An authenticated agent and the user behind it.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    agent: Agent,
+}
+
+impl Principal {
+    /// The user's name.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.agent.user_name
+    }
+
+    /// The user's roles.
+    #[must_use]
+    pub fn roles(&self) -> &[String] {
+        &self.agent.roles
+    }
+
+    /// The agent.
+    #[must_use]
+    pub fn agent(&self) -> AgentId {
+        self.agent.id
+    }
+
+    /// When the right to act ends, microseconds since 1970.
+    #[must_use]
+    pub fn expires_at(&self) -> i64 {
+        self.agent.expires.min(self.agent.login_expires)
+    }
+
+    /// When the login ends, microseconds since 1970.
+    #[must_use]
+    pub fn login_expires_at(&self) -> i64 {
+        self.agent.login_expires
+    }
+
+    /// True when the user has the role.
+    #[must_use]
+    pub fn is(&self, role: &str) -> bool {
+        self.agent.roles.iter().any(|has| has == role)
+    }
+}
+
+/// Whose key is this? The TLS handshake has proven that the peer holds it.
+///
+/// # Errors
+/// When it is nobody's, or no longer.
+pub async fn authenticate(store: &Store, key: Thumbprint, now: i64) -> Result<Principal, UserFacing> {
+    match store.agent(key, now).await {
+        Ok(Some(agent)) => Ok(Principal { agent }),
+        Ok(None) => Err(UserFacing::new(
+            Kind::Unauthenticated,
+            "this key is not, or no longer, that of a logged-in agent",
+            "run `weir login`",
+        )),
+        Err(error) => {
+            tracing::error!(%error, "agents cannot be read");
+            Err(UserFacing::new(Kind::Internal, "the relay cannot read its database", "tell the relay's administrator"))
+        }
+    }
+}
