@@ -1,2 +1,7 @@
-//! weir-relay
-fn main(){}
+//! `weir-relay`: see `weir_relay::cmd`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    weir_relay::cmd::main()
+}

@@ -71,6 +71,11 @@ impl Store {
         })?;
         Ok(Self { pool })
     }
+
+    /// Closes the file, with everything in it.
+    pub async fn close(self) {
+        self.pool.close().await;
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,81 @@
+//! `weir-relay check`: everything that is wrong, at once.
+
+use super::{Output, say, system};
+use std::path::Path;
+use weir_policy::bundle::Bundle;
+use weir_shared::{
+    config::{self, Problem, Severity},
+    error::{Kind, UserFacing},
+};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Print the reference of all keys as Markdown.
+    #[arg(long)]
+    reference: bool,
+}
+
+pub(super) fn run(args: &Args, file: &Path, output: Output) -> Result<(), UserFacing> {
+    if args.reference {
+        return say(config::reference::markdown().trim_end());
+    }
+    let text = fs_err::read_to_string(file).map_err(|error| {
+        UserFacing::new(Kind::Config, error.to_string(), "run `weir-relay init FOLDER`, or name the file with --config")
+    })?;
+    let (problems, mut failed) = match config::parse(&text, file) {
+        Ok((config, mut problems)) => {
+            let errors = files(&config, file);
+            let failed = !errors.is_empty();
+            problems.extend(errors);
+            (problems, failed)
+        }
+        Err(problems) => (problems, true),
+    };
+    let mut lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    if let Ok((config, _)) = config::parse(&text, file)
+        && let Err(wrong) = Bundle::load(&config.policies)
+    {
+        failed = true;
+        lines.extend(wrong.iter().map(ToString::to_string));
+    }
+    if output == Output::Json {
+        say(&serde_json::to_string(&lines).map_err(|error| system(&error))?)?;
+    } else {
+        lines.iter().try_for_each(|line| say(line))?;
+    }
+    if failed {
+        let hint = "correct the lines above; `weir-relay check --reference` documents every key";
+        return Err(UserFacing::new(Kind::Config, "the configuration cannot be used", hint));
+    }
+    say(if lines.is_empty() { "the configuration is good" } else { "the configuration can be used" })
+}
+
+/// Files that the configuration names and that are not there.
+fn files(config: &config::checked::Config, file: &Path) -> Vec<Problem> {
+    let mut named = vec![
+        ("tls.certificate".to_owned(), config.tls_certificate.clone()),
+        ("tls.key".to_owned(), config.tls_key.clone()),
+        ("sealing_key".to_owned(), config.sealing_key.clone()),
+        ("policies".to_owned(), config.policies.clone()),
+    ];
+    for (name, resource) in &config.resources {
+        if let Some(ca) = &resource.tls.ca {
+            named.push((format!("resources.{name}.ca"), ca.clone()));
+        }
+        if let config::checked::CredentialSource::File(path) = &resource.credential {
+            named.push((format!("resources.{name}.credential"), path.clone()));
+        }
+    }
+    let missing = named.into_iter().filter_map(|(key, path)| {
+        let error = fs_err::metadata(&path).err()?;
+        Some(Problem {
+            severity: Severity::Error,
+            file: file.to_owned(),
+            line: 1,
+            key,
+            what: error.to_string(),
+            accepted: "a file or folder that can be read".to_owned(),
+        })
+    });
+    missing.collect()
+}

@@ -1,0 +1,96 @@
+//! `weir-relay user`: local users.
+
+use super::{Output, password, say, system};
+use crate::identity;
+use weir_shared::{
+    config::checked::Config,
+    error::{Kind, UserFacing},
+};
+use weir_store::{Store, StoreError};
+
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// Add a user.
+    Add {
+        /// Name.
+        name: String,
+        /// A role; may be given several times.
+        #[arg(long = "role", default_value = "user")]
+        roles: Vec<String>,
+        /// Read the password from standard input.
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// List users.
+    List,
+    /// Keep a user out; open sessions end with their next check.
+    Disable {
+        /// Name.
+        name: String,
+    },
+    /// Let a user in again.
+    Enable {
+        /// Name.
+        name: String,
+    },
+    /// Set a password; ends the user's logins.
+    Passwd {
+        /// Name.
+        name: String,
+        /// Read the password from standard input.
+        #[arg(long)]
+        password_stdin: bool,
+    },
+}
+
+fn store_error(error: StoreError) -> UserFacing {
+    match error {
+        StoreError::Exists(what) => UserFacing::new(Kind::Conflict, format!("{what} exists already"), "choose another name"),
+        error => UserFacing::new(Kind::System, error.to_string(), "is the database of another version, or damaged?"),
+    }
+}
+
+pub(super) async fn run(command: Command, config: &Config, output: Output) -> Result<(), UserFacing> {
+    let store = Store::open(&config.database).await.map_err(store_error)?;
+    let found = |done: bool, name: &str| {
+        if done {
+            Ok(())
+        } else {
+            Err(UserFacing::new(Kind::NotFound, format!("no user {name:?}"), "run `weir-relay user list`"))
+        }
+    };
+    match command {
+        Command::Add { name, roles, password_stdin } => add(&store, &name, &roles, password_stdin).await,
+        Command::List => {
+            for user in store.users().await.map_err(store_error)? {
+                let line = if output == Output::Json {
+                    let view = serde_json::json!({ "name": user.name, "roles": user.roles, "disabled": user.disabled });
+                    view.to_string()
+                } else {
+                    let state = if user.disabled { "  (disabled)" } else { "" };
+                    format!("{:<20} {}{state}", user.name, user.roles.join(","))
+                };
+                say(&line)?;
+            }
+            Ok(())
+        }
+        Command::Disable { name } => found(store.user_disable(&name, true).await.map_err(store_error)?, &name),
+        Command::Enable { name } => found(store.user_disable(&name, false).await.map_err(store_error)?, &name),
+        Command::Passwd { name, password_stdin } => {
+            let hash = identity::password::hash(password(password_stdin, &name)?).await?;
+            found(store.user_password(&name, &hash).await.map_err(store_error)?, &name)
+        }
+    }
+}
+
+pub(super) async fn add(store: &Store, name: &str, roles: &[String], stdin: bool) -> Result<(), UserFacing> {
+    let good = (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-@".contains(&b));
+    if !good {
+        return Err(UserFacing::new(Kind::Usage, format!("{name:?} is not a user name"), "use a-z A-Z 0-9 . _ - @"));
+    }
+    let hash = identity::password::hash(password(stdin, name)?).await?;
+    store.user_add(name, &hash, roles).await.map_err(store_error)?;
+    let event = serde_json::json!({ "user": name, "roles": roles });
+    let now = jiff::Timestamp::now().as_microsecond();
+    store.audit_append("user.added", "administrator", event, now).await.map_err(|error| system(&error))
+}
