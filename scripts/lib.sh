@@ -1,0 +1,92 @@
+# What the scripts share: sourced, not run. Installs what is missing (saying so), finds PostgreSQL, picks free ports.
+# Every script runs from the repository's root, whatever folder it was called from.
+
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+export DEBIAN_FRONTEND=noninteractive
+
+say() { printf '%s\n' "$*" >&2; }
+fail() { say "error: $1"; [ $# -lt 2 ] || say "hint: $2"; exit 1; }
+
+# install_packages PACKAGE...: installs those Debian packages that are missing.
+install_packages() {
+  local missing=() package
+  command -v dpkg-query >/dev/null || { say "not Debian: make sure of $*"; return 0; }
+  for package in "$@"; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)" = installed ] || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  local as_root=()
+  if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || fail "missing packages: ${missing[*]}" "as root: apt-get install -y ${missing[*]}"
+    as_root=(sudo)
+  fi
+  say "installing: ${missing[*]}"
+  if [ ! -e /tmp/.weir-apt-updated ] || [ -n "$(find /tmp/.weir-apt-updated -mmin +60 2>/dev/null)" ]; then
+    "${as_root[@]}" apt-get update -qq
+    touch /tmp/.weir-apt-updated
+  fi
+  "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/tmp/weir-apt.log 2>&1 \
+    || { tail -n 20 /tmp/weir-apt.log >&2; fail "apt-get could not install ${missing[*]}"; }
+}
+
+# What cargo needs: a C compiler and linker, and libclang for the PostgreSQL grammar's bindings.
+install_build_tools() {
+  local wanted=()
+  command -v cc >/dev/null || wanted+=(gcc)
+  command -v make >/dev/null || wanted+=(make)
+  compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null || wanted+=(libclang-14-dev)
+  compgen -G '/usr/include/stdio.h' >/dev/null || wanted+=(libc6-dev)
+  [ ${#wanted[@]} -eq 0 ] || install_packages "${wanted[@]}"
+  command -v cargo >/dev/null || fail "cargo is missing" "install Rust $(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml) with rustup"
+}
+
+# A PostgreSQL server's programs, and the tools that scripts/servers.sh uses.
+install_postgres() {
+  local wanted=()
+  postgres_bin >/dev/null 2>&1 || wanted+=(postgresql)
+  command -v psql >/dev/null || wanted+=(postgresql-client)
+  command -v openssl >/dev/null || wanted+=(openssl)
+  [ ${#wanted[@]} -eq 0 ] || install_packages "${wanted[@]}"
+}
+
+# install_command COMMAND PACKAGE
+install_command() { command -v "$1" >/dev/null || install_packages "$2"; }
+
+# The folder of the newest PostgreSQL's programs.
+postgres_bin() {
+  local folder
+  folder=$(compgen -G '/usr/lib/postgresql/*/bin/postgres' | sort -V | tail -n 1)
+  folder=${folder%/postgres}
+  [ -n "$folder" ] || folder=$(pg_config --bindir 2>/dev/null || true)
+  [ -x "$folder/initdb" ] || { say "error: no PostgreSQL server found"; say "hint: apt-get install postgresql"; return 1; }
+  printf '%s\n' "$folder"
+}
+
+# A TCP port on loopback on which nothing listens.
+free_port() {
+  local port
+  while :; do
+    port=$((20000 + RANDOM % 12000))
+    (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { printf '%s\n' "$port"; return; }
+  done
+}
+
+# wait_for SECONDS COMMAND...: until the command succeeds.
+wait_for() {
+  local until=$((SECONDS + $1))
+  shift
+  while ! "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $until ] || return 1
+    sleep 0.1
+  done
+}
+
+# stop_process PID: TERM, then KILL after five seconds. Never by name.
+stop_process() {
+  local pid=${1:-}
+  [ -n "$pid" ] && kill -TERM "$pid" 2>/dev/null || return 0
+  for _ in $(seq 50); do kill -0 "$pid" 2>/dev/null || return 0; sleep 0.1; done
+  kill -KILL "$pid" 2>/dev/null || true
+}

@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# servers.sh start FOLDER: starts a real PostgreSQL in FOLDER, on a free port of 127.0.0.1, with TLS from a CA of its own,
+#   SCRAM passwords, and a small shop's data; writes FOLDER/server.env (names and paths, no secret).
+# servers.sh stop FOLDER: stops it. FOLDER stays.
+# As root the server runs as the user postgres, as PostgreSQL asks for.
+. "$(dirname "$0")/lib.sh"
+
+usage() { sed -n '2,5s/^# //p' "$0" >&2; exit 2; }
+[ $# = 2 ] || usage
+action=$1 folder=$2
+mkdir -p "$folder"
+folder=$(cd "$folder" && pwd)
+data=$folder/data secrets=$folder/secrets
+
+as_postgres() {
+  if [ "$(id -u)" = 0 ]; then (cd / && runuser -u postgres -- "$@"); else "$@"; fi
+}
+
+make_secret() { (umask 077; head -c 18 /dev/urandom | od -An -tx1 | tr -d ' \n' > "$1"); }
+
+make_certificates() {
+  local tls=$folder/tls
+  mkdir -p "$tls"
+  (
+    umask 077
+    cd "$tls"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -keyout ca.key -out ca.pem \
+      -subj '/CN=shop test CA' -addext 'keyUsage=critical,keyCertSign' 2>/dev/null
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout server.key -out server.csr \
+      -subj '/CN=localhost' 2>/dev/null
+    printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n' > extensions
+    openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -sha256 -extfile extensions \
+      -out server.pem 2>/dev/null
+  )
+  chmod 755 "$tls"
+  chmod 644 "$tls/ca.pem"
+}
+
+sql() {
+  PGPASSWORD=$(cat "$secrets/superuser") psql -X -q -v ON_ERROR_STOP=1 -h "$folder/socket" -p "$port" -U postgres "$@"
+}
+
+load() {
+  # Passwords reach the server through standard input: never in the arguments of a process.
+  { printf "CREATE ROLE shop_agent LOGIN PASSWORD '%s';\n" "$(cat "$secrets/shop_agent")"
+    printf 'CREATE DATABASE shop OWNER shop_agent;\nGRANT pg_signal_backend TO shop_agent;\n'; } | sql -d postgres
+  { echo 'SET ROLE shop_agent;'; cat <<'SQL'; } | sql -d shop
+CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL, email text NOT NULL, phone text, ssn text, card text, note text);
+INSERT INTO customers VALUES
+  (1, 'Ada Lovelace', 'ada@example.com', '+44 20 7946 0958', '536-90-4399', '4111 1111 1111 1111', 'pays on time'),
+  (2, 'Grace Hopper', 'grace@example.com', '(212) 555-0187', '219-09-9998', '5555-5555-5555-4444', 'prefers e-mail'),
+  (3, 'Alan Turing', 'alan@example.com', '+44 20 7946 0123', '457-55-5462', '378282246310005', NULL);
+CREATE TABLE orders (id int PRIMARY KEY, customer_id int REFERENCES customers, total numeric(10, 2), status text, placed_at timestamptz);
+INSERT INTO orders SELECT n, 1 + n % 3, n * 9.95, (ARRAY['paid', 'open', 'cancelled'])[1 + n % 3], '2026-01-01'::timestamptz + n * interval '1 hour'
+  FROM generate_series(1, 100) n;
+CREATE TABLE accounts (id int PRIMARY KEY, iban text, balance numeric(12, 2));
+INSERT INTO accounts VALUES (1, 'DE89370400440532013000', 1200), (2, 'GB82WEST12345698765432', 80.5), (3, 'NO9386011117947', 7);
+CREATE VIEW customer_mail AS SELECT id, upper(email) AS mail FROM customers;
+SQL
+}
+
+start() {
+  local bin
+  bin=$(postgres_bin)
+  mkdir -p "$secrets" "$folder/socket"
+  chmod 700 "$secrets"
+  # The server's own user must be able to reach its files, and nobody else's passwords.
+  chmod 711 "$folder"
+  make_secret "$secrets/superuser"
+  make_secret "$secrets/shop_agent"
+  make_certificates
+  mkdir -p "$data"
+  chmod 700 "$data"
+  cp "$folder/tls/server.pem" "$folder/tls/server.key" "$folder/socket/"
+  cp "$secrets/superuser" "$folder/socket/password"
+  chmod 600 "$folder/socket/server.key" "$folder/socket/password"
+  if [ "$(id -u)" = 0 ]; then chown -R postgres "$data" "$folder/socket"; fi
+  as_postgres "$bin/initdb" -D "$data" -U postgres -A scram-sha-256 --pwfile="$folder/socket/password" -E UTF8 --locale=C.UTF-8 \
+    --no-sync > "$folder/initdb.log" 2>&1 || { cat "$folder/initdb.log" >&2; fail "initdb failed"; }
+  rm -f "$folder/socket/password"
+  as_postgres tee "$data/pg_hba.conf" >/dev/null <<'HBA'
+local   all all           scram-sha-256
+hostssl all all 127.0.0.1/32 scram-sha-256
+HBA
+  local attempt
+  for attempt in 1 2 3 4 5; do
+    port=$(free_port)
+    as_postgres tee "$data/postgresql.auto.conf" >/dev/null <<CONF
+listen_addresses = '127.0.0.1'
+port = $port
+unix_socket_directories = '$folder/socket'
+ssl = on
+ssl_cert_file = '$folder/socket/server.pem'
+ssl_key_file = '$folder/socket/server.key'
+password_encryption = 'scram-sha-256'
+max_connections = 200
+fsync = off
+shared_buffers = 64MB
+log_destination = stderr
+log_statement = none
+CONF
+    as_postgres "$bin/pg_ctl" -D "$data" -l "$data/server.log" -w -t 30 start >/dev/null 2>&1 && break
+    [ "$attempt" -lt 5 ] || { as_postgres tail -n 20 "$data/server.log" >&2; fail "PostgreSQL does not start"; }
+  done
+  load
+  cat > "$folder/server.env" <<ENV
+PG_HOST=localhost
+PG_PORT=$port
+PG_DATABASE=shop
+PG_ROLE=shop_agent
+PG_PASSWORD_FILE=$secrets/shop_agent
+PG_SUPERUSER_PASSWORD_FILE=$secrets/superuser
+PG_SOCKET=$folder/socket
+PG_CA=$folder/tls/ca.pem
+PG_LOG=$data/server.log
+PG_PID=$(as_postgres head -n 1 "$data/postmaster.pid")
+ENV
+  say "PostgreSQL listens on 127.0.0.1:$port"
+}
+
+stop() {
+  [ -e "$data/postmaster.pid" ] || return 0
+  as_postgres "$(postgres_bin)/pg_ctl" -D "$data" -m immediate -w stop >/dev/null 2>&1 || true
+}
+
+case $action in
+  start) start ;;
+  stop) stop ;;
+  *) usage ;;
+esac
