@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn a_fatal_error_has_its_length_and_fields() {
         let bytes = postgres_fatal("28000", "no", "", "ask\0");
-        assert_eq!(bytes, b"E\0\0\0\x29SFATAL\0VFATAL\0C28000\0Mno\0Hask\0\0");
-        assert_eq!(bytes.len(), 1 + 0x29);
+        assert_eq!(bytes, b"E\0\0\0\x23SFATAL\0VFATAL\0C28000\0Mno\0Hask\0\0");
+        assert_eq!(bytes.len(), 1 + 0x23);
     }
 }

@@ -63,9 +63,10 @@ impl Held {
         // Each part with its length, so that no two requests give the same input.
         let mut hasher = blake3::Hasher::new();
         let resource = grant.resource();
+        let (session, agent) = (grant.session(), grant.agent());
         let parts: [&[u8]; 8] = [
-            grant.session().as_bytes(),
-            grant.agent().as_bytes(),
+            session.as_bytes(),
+            agent.as_bytes(),
             resource.name.as_str().as_bytes(),
             resource.role.as_bytes(),
             grant.bundle().as_bytes(),

@@ -36,7 +36,6 @@ pub struct Masker {
     pub(crate) labels: Labels,
     plan: Plan,
     found: Vec<Span>,
-    scratch: BytesMut,
     stream: stream::Held,
 }
 
@@ -56,7 +55,6 @@ impl Masker {
             labels,
             plan: Plan::default(),
             found: Vec::new(),
-            scratch: BytesMut::new(),
             stream: stream::Held::default(),
         }
     }
@@ -142,13 +140,12 @@ impl Masker {
             Treatment::Pass => None,
             Treatment::Whole(text) => {
                 *counts.entry(LABEL).or_default() += 1;
-                Some(text.map(Bytes::from_static))
+                Some(text.map(|text| Bytes::from_static(text.as_bytes())))
             }
             Treatment::Text { json } => {
                 if !self.find(cell) {
                     return None;
                 }
-                self.scratch.clear();
                 let mut text = Vec::with_capacity(cell.len());
                 replace(cell, &self.found, json, &mut text, counts);
                 Some(Some(text.into()))

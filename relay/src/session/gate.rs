@@ -512,6 +512,7 @@ fn unjudged(reason: &str) -> Facts {
         columns: Vec::new(),
         functions: Vec::new(),
         has_where: false,
+        destructive: true,
         reason: reason.to_owned(),
         prepares: Vec::new(),
         executes: Vec::new(),

@@ -108,13 +108,13 @@ async fn serve(
         Ok(connected) => connected,
         Err(error) => {
             tracing::warn!(session = %grant.session(), resource = %grant.resource().name, %error, "no upstream");
-            end(relay, grant, recorder, "resource unavailable", &Default::default()).await;
+            end(relay, grant, recorder, "resource unavailable", &gate::Totals::default()).await;
             let facing = upstream::facing(&error);
             return Err(refusal("08001", &facing.message, &facing.hint));
         }
     };
     let key = place.issue_key(start.minor, connected.cancel_key.clone());
-    let reply = startup::accepted(&start, &connected.parameters, &key).into_bytes();
+    let reply = startup::accepted(&start, &connected.parameters, &key);
     let mut engine = Postgres::new(grant.resource().limits.statement_bytes);
     let mut gate = Gate::new(relay, grant, recorder, connected.credential.as_ref(), connected.labels);
     let mut drive = drive::Drive::new(&mut engine, &mut gate, place, connected.io, connected.rest, reply);

@@ -15,7 +15,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use weir_protocol::Refusal;
 use weir_shared::{
     keys::Thumbprint,
@@ -45,7 +45,7 @@ impl Stream {
     }
 
     /// The next frame; none when the peer is gone.
-    async fn frame(&mut self) -> Result<Option<Frame>, wire::codec::WireError> {
+    async fn frame(&mut self) -> Result<Option<Frame>, codec::WireError> {
         loop {
             if let Some(frame) = codec::decode(&mut self.rest)? {
                 return Ok(Some(frame));

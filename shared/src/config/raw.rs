@@ -101,7 +101,12 @@ impl Reader<'_> {
         for (name, item) in table.iter() {
             if !keys.iter().any(|key| key.name == name) {
                 let near = keys.iter().min_by_key(|key| distance(key.name, name)).map_or("", |key| key.name);
-                self.problem(offset(item), &join(path, name), "is not known".to_owned(), &format!("did you mean {near}?"));
+                self.problem(
+                    offset(item),
+                    &join(path, name),
+                    "is not known".to_owned(),
+                    &format!("did you mean {near}?"),
+                );
             }
         }
     }
@@ -120,7 +125,12 @@ impl Reader<'_> {
         read(item).unwrap_or_else(|| {
             let accepted = keys.iter().find(|key| key.name == name).map_or("", |key| key.accepts);
             // The value may be a secret typed into the wrong place: its kind is told, not itself.
-            self.problem(offset(item), &join(path, name), format!("a {} that is not accepted", item.type_name()), accepted);
+            self.problem(
+                offset(item),
+                &join(path, name),
+                format!("a {} that is not accepted", item.type_name()),
+                accepted,
+            );
             default
         })
     }
@@ -201,7 +211,9 @@ impl Reader<'_> {
             }
         }
         let text = |item: &Item| item.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-        let list = |item: &Item| -> Option<Vec<String>> { item.as_array()?.iter().map(|v| v.as_str().map(str::to_owned)).collect() };
+        let list = |item: &Item| -> Option<Vec<String>> {
+            item.as_array()?.iter().map(|v| v.as_str().map(str::to_owned)).collect()
+        };
         let folder = self.folder.to_owned();
         let path = |item: &Item| item.as_str().map(|text| Some(folder.join(text)));
         self.value(table, &at, KEYS, "kind", (), |item| (item.as_str()? == "postgres").then_some(()));
@@ -216,11 +228,8 @@ impl Reader<'_> {
             let what = "client_certificate and client_key go together".to_owned();
             self.problem(offset(item), &at, what, "both or neither");
         }
-        let tls = UpstreamTls {
-            mode,
-            ca: self.value(table, &at, KEYS, "ca", None, path),
-            client: certificate.zip(key),
-        };
+        let tls =
+            UpstreamTls { mode, ca: self.value(table, &at, KEYS, "ca", None, path), client: certificate.zip(key) };
         if tls.mode == UpstreamTlsMode::Disable {
             self.warn(offset(item), &join(&at, "tls"), "what goes to this resource can be read and changed on the way");
         }
@@ -241,7 +250,8 @@ impl Reader<'_> {
             }),
             databases,
             role: self.value(table, &at, KEYS, "role", String::new(), text),
-            credential: self.value(table, &at, KEYS, "credential", CredentialSource::None, |item| credential(item, &folder)),
+            credential: self
+                .value(table, &at, KEYS, "credential", CredentialSource::None, |item| credential(item, &folder)),
             tls,
             allow_md5: self.value(table, &at, KEYS, "allow_md5", false, Item::as_bool),
             allow_cleartext,
@@ -320,7 +330,8 @@ fn duration(item: &Item) -> Option<Duration> {
 
 fn credential(item: &Item, folder: &Path) -> Option<CredentialSource> {
     if let Some(table) = item.as_table_like() {
-        let argv: Option<Vec<String>> = table.get("exec")?.as_array()?.iter().map(|v| v.as_str().map(str::to_owned)).collect();
+        let argv: Option<Vec<String>> =
+            table.get("exec")?.as_array()?.iter().map(|v| v.as_str().map(str::to_owned)).collect();
         let timeout = table.get("timeout").map_or(Some(Duration::from_secs(5)), duration)?;
         return argv.filter(|argv| !argv.is_empty()).map(|argv| CredentialSource::Exec { argv, timeout });
     }

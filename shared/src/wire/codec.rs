@@ -31,8 +31,7 @@ fn config() -> impl bincode::config::Config {
 /// # Errors
 /// [`WireError::TooLong`] when its payload exceeds [`MAX_PAYLOAD`].
 pub fn encode(frame: &Frame) -> Result<Bytes, WireError> {
-    let payload =
-        bincode::serde::encode_to_vec(frame, config()).map_err(|_| WireError::TooLong(MAX_PAYLOAD + 1))?;
+    let payload = bincode::serde::encode_to_vec(frame, config()).map_err(|_| WireError::TooLong(MAX_PAYLOAD + 1))?;
     let length = u32::try_from(payload.len()).map_err(|_| WireError::TooLong(payload.len()))?;
     let mut out = BytesMut::with_capacity(HEADER + payload.len());
     out.put_u8(frame.number());
