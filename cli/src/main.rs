@@ -1,2 +1,44 @@
-//! weir
-fn main(){}
+//! `weir`: the wrapper CLI on each agent's machine.
+//!
+//! - [`cmd`]: the commands, one file each
+//! - [`settings`]: environment variables and folders; [`keystore`]: the stored login; [`ui`]: what people see
+//! - [`trust`]: how the relay is verified; [`login_flow`]: how a login comes to be; [`api`]: the relay's HTTPS API
+//! - [`tunnel`]: QUIC or WebSocket to the relay; [`listen`]: the local ports
+
+mod api;
+mod cmd;
+mod keystore;
+mod listen;
+mod login_flow;
+mod settings;
+mod trust;
+mod tunnel;
+mod ui;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    harden();
+    let cli = cmd::Cli::parse();
+    // One thread: a wrapper serves one process's connections, and hopping between threads costs more than it buys.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(Box::pin(cmd::run(cli))),
+        Err(error) => Err(ui::system("there is no runtime", &error)),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            ui::error(&error);
+            ExitCode::from(error.kind.exit_code())
+        }
+    }
+}
+
+/// No core dump, and no other process of this user reads our memory: both hold keys.
+fn harden() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+}

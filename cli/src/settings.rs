@@ -1,0 +1,77 @@
+//! Environment variables and folders, in one place.
+
+use crate::ui;
+use etcetera::BaseStrategy as _;
+use fs_err as fs;
+use std::{
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+use weir_shared::error::UserFacing;
+
+/// What the environment says.
+///
+/// | variable | meaning |
+/// |---|---|
+/// | `WEIR_HOME` | folder for everything weir keeps, instead of the XDG state folder; the OS keyring is not used then |
+/// | `HTTPS_PROXY`, `NO_PROXY` | proxy for the WebSocket transport and the API |
+/// | `XDG_STATE_HOME` | as its specification says |
+pub(crate) struct Settings {
+    /// Where weir keeps its state; 0700.
+    pub(crate) state: PathBuf,
+    /// True when `WEIR_HOME` chose the folder.
+    pub(crate) private: bool,
+}
+
+impl Settings {
+    pub(crate) fn load() -> Result<Self, UserFacing> {
+        let home = std::env::var_os("WEIR_HOME").filter(|home| !home.is_empty());
+        let private = home.is_some();
+        let state = match home {
+            Some(home) => PathBuf::from(home),
+            None => {
+                let strategy = etcetera::choose_base_strategy().map_err(|e| ui::system("no home folder", &e))?;
+                strategy.state_dir().unwrap_or_else(|| strategy.data_dir()).join("weir")
+            }
+        };
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&state)
+            .map_err(|error| ui::system(&format!("{} cannot be made", state.display()), &error))?;
+        Ok(Self { state, private })
+    }
+
+    /// Writes a file whole or not at all, readable by its owner only.
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, UserFacing> {
+        let (path, fresh) = (self.state.join(name), self.state.join(format!("{name}.{}.new", std::process::id())));
+        let write = || -> std::io::Result<()> {
+            use std::io::Write as _;
+            let mut file =
+                std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            std::fs::rename(&fresh, &path)
+        };
+        write().map(|()| path.clone()).map_err(|error| ui::system(&format!("{} cannot be written", path.display()), &error))
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Option<Vec<u8>> {
+        fs::read(self.state.join(name)).ok()
+    }
+
+    pub(crate) fn remove(&self, name: &str) {
+        let _ = fs::remove_file(self.state.join(name));
+    }
+
+    /// Holds a lock file as long as the result lives.
+    pub(crate) fn lock(&self, name: &str) -> Result<std::fs::File, UserFacing> {
+        let path: &Path = &self.state.join(name);
+        let open = || {
+            let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+            file.lock()?;
+            Ok(file)
+        };
+        open().map_err(|error: std::io::Error| ui::system(&format!("{} cannot be locked", path.display()), &error))
+    }
+}
