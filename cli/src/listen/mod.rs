@@ -1,0 +1,221 @@
+//! The local ports: loopback TCP and a UNIX socket a resource. Each accepted connection becomes a stream of the tunnel.
+
+mod peer;
+mod postgres;
+
+pub(crate) use postgres::LocalTls;
+
+use crate::{
+    settings::Settings,
+    tunnel::{self, Tunnel},
+    ui,
+};
+use std::{path::PathBuf, sync::Arc};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::{TcpListener, UnixListener},
+};
+use tokio_util::task::TaskTracker;
+use weir_shared::{
+    error::{Kind, UserFacing},
+    id::ResourceName,
+    native,
+};
+
+/// What happened on a port, for the terminal.
+pub(crate) type Events = Arc<dyn Fn(&str, &ResourceName, &str) + Send + Sync>;
+
+/// One resource's local ends.
+pub(crate) struct Local {
+    pub(crate) resource: ResourceName,
+    pub(crate) port: u16,
+    pub(crate) folder: PathBuf,
+    tcp: TcpListener,
+    unix: Option<UnixListener>,
+    socket: PathBuf,
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.socket);
+    }
+}
+
+impl Local {
+    /// Opens the port: the one asked for, else the one it had before, else any.
+    pub(crate) async fn open(
+        settings: &Settings,
+        resource: ResourceName,
+        asked: Option<u16>,
+    ) -> Result<Self, UserFacing> {
+        let memory = format!("port.{resource}");
+        let remembered =
+            settings.read(&memory).and_then(|text| String::from_utf8(text).ok()?.trim().parse::<u16>().ok());
+        let tcp = match (asked, remembered) {
+            (Some(port), _) => TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| {
+                let hint = "choose another --port, or leave it out";
+                UserFacing::new(Kind::Conflict, format!("port {port} cannot be opened: {error}"), hint)
+            })?,
+            (None, remembered) => match TcpListener::bind(("127.0.0.1", remembered.unwrap_or(0))).await {
+                Ok(tcp) => tcp,
+                Err(_) => TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| ui::system("no local port", &error))?,
+            },
+        };
+        let port = tcp.local_addr().map_err(|error| ui::system("no local port", &error))?.port();
+        if let Some(old) = remembered.filter(|old| *old != port && asked.is_none()) {
+            ui::tell(&format!("port {old} of {resource} is taken: using {port}"));
+        } else {
+            settings.write(&memory, port.to_string().as_bytes())?;
+        }
+        let folder = settings.state.clone();
+        let socket = folder.join(format!(".s.PGSQL.{port}"));
+        let _ = std::fs::remove_file(&socket);
+        // A path too long for a socket address costs the socket, not the port.
+        let unix = UnixListener::bind(&socket).ok();
+        if unix.is_some() {
+            use std::os::unix::fs::PermissionsExt as _;
+            let _ = std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600));
+        }
+        Ok(Self { resource, port, folder, tcp, unix, socket })
+    }
+
+    pub(crate) fn has_socket(&self) -> bool {
+        self.unix.is_some()
+    }
+
+    /// Accepts until it is dropped.
+    pub(crate) async fn serve(&self, tunnel: Arc<Tunnel>, tls: Arc<LocalTls>, tasks: TaskTracker, events: Events) {
+        loop {
+            let (tunnel, tls, events) = (Arc::clone(&tunnel), Arc::clone(&tls), Arc::clone(&events));
+            let resource = self.resource.clone();
+            tokio::select! {
+                accepted = self.tcp.accept() => {
+                    let Ok((mut stream, peer)) = accepted else { continue };
+                    let _ = stream.set_nodelay(true);
+                    let port = self.port;
+                    tasks.spawn(async move {
+                        if !peer::is_ours(peer, port).await {
+                            events("refused", &resource, "a connection of another user of this machine");
+                            let _ = stream.write_all(&stranger()).await;
+                            return;
+                        }
+                        match postgres::begin(stream, &tls).await {
+                            Ok(Some(local)) => pass(local, &tunnel, &resource, &events).await,
+                            Ok(None) => {}
+                            Err(error) => events("refused", &resource, &error.to_string()),
+                        }
+                    });
+                }
+                accepted = accept_unix(self.unix.as_ref()) => {
+                    let Ok((mut stream, _)) = accepted else { continue };
+                    let ours = stream.peer_cred().is_ok_and(|peer| peer.uid() == rustix::process::getuid().as_raw());
+                    tasks.spawn(async move {
+                        if !ours {
+                            events("refused", &resource, "a connection of another user of this machine");
+                            let _ = stream.write_all(&stranger()).await;
+                            return;
+                        }
+                        pass(stream, &tunnel, &resource, &events).await;
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn stranger() -> Vec<u8> {
+    let hint = "each user runs their own weir";
+    native::postgres_fatal("28000", "this port belongs to another user of this machine", "", hint)
+}
+
+async fn accept_unix(
+    listener: Option<&UnixListener>,
+) -> std::io::Result<(tokio::net::UnixStream, tokio::net::unix::SocketAddr)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Passes one connection through the tunnel.
+async fn pass(mut local: impl AsyncRead + AsyncWrite + Unpin, tunnel: &Tunnel, resource: &ResourceName, events: &Events) {
+    let stream = match tunnel.open(resource).await {
+        Ok(stream) => stream,
+        Err(error) => {
+            events("refused", resource, &error.message);
+            let native = native::postgres_fatal("08006", &error.message, "", &error.hint);
+            return last_words(&mut local, &native).await;
+        }
+    };
+    let (mut from_relay, mut to_relay) = tokio::io::split(stream);
+    let (mut from_local, mut to_local) = tokio::io::split(local);
+    let up = async {
+        let _ = copy(&mut from_local, &mut to_relay).await;
+        let _ = to_relay.shutdown().await;
+        // The answer to a half-close comes within this, or the relay is gone.
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    };
+    let down = async {
+        match tunnel::opened(&mut from_relay).await {
+            Ok(opened) => {
+                events("opened", resource, &opened.session);
+                if to_local.write_all(&opened.rest).await.is_ok() {
+                    let _ = copy(&mut from_relay, &mut to_local).await;
+                }
+                events("closed", resource, &opened.session);
+            }
+            Err((error, native)) => {
+                events("refused", resource, &error.message);
+                let _ = to_local.write_all(&native).await;
+            }
+        }
+        let _ = to_local.shutdown().await;
+    };
+    tokio::pin!(up, down);
+    // The relay's end is the session's end; the local client's end lets the answer come.
+    tokio::select! {
+        () = &mut down => {}
+        () = &mut up => {}
+    }
+}
+
+async fn last_words(local: &mut (impl AsyncRead + AsyncWrite + Unpin), native: &[u8]) {
+    let mut start = [0; 1024];
+    // The client speaks first: an answer before its start-up packet would be lost on some.
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(5), local.read(&mut start)).await;
+    let _ = local.write_all(native).await;
+    let _ = local.shutdown().await;
+}
+
+/// Copies to the end, with a buffer only while there is something to copy.
+async fn copy(from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite + Unpin)) -> std::io::Result<()> {
+    use std::{cell::RefCell, future::poll_fn, pin::Pin, task::ready};
+    const SIZE: usize = 64 * 1024;
+    thread_local! {
+        static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SIZE].into_boxed_slice());
+    }
+    loop {
+        let mut pending = poll_fn(|cx| {
+            SCRATCH.with_borrow_mut(|scratch| {
+                let mut buffer = tokio::io::ReadBuf::new(scratch);
+                ready!(Pin::new(&mut *from).poll_read(cx, &mut buffer))?;
+                let filled = buffer.filled();
+                // Most of the time all of it can be written at once, and nothing need be kept.
+                let written = match Pin::new(&mut *to).poll_write(cx, filled) {
+                    std::task::Poll::Ready(written) => written?,
+                    std::task::Poll::Pending => 0,
+                };
+                let rest = filled.get(written..).unwrap_or_default().to_vec();
+                std::task::Poll::Ready(Ok::<_, std::io::Error>((filled.len(), rest)))
+            })
+        })
+        .await?;
+        if pending.0 == 0 {
+            return Ok(());
+        }
+        if !pending.1.is_empty() {
+            to.write_all(&std::mem::take(&mut pending.1)).await?;
+        }
+        to.flush().await?;
+    }
+}

@@ -1,0 +1,282 @@
+//! The tunnel to the relay: QUIC raced with WebSocket over TLS; the same frames on both; made anew when it is lost.
+
+mod proxy;
+mod quic;
+mod websocket;
+
+use crate::{api::Session, ui};
+use bytes::BytesMut;
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
+    sync::Mutex,
+};
+use weir_shared::{
+    error::{Kind, UserFacing},
+    id::ResourceName,
+    wire::{self, Evidence, Frame, RefusalCode, codec},
+};
+
+/// How much earlier QUIC starts than WebSocket.
+const HEAD_START: Duration = Duration::from_millis(250);
+/// How long a local connection waits for a tunnel.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often QUIC is tried again while WebSocket is used.
+const RETRY: Duration = Duration::from_secs(60);
+
+/// Which transport to use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Transport {
+    /// QUIC if it works, else WebSocket.
+    Auto,
+    /// QUIC only.
+    Quic,
+    /// WebSocket over TLS only.
+    Ws,
+}
+
+/// One stream of the tunnel.
+pub(crate) enum Stream {
+    Quic(quinn::SendStream, quinn::RecvStream),
+    WebSocket(Box<websocket::Socket>),
+}
+
+/// A stream that the relay opened for us: raw bytes from here on, `rest` first.
+pub(crate) struct Opened {
+    pub(crate) session: String,
+    pub(crate) rest: BytesMut,
+}
+
+enum Carrier {
+    Quic(quic::Tunnel),
+    WebSocket(websocket::Tunnel),
+}
+
+struct Live {
+    carrier: Carrier,
+    since: Instant,
+}
+
+/// The tunnel of this process.
+pub(crate) struct Tunnel {
+    session: Arc<Session>,
+    transport: Transport,
+    live: Mutex<Option<Live>>,
+}
+
+impl Tunnel {
+    pub(crate) fn new(session: Arc<Session>, transport: Transport) -> Self {
+        Self { session, transport, live: Mutex::new(None) }
+    }
+
+    /// Connects, so that errors show before a port is opened. Which transport it is.
+    pub(crate) async fn connect(&self) -> Result<&'static str, UserFacing> {
+        let mut live = self.live.lock().await;
+        let carrier = self.race().await?;
+        let name = carrier.name();
+        *live = Some(Live { carrier, since: Instant::now() });
+        Ok(name)
+    }
+
+    /// Opens a stream to a resource; connects again when the tunnel was lost.
+    pub(crate) async fn open(&self, resource: &ResourceName) -> Result<Stream, UserFacing> {
+        let open = async {
+            loop {
+                match self.try_open(resource).await {
+                    Err(error) if error.kind == Kind::Unreachable => tokio::time::sleep(Duration::from_millis(300)).await,
+                    other => return other,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, open).await.unwrap_or_else(|_| {
+            let hint = "weir keeps trying; connect again in a moment";
+            Err(UserFacing::new(Kind::Unreachable, "the relay cannot be reached", hint))
+        })
+    }
+
+    async fn try_open(&self, resource: &ResourceName) -> Result<Stream, UserFacing> {
+        let mut live = self.live.lock().await;
+        if live.as_ref().is_none_or(|live| live.outlived(self.transport)) {
+            *live = Some(Live { carrier: self.race().await?, since: Instant::now() });
+        }
+        let Some(Live { carrier, .. }) = &*live else { return Err(lost("no tunnel")) };
+        let opened = match carrier {
+            Carrier::Quic(tunnel) => tunnel.open().await,
+            Carrier::WebSocket(tunnel) => {
+                let tunnel = tunnel.clone();
+                drop(live);
+                let mut stream = tunnel.open().await?;
+                return hello_open(&mut stream, resource).await.map(|()| stream);
+            }
+        };
+        match opened {
+            Ok(mut stream) => {
+                drop(live);
+                hello_open(&mut stream, resource).await.map(|()| stream)
+            }
+            Err(error) => {
+                *live = None;
+                Err(error)
+            }
+        }
+    }
+
+    async fn race(&self) -> Result<Carrier, UserFacing> {
+        let session = &self.session;
+        let quic = async { quic::Tunnel::connect(session).await.map(Carrier::Quic) };
+        let websocket = async { websocket::Tunnel::connect(session).await.map(Carrier::WebSocket) };
+        match self.transport {
+            Transport::Quic => quic.await,
+            Transport::Ws => websocket.await,
+            Transport::Auto => {
+                let late = async {
+                    tokio::time::sleep(HEAD_START).await;
+                    websocket.await
+                };
+                tokio::pin!(quic, late);
+                tokio::select! {
+                    first = &mut quic => match first {
+                        Ok(carrier) => Ok(carrier),
+                        // What a relay refuses, it refuses on both.
+                        Err(error) if error.kind != Kind::Unreachable => Err(error),
+                        Err(_) => late.await,
+                    },
+                    second = &mut late => match second {
+                        Ok(carrier) => Ok(carrier),
+                        Err(_) => quic.await,
+                    },
+                }
+            }
+        }
+    }
+}
+
+impl Carrier {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Quic(_) => "quic",
+            Self::WebSocket(_) => "websocket",
+        }
+    }
+}
+
+impl Live {
+    /// A QUIC connection that is gone; or a WebSocket that is only second best and old enough to look again.
+    fn outlived(&self, transport: Transport) -> bool {
+        match &self.carrier {
+            Carrier::Quic(tunnel) => tunnel.is_lost(),
+            Carrier::WebSocket(_) => transport == Transport::Auto && self.since.elapsed() > RETRY,
+        }
+    }
+}
+
+async fn hello_open(stream: &mut Stream, resource: &ResourceName) -> Result<(), UserFacing> {
+    let evidence = Evidence { pid: None, executable: None, host: None };
+    let open = Frame::Open { resource: resource.clone(), evidence };
+    send(stream, &open).await
+}
+
+async fn send(stream: &mut Stream, frame: &Frame) -> Result<(), UserFacing> {
+    let bytes = codec::encode(frame).map_err(|error| ui::system("a frame", &error))?;
+    stream.write_all(&bytes).await.map_err(|error| lost(&error))?;
+    stream.flush().await.map_err(|error| lost(&error))
+}
+
+/// Says hello on the control stream.
+async fn hello(stream: &mut Stream) -> Result<(), UserFacing> {
+    let software = concat!("weir ", env!("CARGO_PKG_VERSION")).to_owned();
+    send(stream, &Frame::Hello { oldest: wire::VERSION, newest: wire::VERSION, software }).await?;
+    match frame(stream, &mut BytesMut::new()).await? {
+        Some(Frame::Welcome { .. }) => Ok(()),
+        Some(Frame::Refused { code, message, hint, .. }) => Err(refused(code, message, hint)),
+        Some(_) => Err(UserFacing::new(Kind::Incompatible, "the relay did not answer the greeting", "upgrade weir or the relay")),
+        None => Err(lost("the relay closed the tunnel")),
+    }
+}
+
+pub(crate) fn refused(code: RefusalCode, message: String, hint: String) -> UserFacing {
+    let kind = match code {
+        RefusalCode::Version | RefusalCode::Protocol => Kind::Incompatible,
+        RefusalCode::Unauthenticated => Kind::Unauthenticated,
+        RefusalCode::Denied => Kind::Denied,
+        RefusalCode::ResourceDown | RefusalCode::Draining => Kind::Unreachable,
+        RefusalCode::Limit => Kind::Limit,
+        RefusalCode::Recording | RefusalCode::Internal => Kind::Internal,
+    };
+    UserFacing::new(kind, message, hint)
+}
+
+/// The next frame; none at the end of the stream.
+async fn frame(stream: &mut (impl AsyncRead + Unpin), buffer: &mut BytesMut) -> Result<Option<Frame>, UserFacing> {
+    loop {
+        let decoded = codec::decode(buffer);
+        match decoded {
+            Ok(Some(frame)) => return Ok(Some(frame)),
+            Ok(None) => {}
+            Err(error) => {
+                let hint = "upgrade weir or the relay";
+                return Err(UserFacing::new(Kind::Incompatible, error.to_string(), hint));
+            }
+        }
+        if stream.read_buf(buffer).await.map_err(|error| lost(&error))? == 0 {
+            return Ok(None);
+        }
+    }
+}
+
+/// What the relay says to an `Open`: the session, or what to tell the local client in its own words.
+pub(crate) async fn opened(stream: &mut (impl AsyncRead + Unpin)) -> Result<Opened, (UserFacing, Vec<u8>)> {
+    let mut rest = BytesMut::new();
+    let native = |error: UserFacing| {
+        let bytes = weir_shared::native::postgres_fatal("08006", &error.message, "", &error.hint);
+        (error, bytes)
+    };
+    match frame(stream, &mut rest).await.map_err(native)? {
+        Some(Frame::Opened { session }) => Ok(Opened { session: session.to_string(), rest }),
+        Some(Frame::Refused { code, message, hint, native }) => Err((refused(code, message, hint), native)),
+        Some(_) => Err(native(UserFacing::new(Kind::Incompatible, "the relay did not open the stream", "upgrade weir"))),
+        None => Err(native(lost("the relay closed the stream"))),
+    }
+}
+
+fn lost(error: &(impl std::fmt::Display + ?Sized)) -> UserFacing {
+    UserFacing::new(Kind::Unreachable, format!("the tunnel to the relay was lost: {error}"), "connect again")
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Quic(_, receive) => Pin::new(receive).poll_read(cx, buf),
+            Self::WebSocket(socket) => Pin::new(&mut **socket).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Quic(send, _) => AsyncWrite::poll_write(Pin::new(send), cx, bytes),
+            Self::WebSocket(socket) => Pin::new(&mut **socket).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Quic(send, _) => AsyncWrite::poll_flush(Pin::new(send), cx),
+            Self::WebSocket(socket) => Pin::new(&mut **socket).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Quic(send, _) => AsyncWrite::poll_shutdown(Pin::new(send), cx),
+            Self::WebSocket(socket) => Pin::new(&mut **socket).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! QUIC: one connection a process, one bidirectional stream a local connection.
+
+use super::{Stream, hello, lost};
+use crate::{api::Session, trust, ui};
+use quinn::{Connection, Endpoint, TransportConfig, VarInt, crypto::rustls::QuicClientConfig};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use weir_shared::{
+    error::{Kind, UserFacing},
+    wire,
+};
+
+const STREAM_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
+
+/// A connection, and the control stream that keeps it.
+pub(super) struct Tunnel {
+    connection: Connection,
+    _control: Stream,
+}
+
+impl Tunnel {
+    pub(super) async fn connect(session: &Session) -> Result<Self, UserFacing> {
+        let relay = &session.login.relay;
+        let (host, port) = super::proxy::host_and_port(relay)?;
+        let tls = trust::client_config(&session.login, &session.key, &[wire::ALPN])?;
+        let crypto = QuicClientConfig::try_from(tls).map_err(|error| ui::system("QUIC cannot start", &error))?;
+        let mut config = quinn::ClientConfig::new(Arc::new(crypto));
+        config.transport_config(Arc::new(transport()));
+        let mut addresses = tokio::net::lookup_host((host.as_str(), port)).await.map_err(|error| lost(&error))?;
+        let address = addresses.next().ok_or_else(|| lost("the relay's name has no address"))?;
+        let local: SocketAddr =
+            if address.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
+        let endpoint = Endpoint::client(local).map_err(|error| ui::system("no UDP socket", &error))?;
+        let connecting = endpoint.connect_with(config, address, &host).map_err(|error| lost(&error))?;
+        let connection = connecting.await.map_err(|error| {
+            let text = error.to_string();
+            if trust::is_untrusted(&text) { trust::untrusted(relay) } else { lost(&text) }
+        })?;
+        let (send, receive) = connection.open_bi().await.map_err(|error| lost(&error))?;
+        let mut control = Stream::Quic(send, receive);
+        hello(&mut control).await?;
+        Ok(Self { connection, _control: control })
+    }
+
+    pub(super) async fn open(&self) -> Result<Stream, UserFacing> {
+        let opened = tokio::time::timeout(Duration::from_secs(5), self.connection.open_bi()).await;
+        match opened {
+            Ok(Ok((send, receive))) => Ok(Stream::Quic(send, receive)),
+            Ok(Err(error)) => Err(lost(&error)),
+            Err(_) => Err(UserFacing::new(Kind::Limit, "too many connections are open", "close some")),
+        }
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.connection.close_reason().is_some()
+    }
+}
+
+fn transport() -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    transport
+        .max_concurrent_bidi_streams(VarInt::from_u32(0))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
+        .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
+        .send_window(u64::from(CONNECTION_WINDOW))
+        .datagram_receive_buffer_size(None)
+        .keep_alive_interval(Some(Duration::from_secs(10)))
+        .max_idle_timeout(Some(VarInt::from_u32(60_000).into()))
+        .ack_frequency_config(Some(quinn::AckFrequencyConfig::default()));
+    transport
+}
