@@ -1,0 +1,32 @@
+//! `weir list`.
+
+use crate::{api::Session, settings::Settings, ui, ui::Output};
+use weir_shared::{api::ResourceView, error::UserFacing};
+
+pub(super) async fn run(settings: &Settings, output: Output) -> Result<(), UserFacing> {
+    let session = Session::open(settings).await?;
+    let resources: Vec<ResourceView> = session.get("/resources").await?;
+    if output == Output::Json {
+        ui::json(&resources);
+        return Ok(());
+    }
+    if resources.is_empty() {
+        ui::tell("no resource is open to you; ask the relay's administrator");
+        return Ok(());
+    }
+    let rows = resources.iter().map(|resource| {
+        let pairs = |map: &std::collections::BTreeMap<String, String>| {
+            map.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
+        };
+        vec![
+            resource.name.to_string(),
+            resource.kind.clone(),
+            resource.databases.join(","),
+            if resource.reachable { "yes" } else { "no" }.to_owned(),
+            pairs(&resource.labels),
+            pairs(&resource.rights),
+        ]
+    });
+    ui::say(&ui::table(&["name", "kind", "databases", "reachable", "labels", "rights"], rows.collect()));
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! The commands, one file each; the exit codes are those of `weir_shared::error::Kind`.
+
+mod approvals;
+mod connect;
+mod list;
+mod login;
+mod replay;
+mod sessions;
+
+use crate::{api::Session, settings::Settings, ui, ui::Output};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use std::process::ExitCode;
+use weir_shared::{
+    api::{Status, WhoAmI},
+    error::UserFacing,
+};
+
+/// Reach databases through a weir relay: your tools work as always, on a local port.
+#[derive(Parser)]
+#[command(name = "weir", version, after_long_help = NOTES)]
+pub(crate) struct Cli {
+    /// How results are printed.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    output: Output,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const NOTES: &str = "Environment: WEIR_HOME (folder for all that weir keeps), HTTPS_PROXY, NO_PROXY\n\n\
+Exit codes: 0 done, 2 usage, 3 not found, 4 not logged in, 5 denied, 6 unreachable, 7 untrusted certificate, \
+8 incompatible versions, 9 conflict, 10 limit, 11 configuration, 12 system, 70 defect";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Log in at a relay with a browser.
+    Login(login::Args),
+    /// End the login, here and at the relay.
+    Logout,
+    /// Show who the relay takes you for.
+    Whoami,
+    /// List the resources you may reach, and your rights.
+    List,
+    /// Open local ports to resources until Ctrl-C.
+    Connect(connect::Args),
+    /// Look at recorded sessions.
+    Sessions {
+        #[command(subcommand)]
+        command: sessions::Command,
+    },
+    /// Decide requests that wait for a human.
+    Approvals {
+        #[command(subcommand)]
+        command: approvals::Command,
+    },
+    /// Show the relay's state.
+    Status,
+    /// Print a completion script for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the version.
+    Version,
+}
+
+pub(crate) async fn run(cli: Cli) -> Result<ExitCode, UserFacing> {
+    let Cli { output, command } = cli;
+    let settings = match &command {
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "weir", &mut std::io::stdout());
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Version => {
+            ui::say(concat!("weir ", env!("CARGO_PKG_VERSION")));
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => Settings::load()?,
+    };
+    match command {
+        Command::Login(args) => login::log_in(&settings, args, output).await?,
+        Command::Logout => login::log_out(&settings).await?,
+        Command::Whoami => whoami(&settings, output).await?,
+        Command::List => list::run(&settings, output).await?,
+        Command::Connect(args) => return connect::run(&settings, args, output).await,
+        Command::Sessions { command } => sessions::run(&settings, command, output).await?,
+        Command::Approvals { command } => approvals::run(&settings, command, output).await?,
+        Command::Status => status(&settings, output).await?,
+        Command::Completions { .. } | Command::Version => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn whoami(settings: &Settings, output: Output) -> Result<(), UserFacing> {
+    let session = Session::open(settings).await?;
+    let who: WhoAmI = session.get("/whoami").await?;
+    if output == Output::Json {
+        ui::json(&who);
+        return Ok(());
+    }
+    ui::say(&format!("{} ({})", who.user, who.roles.join(", ")));
+    ui::say(&format!("  relay    {}", who.relay));
+    ui::say(&format!("  agent    {}", who.agent));
+    ui::say(&format!("  login    until {}, kept in {}", ui::time(who.login_expires_at), crate::keystore::place(settings)));
+    ui::say("  note     programs of the same user on this machine can use the open ports");
+    Ok(())
+}
+
+async fn status(settings: &Settings, output: Output) -> Result<(), UserFacing> {
+    let session = Session::open(settings).await?;
+    let status: Status = session.get("/status").await?;
+    if output == Output::Json {
+        ui::json(&status);
+        return Ok(());
+    }
+    ui::say(&format!("{} at {}{}", status.software, session.login.relay, if status.draining { ", draining" } else { "" }));
+    ui::say(&format!("  up         {} s", status.uptime_seconds));
+    ui::say(&format!("  tunnels    {}", status.tunnels));
+    ui::say(&format!("  sessions   {}", status.open_sessions));
+    ui::say(&format!("  approvals  {} pending", status.pending_approvals));
+    ui::say(&format!("  policy     {}", status.policy));
+    Ok(())
+}

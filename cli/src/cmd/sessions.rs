@@ -1,0 +1,79 @@
+//! `weir sessions`: what was recorded.
+
+use super::replay;
+use crate::{api::Session, settings::Settings, ui, ui::Output};
+use weir_shared::{api::SessionView, error::UserFacing};
+
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// List sessions, newest first.
+    List {
+        /// Only of this resource.
+        #[arg(long)]
+        resource: Option<String>,
+        /// Only of this user (for those who may see others').
+        #[arg(long)]
+        user: Option<String>,
+        /// At most so many.
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// Show one session.
+    Show {
+        /// Its id.
+        id: String,
+    },
+    /// Show what happened in a session, in its own time.
+    Replay {
+        /// Its id.
+        id: String,
+        /// How much faster than it was; 0 does not wait.
+        #[arg(long, default_value_t = 0.0)]
+        speed: f64,
+    },
+}
+
+pub(super) async fn run(settings: &Settings, command: Command, output: Output) -> Result<(), UserFacing> {
+    let session = Session::open(settings).await?;
+    match command {
+        Command::List { resource, user, limit } => {
+            let mut query = format!("/sessions?limit={limit}");
+            for (name, value) in [("resource", resource), ("user", user)] {
+                if let Some(value) = value {
+                    let value: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+                    query.push_str(&format!("&{name}={value}"));
+                }
+            }
+            let views: Vec<SessionView> = session.get(&query).await?;
+            if output == Output::Json {
+                ui::json(&views);
+                return Ok(());
+            }
+            let row = |view: &SessionView| {
+                let state = view.close_reason.clone().unwrap_or_else(|| "open".to_owned());
+                let numbers = [view.statements, view.rows, view.masked, view.refused].map(|n| n.to_string());
+                let mut row = vec![view.id.to_string(), ui::time(view.started_at / 1_000_000), view.user.clone(), view.resource.to_string(), state];
+                row.extend(numbers);
+                row
+            };
+            let head = ["id", "started", "user", "resource", "ended", "statements", "rows", "masked", "refused"];
+            ui::say(&ui::table(&head, views.iter().map(row).collect()));
+        }
+        Command::Show { id } => {
+            let view: SessionView = session.get(&format!("/sessions/{id}")).await?;
+            if output == Output::Json {
+                ui::json(&view);
+                return Ok(());
+            }
+            ui::say(&format!("session    {}", view.id));
+            ui::say(&format!("user       {} (agent {})", view.user, view.agent));
+            ui::say(&format!("resource   {} / {}", view.resource, view.database.unwrap_or_default()));
+            ui::say(&format!("started    {}", ui::time(view.started_at / 1_000_000)));
+            ui::say(&format!("ended      {}", view.ended_at.map_or("open".to_owned(), |at| ui::time(at / 1_000_000))));
+            ui::say(&format!("reason     {}", view.close_reason.unwrap_or_default()));
+            ui::say(&format!("statements {}, rows {}, masked {}, refused {}", view.statements, view.rows, view.masked, view.refused));
+        }
+        Command::Replay { id, speed } => replay::run(&session, &id, speed, output).await?,
+    }
+    Ok(())
+}
