@@ -3,6 +3,7 @@
 
 use crate::{api, keystore::Login, ui};
 use oauth2::{
+    url::ParseError,
     AuthUrl, AuthorizationCode, ClientId, CsrfToken, HttpRequest, HttpResponse, PkceCodeChallenge, RedirectUrl,
     RefreshToken, TokenResponse as _, TokenUrl, basic::BasicClient,
 };
@@ -22,7 +23,7 @@ const DONE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><ti
 const FAILED: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>weir</title>\
 <p>The login failed. The terminal says why.</p></html>";
 
-fn url_error(error: oauth2::url::ParseError) -> UserFacing {
+fn url_error(error: ParseError) -> UserFacing {
     let hint = "give it as https://host:port";
     UserFacing::new(Kind::Usage, format!("the relay's URL is not a URL: {error}"), hint)
 }

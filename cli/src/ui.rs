@@ -53,7 +53,7 @@ pub(crate) fn spinner(text: &str) -> ProgressBar {
 /// A table with a head.
 pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY).set_header(head.iter().copied()).add_rows(rows);
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(head.iter().copied()).add_rows(rows);
     table.to_string()
 }
 
@@ -82,6 +82,6 @@ pub(crate) fn visible(text: &str) -> String {
 pub(crate) fn time(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds).map_or_else(
         |_| seconds.to_string(),
-        |time| time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        |time| time.to_zoned_datetime(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
     )
 }
