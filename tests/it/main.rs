@@ -1,1 +1,34 @@
-//! it
+//! The journeys: what a user does, with real clients against a real server, over both transports.
+//!
+//! - [`queries`]: reads, masked values, refusals, transactions, as psql sees them
+//! - [`protocol`]: what drivers do: prepared statements, pipelines, COPY, cancellation, notifications
+//! - [`clients`]: other languages' drivers
+//! - [`approvals`]: held requests
+//! - [`lifecycle`]: clients and relays that die, large values
+//! - [`leaks`]: planted secrets are nowhere
+
+/// Makes a test for each transport of `async fn name(transport) -> Result<()>`.
+macro_rules! over_both_transports {
+    ($($name:ident),* $(,)?) => {
+        $(mod $name {
+            use weir_tests::agent::Transport;
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn over_quic() -> anyhow::Result<()> {
+                super::$name(Transport::Quic).await
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn over_websocket() -> anyhow::Result<()> {
+                super::$name(Transport::WebSocket).await
+            }
+        })*
+    };
+}
+
+mod approvals;
+mod clients;
+mod leaks;
+mod lifecycle;
+mod protocol;
+mod queries;

@@ -1,1 +1,12 @@
-//! Placeholder.
+//! weir-tests: the harness of the journeys. Everything in it is real: a PostgreSQL server, `weir-relay serve`, logins
+//! through the relay's own form, `weir connect` as a process of its own.
+//!
+//! - [`lab`]: starts all of it in one temporary folder, and ends it by process id
+//! - [`agent`]: a logged-in user, and the ports that they open
+//! - [`login`]: drives the login form as a browser would
+//! - [`process`]: children that end with their owner
+
+pub mod agent;
+pub mod lab;
+pub mod login;
+pub mod process;

@@ -1,0 +1,101 @@
+//! Planted secrets are nowhere: not in logs, recordings, the store, arguments or environments.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use weir_tests::{
+    agent::{Transport, json},
+    lab::{Lab, USERS, output, password_of},
+};
+
+const PERSONAL: &[&str] = &["536-90-4399", "ada@example.com", "4111 1111 1111 1111", "DE89370400440532013000"];
+
+fn files(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files(&path, found)?;
+        } else if path.is_file() {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn contains(bytes: &[u8], secret: &str) -> bool {
+    bytes.windows(secret.len()).any(|window| window == secret.as_bytes())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn planted_secrets_are_nowhere() -> Result<()> {
+    let lab = Lab::start().await?;
+    let (alice, adam) = (lab.login("alice").await?, lab.login("adam").await?);
+    let shop = alice.connect("shop-dev", Transport::Quic)?;
+    let upstream = std::fs::read_to_string(lab.postgres("PG_PASSWORD_FILE"))?;
+    let upstream = upstream.trim();
+
+    // Ask for the secrets in every way that is open to a user.
+    let statements = [
+        "SELECT * FROM customers".to_owned(),
+        "SELECT * FROM accounts".to_owned(),
+        "COPY customers TO STDOUT".to_owned(),
+        "SELECT email::int FROM customers".to_owned(),
+        "SELECT string_agg(email, ',') FROM customers".to_owned(),
+        format!("SELECT '{upstream}'"),
+        format!("SELECT encode('{upstream}', 'hex'), encode('{upstream}', 'base64'), reverse('{upstream}')"),
+        format!("UPDATE customers SET note = 'token {upstream}' WHERE id = 1"),
+        "SELECT note FROM customers WHERE id = 1".to_owned(),
+        "ALTER ROLE shop_agent PASSWORD 'Planted-by-a-statement-1'".to_owned(),
+        "SELECT 'password=Planted-in-a-literal-2'".to_owned(),
+    ];
+    let mut seen = Vec::new();
+    for statement in &statements {
+        let output = output(shop.psql().args(["-c", statement]), None)?;
+        seen.extend(output.stdout);
+        seen.extend(output.stderr);
+    }
+    let client = shop.client().await?;
+    client.query("SELECT $1::text", &[&upstream]).await?;
+    client.query("SELECT * FROM customers WHERE email = $1", &[&"ada@example.com"]).await?;
+    for secret in PERSONAL.iter().copied().chain([upstream]) {
+        ensure!(!contains(&seen, secret), "a client saw {secret}: {}", String::from_utf8_lossy(&seen));
+    }
+
+    // While everything runs: arguments and environments of the processes.
+    let passwords: Vec<String> = USERS.iter().map(|(user, _)| password_of(user)).chain([password_of("root")]).collect();
+    for pid in [lab.relay()?.pid(), shop.process.pid()] {
+        for file in ["cmdline", "environ"] {
+            let bytes = std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            for secret in passwords.iter().map(String::as_str).chain([upstream]) {
+                ensure!(!contains(&bytes, secret), "{file} of {pid} holds a password");
+            }
+        }
+    }
+    drop((client, shop));
+
+    // The recordings as an auditor reads them.
+    let mut replayed = String::new();
+    for session in json(&adam.weir(&["sessions", "list", "--output", "json"])?)? {
+        let id = session.get("id").and_then(Value::as_str).context("a session without id")?;
+        replayed.push_str(&adam.weir(&["sessions", "replay", id])?);
+        replayed.push_str(&adam.weir(&["sessions", "replay", id, "--output", "json"])?);
+    }
+    ensure!(replayed.contains("customers"), "nothing was recorded: {replayed}");
+
+    // Everything that the relay wrote, and what the agents keep.
+    let mut everything = Vec::new();
+    files(&lab.relay_folder(), &mut everything)?;
+    files(&lab.folder().join("homes"), &mut everything)?;
+    everything.push(lab.relay_log());
+    let mut texts: Vec<(String, Vec<u8>)> = vec![("a replay".into(), replayed.into_bytes())];
+    for path in everything {
+        texts.push((path.display().to_string(), std::fs::read(&path)?));
+    }
+    let planted = ["Planted-by-a-statement-1", "Planted-in-a-literal-2", upstream];
+    for (name, bytes) in &texts {
+        for secret in passwords.iter().map(String::as_str).chain(planted).chain(PERSONAL.iter().copied()) {
+            ensure!(!contains(bytes, secret), "{name} holds {secret}");
+        }
+    }
+    Ok(())
+}

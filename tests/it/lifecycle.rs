@@ -1,0 +1,103 @@
+//! Clients and relays that die, values larger than any buffer, and what remains.
+
+use anyhow::{Result, ensure};
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
+use weir_tests::{agent::Transport, lab::Lab, process::Running};
+
+over_both_transports!(a_killed_client_leaves_nothing_behind, large_values_in_little_memory);
+
+/// Sessions of the upstream role, as the server counts them.
+fn backends(lab: &Lab) -> Result<usize> {
+    Ok(lab.sql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'shop_agent'")?.trim().parse()?)
+}
+
+async fn gone(lab: &Lab, within: Duration) -> Result<()> {
+    let until = Instant::now() + within;
+    while backends(lab)? > 0 {
+        ensure!(Instant::now() < until, "the server still has a session after {within:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
+async fn a_killed_client_leaves_nothing_behind(transport: Transport) -> Result<()> {
+    let lab = Lab::start().await?;
+    let alice = lab.login("alice").await?;
+    let mut shop = alice.connect("shop-dev", transport)?;
+
+    // psql dies in the middle of a statement: its local connection breaks.
+    let mut psql = shop.psql();
+    psql.args(["-c", "SELECT pg_sleep(300)"]).stdout(Stdio::null());
+    let mut psql = Running::start(&mut psql, &lab.folder().join("psql.log"))?;
+    while backends(&lab)? == 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    psql.kill()?;
+    gone(&lab, Duration::from_secs(5)).await?;
+
+    // The agent's process dies: the tunnel breaks.
+    let client = shop.client().await?;
+    client.batch_execute("BEGIN; UPDATE orders SET status = 'lost' WHERE id = 1").await?;
+    ensure!(backends(&lab)? == 1);
+    shop.process.kill()?;
+    gone(&lab, Duration::from_secs(if transport == Transport::Quic { 40 } else { 5 })).await?;
+    ensure!(lab.sql("SELECT status FROM orders WHERE id = 1")?.trim() == "open");
+    Ok(())
+}
+
+async fn large_values_in_little_memory(transport: Transport) -> Result<()> {
+    const BYTES: usize = 200_000_000;
+    let lab = Lab::start().await?;
+    let alice = lab.login("alice").await?;
+    let shop = alice.connect("shop-dev", transport)?;
+    shop.sql("SELECT 1")?;
+    let before = lab.relay()?.memory("VmHWM")?;
+    let file = lab.folder().join("large");
+    let mut psql = shop.psql();
+    psql.arg("-c").arg(format!("SELECT repeat('x', {BYTES})")).stdout(std::fs::File::create(&file)?);
+    let mut psql = Running::start(&mut psql, &lab.folder().join("psql.log"))?;
+    ensure!(psql.wait(Duration::from_secs(240))? == Some(0), "{}", psql.log());
+    ensure!(std::fs::metadata(&file)?.len() == u64::try_from(BYTES)? + 1);
+    let grown = lab.relay()?.memory("VmHWM")?.saturating_sub(before);
+    ensure!(grown < 100_000, "the relay grew by {grown} kB");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restarted_relay_keeps_logins_and_recordings() -> Result<()> {
+    let mut lab = Lab::start().await?;
+    let (alice, adam) = (lab.login("alice").await?, lab.login("adam").await?);
+    let shop = alice.connect("shop-dev", Transport::Quic)?;
+    shop.sql("SELECT 'before the restart'")?;
+    let client = shop.client().await?;
+    client.query_one("SELECT 'open at the restart'", &[]).await?;
+
+    // It dies without a word, and comes again.
+    if let Some(mut relay) = lab.relay.take() {
+        relay.kill()?;
+    }
+    lab.serve().await?;
+    let shop = alice.connect("shop-dev", Transport::WebSocket)?;
+    ensure!(shop.sql("SELECT 'after the restart'")? == "after the restart");
+    drop(shop);
+
+    // It stops when it is told to.
+    if let Some(mut relay) = lab.relay.take() {
+        ensure!(relay.terminate(Duration::from_secs(40))? == Some(0), "{}", relay.log());
+    }
+    lab.serve().await?;
+    let sessions = weir_tests::agent::json(&adam.weir(&["sessions", "list", "--output", "json"])?)?;
+    ensure!(sessions.len() >= 3, "{sessions:?}");
+    let mut seen = String::new();
+    for session in &sessions {
+        let id = session.get("id").and_then(serde_json::Value::as_str).unwrap_or_default();
+        seen.push_str(&adam.weir(&["sessions", "replay", id])?);
+    }
+    for text in ["before the restart", "open at the restart", "after the restart"] {
+        ensure!(seen.contains(text), "{text} is not in the recordings: {seen}");
+    }
+    Ok(())
+}

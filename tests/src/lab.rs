@@ -1,0 +1,256 @@
+//! Everything that a journey needs, in one temporary folder: PostgreSQL, the relay, its users.
+
+use crate::{
+    agent::Agent,
+    process::{Running, program},
+};
+use anyhow::{Context as _, Result, bail, ensure};
+use std::{
+    collections::HashMap,
+    io::Write as _,
+    net::{TcpListener, TcpStream, UdpSocket},
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+/// The relay's users beside the first administrator, with their roles.
+pub const USERS: &[(&str, &str)] = &[("alice", "user"), ("rita", "reviewer"), ("adam", "admin"), ("dora", "dba")];
+/// How long a server may take to come up.
+const START: Duration = Duration::from_secs(60);
+
+/// The running servers. Dropping it ends them and removes the folder.
+#[derive(Debug)]
+pub struct Lab {
+    /// The relay's process; none while it is stopped.
+    pub relay: Option<Running>,
+    folder: tempfile::TempDir,
+    server: HashMap<String, String>,
+    url: String,
+}
+
+/// The repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// A password that stands nowhere else, so that a test can look for it.
+#[must_use]
+pub fn password_of(user: &str) -> String {
+    format!("Correct-horse-{user}-9417")
+}
+
+impl Lab {
+    /// Starts everything. The resources `shop-prod` and `shop-dev` are the same database under two labels.
+    ///
+    /// # Errors
+    /// Something does not start; the error holds its log.
+    pub async fn start() -> Result<Self> {
+        Self::start_with("").await
+    }
+
+    /// Starts everything, with more configuration at the end of each resource.
+    ///
+    /// # Errors
+    /// Something does not start; the error holds its log.
+    pub async fn start_with(more: &str) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("weir-lab-").tempdir()?;
+        let mut lab = Self { relay: None, server: HashMap::new(), url: String::new(), folder };
+        lab.start_postgres()?;
+        lab.init(more)?;
+        lab.serve().await?;
+        Ok(lab)
+    }
+
+    fn start_postgres(&mut self) -> Result<()> {
+        let folder = self.folder.path().join("postgres");
+        // The server's own user passes through the folder.
+        std::fs::set_permissions(self.folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711))?;
+        run(Command::new(root().join("scripts/servers.sh")).arg("start").arg(&folder), None)?;
+        let text = std::fs::read_to_string(folder.join("server.env"))?;
+        self.server = text.lines().filter_map(|line| line.split_once('=')).map(|(k, v)| (k.into(), v.into())).collect();
+        Ok(())
+    }
+
+    fn init(&mut self, more: &str) -> Result<()> {
+        let address = free_address()?;
+        self.url = format!("https://{address}");
+        let home = self.relay_folder();
+        let mut init = program("weir-relay")?;
+        init.arg("init").arg(&home).args(["--admin", "root", "--password-stdin", "--listen", &address]);
+        run(&mut init, Some(&password_of("root")))?;
+        let mut config = std::fs::OpenOptions::new().append(true).open(home.join("weir-relay.toml"))?;
+        for env in ["prod", "dev"] {
+            writeln!(
+                config,
+                "\n[resources.shop-{env}]\nkind = \"postgres\"\nhost = \"{}\"\nport = {}\ndatabases = [\"{}\"]\nrole = \"{}\"\n\
+                 credential = \"file:{}\"\nca = \"{}\"\nlabels = {{ env = \"{env}\" }}\ncolumns = [\"customers.ssn\"]\n{more}",
+                self.postgres("PG_HOST"),
+                self.postgres("PG_PORT"),
+                self.postgres("PG_DATABASE"),
+                self.postgres("PG_ROLE"),
+                self.postgres("PG_PASSWORD_FILE"),
+                self.postgres("PG_CA"),
+            )?;
+        }
+        drop(config);
+        self.admin(&["check"])?;
+        for (user, role) in USERS {
+            let mut add = self.admin_command()?;
+            add.args(["user", "add", user, "--role", role, "--password-stdin"]);
+            run(&mut add, Some(&password_of(user)))?;
+        }
+        Ok(())
+    }
+
+    /// Starts the relay, and waits until it listens.
+    ///
+    /// # Errors
+    /// It does not come up; the error holds its log.
+    pub async fn serve(&mut self) -> Result<()> {
+        let mut serve = self.admin_command()?;
+        serve.arg("serve").stdin(Stdio::null()).stdout(Stdio::null());
+        let mut relay = Running::start(&mut serve, &self.relay_log())?;
+        let address = self.url.trim_start_matches("https://").to_owned();
+        let until = Instant::now() + START;
+        while TcpStream::connect(&address).is_err() {
+            if let Ok(code) = relay.wait(Duration::ZERO) {
+                bail!("the relay ended with {code:?}:\n{}", relay.log());
+            }
+            ensure!(Instant::now() < until, "the relay does not listen:\n{}", relay.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.relay = Some(relay);
+        Ok(())
+    }
+
+    /// The relay's process.
+    ///
+    /// # Errors
+    /// It is stopped.
+    pub fn relay(&self) -> Result<&Running> {
+        self.relay.as_ref().context("the relay is stopped")
+    }
+
+    fn admin_command(&self) -> Result<Command> {
+        let mut command = program("weir-relay")?;
+        command.arg("--config").arg(self.relay_folder().join("weir-relay.toml"));
+        Ok(command)
+    }
+
+    /// Runs a command of `weir-relay` on this relay's configuration.
+    ///
+    /// # Errors
+    /// It fails; the error holds what it printed.
+    pub fn admin(&self, arguments: &[&str]) -> Result<String> {
+        run(self.admin_command()?.args(arguments), None)
+    }
+
+    /// Logs `user` in: `weir login`, and the form.
+    ///
+    /// # Errors
+    /// The login fails.
+    pub async fn login(&self, user: &str) -> Result<Agent> {
+        let home = self.folder.path().join("homes").join(user);
+        Agent::login(home, &self.url, &self.ca(), user, &password_of(user)).await
+    }
+
+    /// What `server.env` says.
+    #[must_use]
+    pub fn postgres(&self, name: &str) -> &str {
+        self.server.get(name).map(String::as_str).unwrap_or_default()
+    }
+
+    /// Runs SQL as superuser, past the relay.
+    ///
+    /// # Errors
+    /// It fails.
+    pub fn sql(&self, text: &str) -> Result<String> {
+        let mut psql = Command::new("psql");
+        psql.args(["-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", self.postgres("PG_DATABASE")]);
+        psql.args(["-h", self.postgres("PG_SOCKET"), "-p", self.postgres("PG_PORT")]);
+        psql.env("PGPASSWORD", std::fs::read_to_string(self.postgres("PG_SUPERUSER_PASSWORD_FILE"))?);
+        run(&mut psql, Some(text))
+    }
+
+    /// The relay's URL.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The file of the relay's certificate authority.
+    #[must_use]
+    pub fn ca(&self) -> PathBuf {
+        self.relay_folder().join("ca.pem")
+    }
+
+    /// The temporary folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The folder that `weir-relay init` made.
+    #[must_use]
+    pub fn relay_folder(&self) -> PathBuf {
+        self.folder.path().join("relay")
+    }
+
+    /// What the relay logs.
+    #[must_use]
+    pub fn relay_log(&self) -> PathBuf {
+        self.folder.path().join("relay.log")
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        drop(self.relay.take());
+        let folder = self.folder.path().join("postgres");
+        let _ = Command::new(root().join("scripts/servers.sh")).arg("stop").arg(folder).stderr(Stdio::null()).status();
+    }
+}
+
+/// An address of loopback whose port is free for TCP and UDP.
+fn free_address() -> Result<String> {
+    for _ in 0..100 {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        if UdpSocket::bind(address).is_ok() {
+            return Ok(address.to_string());
+        }
+    }
+    bail!("no free port")
+}
+
+/// Runs a command to its end, with `input` on its standard input; its standard output.
+///
+/// # Errors
+/// It fails; the error holds both of its outputs.
+pub fn run(command: &mut Command, input: Option<&str>) -> Result<String> {
+    let output = output(command, input)?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(
+        output.status.success(),
+        "{command:?}: {}\n{text}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(text)
+}
+
+/// Runs a command to its end, with `input` on its standard input; whatever came of it.
+///
+/// # Errors
+/// It cannot be started.
+pub fn output(command: &mut Command, input: Option<&str>) -> Result<Output> {
+    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().with_context(|| format!("{command:?}"))?;
+    if let (Some(text), Some(mut stdin)) = (input, child.stdin.take()) {
+        // A child that does not read all of it says itself why.
+        let _ = stdin.write_all(text.as_bytes());
+    }
+    Ok(child.wait_with_output()?)
+}

@@ -1,0 +1,79 @@
+//! Logs in through the relay's form, as a browser would: gets the page, keeps its cookie, sends the fields back with name
+//! and password, and follows the redirect to the loopback address that the CLI listens on.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use reqwest::{StatusCode, header};
+use std::path::Path;
+
+/// What came of a login.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The CLI was given its code.
+    Done,
+    /// The form came again, or the relay refused: the status.
+    Refused(u16),
+}
+
+/// An HTTP client that trusts the relay's certificate authority only and follows nothing by itself.
+///
+/// # Errors
+/// The file is no certificate.
+pub fn browser(ca: &Path) -> Result<reqwest::Client> {
+    let ca = reqwest::Certificate::from_pem(&std::fs::read(ca)?)?;
+    Ok(reqwest::Client::builder().tls_certs_only([ca]).redirect(reqwest::redirect::Policy::none()).build()?)
+}
+
+/// Fills in the form at `url`.
+///
+/// # Errors
+/// The pages are not as expected.
+pub async fn drive(browser: &reqwest::Client, url: &str, user: &str, password: &str) -> Result<Outcome> {
+    let page = browser.get(url).send().await?;
+    ensure!(page.status() == StatusCode::OK, "the login page answers {}", page.status());
+    let cookie = page.headers().get(header::SET_COOKIE).context("no cookie")?.to_str()?;
+    let cookie = cookie.split(';').next().unwrap_or_default().to_owned();
+    let body = page.text().await?;
+    let mut fields = hidden_fields(&body);
+    ensure!(fields.iter().any(|(name, _)| name == "csrf"), "no csrf field in {body}");
+    fields.push(("user".into(), user.into()));
+    fields.push(("password".into(), password.into()));
+
+    let mut action = reqwest::Url::parse(url)?.join(attribute(&body, "<form", "action").context("no form")?)?;
+    action.set_fragment(None);
+    let answer = browser.post(action).header(header::COOKIE, cookie).form(&fields).send().await?;
+    if !answer.status().is_redirection() {
+        return Ok(Outcome::Refused(answer.status().as_u16()));
+    }
+    let to = answer.headers().get(header::LOCATION).context("no location")?.to_str()?;
+    if !to.starts_with("http://127.0.0.1:") {
+        bail!("redirects away from this machine: {to}");
+    }
+    let done = reqwest::Client::new().get(to).send().await?;
+    ensure!(done.status() == StatusCode::OK, "the CLI answers {}", done.status());
+    Ok(Outcome::Done)
+}
+
+fn hidden_fields(page: &str) -> Vec<(String, String)> {
+    page.split("<input type=\"hidden\"")
+        .skip(1)
+        .filter_map(|input| {
+            let input = input.split('>').next()?;
+            Some((value(input, "name")?.to_owned(), unescape(value(input, "value")?)))
+        })
+        .collect()
+}
+
+fn attribute<'a>(page: &'a str, tag: &str, name: &str) -> Option<&'a str> {
+    let (_, rest) = page.split_once(tag)?;
+    value(rest.split('>').next()?, name)
+}
+
+fn value<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = tag.split_once(&format!("{name}=\""))?;
+    rest.split('"').next()
+}
+
+fn unescape(text: &str) -> String {
+    let named = [("&#38;", "&"), ("&#x2F;", "/"), ("&#47;", "/"), ("&#34;", "\""), ("&#39;", "'"), ("&amp;", "&")];
+    named.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+}
