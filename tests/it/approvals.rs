@@ -47,7 +47,7 @@ async fn denied(transport: Transport) -> Result<()> {
     let shop = alice.connect("shop-prod", transport)?;
     let (mut psql, _lines) = held(&lab, &shop, "DELETE FROM orders WHERE id = 9")?;
     let id = rita.next_pending().await?;
-    rita.weir(&["approvals", "deny", &id, "--reason", "keep the books", "--yes"])?;
+    rita.weir(&["approvals", "deny", &id, "--reason", "keep the books"])?;
     ensure!(psql.wait(Duration::from_secs(20))? != Some(0));
     ensure!(psql.log().contains("keep the books"), "{}", psql.log());
     ensure!(lab.sql("SELECT count(*) FROM orders")?.trim() == "100");

@@ -31,7 +31,7 @@ impl Transport {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Quic => "quic",
-            Self::WebSocket => "websocket",
+            Self::WebSocket => "ws",
         }
     }
 }
