@@ -288,7 +288,11 @@ impl Pump<'_, '_> {
             if let Some(happened) = self.judge(&mut moved) {
                 return Poll::Ready(happened);
             }
-            match self.to_upstream.0.poll(cx, &mut self.upstream) {
+            // What had to wait for room goes on once there is some: nothing else would wake this task for it.
+            let full = self.to_upstream.0.length >= HIGH_WATER;
+            let sent = self.to_upstream.0.poll(cx, &mut self.upstream);
+            moved |= full && self.to_upstream.0.length < HIGH_WATER;
+            match sent {
                 Poll::Ready(Err(error)) => return Poll::Ready(Happened::Fatal(lost(&error))),
                 Poll::Ready(Ok(())) if self.terminating => {
                     return Poll::Ready(Happened::End("client closed".to_owned()));
@@ -308,9 +312,11 @@ impl Pump<'_, '_> {
                     Poll::Pending => {}
                 }
             }
+            let full = self.to_client.0.length >= HIGH_WATER;
             if let Poll::Ready(Err(_)) = self.to_client.0.poll(cx, client) {
                 return Poll::Ready(Happened::End("client went away".to_owned()));
             }
+            moved |= full && self.to_client.0.length < HIGH_WATER;
             if self.to_upstream.0.length < HIGH_WATER && self.from_client.len() < HIGH_WATER + READ {
                 match read(cx, client, &mut self.from_client) {
                     Poll::Ready(Ok(0)) => return Poll::Ready(Happened::End("client went away".to_owned())),
