@@ -28,8 +28,7 @@ impl Tunnel {
         config.transport_config(Arc::new(transport()));
         let mut addresses = tokio::net::lookup_host((host.as_str(), port)).await.map_err(|error| lost(&error))?;
         let address = addresses.next().ok_or_else(|| lost("the relay's name has no address"))?;
-        let local: SocketAddr =
-            if address.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
+        let local: SocketAddr = if address.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
         let endpoint = Endpoint::client(local).map_err(|error| ui::system("no UDP socket", &error))?;
         let connecting = endpoint.connect_with(config, address, &host).map_err(|error| lost(&error))?;
         let connection = connecting.await.map_err(|error| {
@@ -65,8 +64,8 @@ fn transport() -> TransportConfig {
         .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
         .send_window(u64::from(CONNECTION_WINDOW))
         .datagram_receive_buffer_size(None)
-        .keep_alive_interval(Some(Duration::from_secs(10)))
-        .max_idle_timeout(Some(VarInt::from_u32(60_000).into()))
+        .keep_alive_interval(Some(Duration::from_secs(5)))
+        .max_idle_timeout(Some(VarInt::from_u32(20_000).into()))
         .ack_frequency_config(Some(quinn::AckFrequencyConfig::default()));
     transport
 }

@@ -34,8 +34,8 @@ fn transport() -> TransportConfig {
         .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
         .send_window(u64::from(CONNECTION_WINDOW))
         .datagram_receive_buffer_size(None)
-        .keep_alive_interval(Some(Duration::from_secs(10)))
-        .max_idle_timeout(Some(VarInt::from_u32(60_000).into()))
+        .keep_alive_interval(Some(Duration::from_secs(5)))
+        .max_idle_timeout(Some(VarInt::from_u32(20_000).into()))
         .ack_frequency_config(Some(quinn::AckFrequencyConfig::default()));
     transport
 }
