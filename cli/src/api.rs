@@ -104,7 +104,9 @@ async fn accepted(
     let status = response.status();
     match response.json::<Problem>().await {
         Ok(problem) => Err(problem.into()),
-        Err(_) => Err(UserFacing::new(Kind::Unreachable, format!("{relay} answered {status}"), "is this a weir relay?")),
+        Err(_) => {
+            Err(UserFacing::new(Kind::Unreachable, format!("{relay} answered {status}"), "is this a weir relay?"))
+        }
     }
 }
 

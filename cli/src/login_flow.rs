@@ -3,9 +3,8 @@
 
 use crate::{api, keystore::Login, ui};
 use oauth2::{
-    url::ParseError,
     AuthUrl, AuthorizationCode, ClientId, CsrfToken, HttpRequest, HttpResponse, PkceCodeChallenge, RedirectUrl,
-    RefreshToken, TokenResponse as _, TokenUrl, basic::BasicClient,
+    RefreshToken, TokenResponse as _, TokenUrl, basic::BasicClient, url::ParseError,
 };
 use std::time::Duration;
 use tokio::{
@@ -130,7 +129,11 @@ fn refused(relay: &str, error: TokenError) -> UserFacing {
             let why = response.error_description().cloned().unwrap_or_else(|| response.error().to_string());
             UserFacing::new(Kind::Unauthenticated, format!("the relay refused the login: {why}"), "run `weir login`")
         }
-        _ => UserFacing::new(Kind::Incompatible, format!("{relay} does not answer as a weir relay does"), "check its URL"),
+        _ => UserFacing::new(
+            Kind::Incompatible,
+            format!("{relay} does not answer as a weir relay does"),
+            "check its URL",
+        ),
     }
 }
 

@@ -53,7 +53,9 @@ impl Settings {
             file.sync_all()?;
             std::fs::rename(&fresh, &path)
         };
-        write().map(|()| path.clone()).map_err(|error| ui::system(&format!("{} cannot be written", path.display()), &error))
+        write()
+            .map(|()| path.clone())
+            .map_err(|error| ui::system(&format!("{} cannot be written", path.display()), &error))
     }
 
     pub(crate) fn read(&self, name: &str) -> Option<Vec<u8>> {

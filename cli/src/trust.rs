@@ -18,7 +18,11 @@ use weir_shared::{
 pub(crate) fn client_config(login: &Login, key: &SessionKey, alpn: &[&[u8]]) -> Result<ClientConfig, UserFacing> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let bad = |error: &dyn std::fmt::Display| {
-        UserFacing::new(Kind::Untrusted, format!("TLS cannot be set up: {error}"), "log in again with the right --ca or --pin")
+        UserFacing::new(
+            Kind::Untrusted,
+            format!("TLS cannot be set up: {error}"),
+            "log in again with the right --ca or --pin",
+        )
     };
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&rustls::version::TLS13])

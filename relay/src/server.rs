@@ -71,9 +71,9 @@ pub async fn run(config: Config) -> Result<(), UserFacing> {
 }
 
 async fn start(config: Config) -> Result<Relay, UserFacing> {
-    let store = Store::open(&config.database)
-        .await
-        .map_err(|error| failed("the database cannot be opened", &error, "restore it, or run `weir-relay init` anew"))?;
+    let store = Store::open(&config.database).await.map_err(|error| {
+        failed("the database cannot be opened", &error, "restore it, or run `weir-relay init` anew")
+    })?;
     let policy = Bundle::load(&config.policies).map_err(|problems| {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         UserFacing::new(Kind::Config, lines.join("\n"), "run `weir-relay check`")

@@ -54,7 +54,14 @@ pub(super) async fn run(settings: &Settings, command: Command, output: Output) -
             let row = |view: &ApprovalView| {
                 let statement: String = view.statement.chars().take(60).collect();
                 let when = ui::time(view.requested_at / 1_000_000);
-                vec![view.id.to_string(), view.state.clone(), when, view.user.clone(), view.resource.to_string(), ui::visible(&statement)]
+                vec![
+                    view.id.to_string(),
+                    view.state.clone(),
+                    when,
+                    view.user.clone(),
+                    view.resource.to_string(),
+                    ui::visible(&statement),
+                ]
             };
             let head = ["id", "state", "asked", "user", "resource", "statement"];
             ui::say(&ui::table(&head, views.iter().map(row).collect()));

@@ -45,7 +45,11 @@ enum Print {
 
 pub(super) async fn run(settings: &Settings, args: Args, output: Output) -> Result<ExitCode, UserFacing> {
     if args.port.is_some() && args.names.len() > 1 {
-        return Err(UserFacing::new(Kind::Usage, "--port goes with one resource", "leave it out, or name one resource"));
+        return Err(UserFacing::new(
+            Kind::Usage,
+            "--port goes with one resource",
+            "leave it out, or name one resource",
+        ));
     }
     let session = Arc::new(Session::open(settings).await?);
     let who: WhoAmI = session.get("/whoami").await?;
@@ -74,7 +78,9 @@ pub(super) async fn run(settings: &Settings, args: Args, output: Output) -> Resu
     let tasks = TaskTracker::new();
     let events = events(output);
     let serve = join_all(
-        locals.iter().map(|local| local.serve(Arc::clone(&tunnel), Arc::clone(&tls), tasks.clone(), Arc::clone(&events))),
+        locals
+            .iter()
+            .map(|local| local.serve(Arc::clone(&tunnel), Arc::clone(&tls), tasks.clone(), Arc::clone(&events))),
     );
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| ui::system("no signals", &error))?;
     tokio::select! {
@@ -123,10 +129,7 @@ fn announce(
             "transport": transport, "user": user, "database": database,
         }));
     }
-    let mut lines = vec![
-        format!("{} ({}) over {transport}", local.resource, view.kind),
-        format!("psql {dsn}"),
-    ];
+    let mut lines = vec![format!("{} ({}) over {transport}", local.resource, view.kind), format!("psql {dsn}")];
     if local.has_socket() {
         lines.push(format!("psql 'host={folder} port={port} user={user} dbname={database}'"));
     }

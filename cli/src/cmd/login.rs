@@ -31,10 +31,12 @@ pub(super) async fn log_in(settings: &Settings, args: Args, output: Output) -> R
         return Err(UserFacing::new(Kind::Usage, format!("{relay:?} is not a relay's URL"), hint));
     }
     if let Some(pin) = &args.pin {
-        pin.parse::<Thumbprint>().map_err(|error| UserFacing::new(Kind::Usage, error.to_string(), "copy it from the relay"))?;
+        pin.parse::<Thumbprint>()
+            .map_err(|error| UserFacing::new(Kind::Usage, error.to_string(), "copy it from the relay"))?;
     }
     let ca = args.ca.map(|path| {
-        fs_err::read_to_string(path).map_err(|error| UserFacing::new(Kind::Usage, error.to_string(), "name the relay's ca.pem"))
+        fs_err::read_to_string(path)
+            .map_err(|error| UserFacing::new(Kind::Usage, error.to_string(), "name the relay's ca.pem"))
     });
     let mut login = Login { relay, ca: ca.transpose()?, pin: args.pin, refresh: Zeroizing::new(String::new()) };
     let key = SessionKey::generate().map_err(|error| ui::system("no key", &error))?;

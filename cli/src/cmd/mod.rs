@@ -100,7 +100,11 @@ async fn whoami(settings: &Settings, output: Output) -> Result<(), UserFacing> {
     ui::say(&format!("{} ({})", who.user, who.roles.join(", ")));
     ui::say(&format!("  relay    {}", who.relay));
     ui::say(&format!("  agent    {}", who.agent));
-    ui::say(&format!("  login    until {}, kept in {}", ui::time(who.login_expires_at), crate::keystore::place(settings)));
+    ui::say(&format!(
+        "  login    until {}, kept in {}",
+        ui::time(who.login_expires_at),
+        crate::keystore::place(settings)
+    ));
     ui::say("  note     programs of the same user on this machine can use the open ports");
     Ok(())
 }
@@ -112,7 +116,12 @@ async fn status(settings: &Settings, output: Output) -> Result<(), UserFacing> {
         ui::json(&status);
         return Ok(());
     }
-    ui::say(&format!("{} at {}{}", status.software, session.login.relay, if status.draining { ", draining" } else { "" }));
+    ui::say(&format!(
+        "{} at {}{}",
+        status.software,
+        session.login.relay,
+        if status.draining { ", draining" } else { "" }
+    ));
     ui::say(&format!("  up         {} s", status.uptime_seconds));
     ui::say(&format!("  tunnels    {}", status.tunnels));
     ui::say(&format!("  sessions   {}", status.open_sessions));

@@ -29,7 +29,11 @@ pub(super) async fn run(session: &Session, id: &str, speed: f64, output: Output)
                 return Ok(());
             }
             let unreadable = |_| {
-                UserFacing::new(Kind::Incompatible, "the recording holds an entry this weir does not know", "upgrade weir")
+                UserFacing::new(
+                    Kind::Incompatible,
+                    "the recording holds an entry this weir does not know",
+                    "upgrade weir",
+                )
             };
             let entry: Entry = serde_json::from_str(line).map_err(unreadable)?;
             player.wait(&entry, speed).await;
@@ -118,7 +122,9 @@ impl Player {
                     ui::say(&format!("           | {}", ui::visible(line)));
                 });
             }
-            Entry::Omitted { number, rows, why, .. } => self.line(&format!("#{number} {rows} rows not recorded: {why}")),
+            Entry::Omitted { number, rows, why, .. } => {
+                self.line(&format!("#{number} {rows} rows not recorded: {why}"))
+            }
             Entry::Masked { number, counts, .. } => {
                 let counts: Vec<String> = counts.iter().map(|(rule, count)| format!("{rule} {count}")).collect();
                 self.line(&format!("#{number} masked: {}", counts.join(", ")));

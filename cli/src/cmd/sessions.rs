@@ -52,7 +52,13 @@ pub(super) async fn run(settings: &Settings, command: Command, output: Output) -
             let row = |view: &SessionView| {
                 let state = view.close_reason.clone().unwrap_or_else(|| "open".to_owned());
                 let numbers = [view.statements, view.rows, view.masked, view.refused].map(|n| n.to_string());
-                let mut row = vec![view.id.to_string(), ui::time(view.started_at / 1_000_000), view.user.clone(), view.resource.to_string(), state];
+                let mut row = vec![
+                    view.id.to_string(),
+                    ui::time(view.started_at / 1_000_000),
+                    view.user.clone(),
+                    view.resource.to_string(),
+                    state,
+                ];
                 row.extend(numbers);
                 row
             };
@@ -71,7 +77,10 @@ pub(super) async fn run(settings: &Settings, command: Command, output: Output) -
             ui::say(&format!("started    {}", ui::time(view.started_at / 1_000_000)));
             ui::say(&format!("ended      {}", view.ended_at.map_or("open".to_owned(), |at| ui::time(at / 1_000_000))));
             ui::say(&format!("reason     {}", view.close_reason.unwrap_or_default()));
-            ui::say(&format!("statements {}, rows {}, masked {}, refused {}", view.statements, view.rows, view.masked, view.refused));
+            ui::say(&format!(
+                "statements {}, rows {}, masked {}, refused {}",
+                view.statements, view.rows, view.masked, view.refused
+            ));
         }
         Command::Replay { id, speed } => replay::run(&session, &id, speed, output).await?,
     }

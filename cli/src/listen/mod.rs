@@ -58,7 +58,9 @@ impl Local {
             })?,
             (None, remembered) => match TcpListener::bind(("127.0.0.1", remembered.unwrap_or(0))).await {
                 Ok(tcp) => tcp,
-                Err(_) => TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| ui::system("no local port", &error))?,
+                Err(_) => {
+                    TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| ui::system("no local port", &error))?
+                }
             },
         };
         let port = tcp.local_addr().map_err(|error| ui::system("no local port", &error))?.port();
@@ -138,7 +140,12 @@ async fn accept_unix(
 }
 
 /// Passes one connection through the tunnel.
-async fn pass(mut local: impl AsyncRead + AsyncWrite + Unpin, tunnel: &Tunnel, resource: &ResourceName, events: &Events) {
+async fn pass(
+    mut local: impl AsyncRead + AsyncWrite + Unpin,
+    tunnel: &Tunnel,
+    resource: &ResourceName,
+    events: &Events,
+) {
     let stream = match tunnel.open(resource).await {
         Ok(stream) => stream,
         Err(error) => {

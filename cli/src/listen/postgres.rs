@@ -82,7 +82,9 @@ pub(super) async fn begin(mut stream: TcpStream, tls: &LocalTls) -> io::Result<O
             };
             match head {
                 _ if seen == 0 => return Ok(None),
-                [0x16, ..] => return tls.acceptor.accept(stream).await.map(|stream| Some(Local::Tls(Box::new(stream)))),
+                [0x16, ..] => {
+                    return tls.acceptor.accept(stream).await.map(|stream| Some(Local::Tls(Box::new(stream))));
+                }
                 SSL => {
                     stream.read_exact(&mut head).await?;
                     // Bytes that came along would be taken for protected ones (CVE-2021-23222).

@@ -89,7 +89,9 @@ impl Tunnel {
         let open = async {
             loop {
                 match self.try_open(resource).await {
-                    Err(error) if error.kind == Kind::Unreachable => tokio::time::sleep(Duration::from_millis(300)).await,
+                    Err(error) if error.kind == Kind::Unreachable => {
+                        tokio::time::sleep(Duration::from_millis(300)).await
+                    }
                     other => return other,
                 }
             }
@@ -195,7 +197,11 @@ async fn hello(stream: &mut Stream) -> Result<(), UserFacing> {
     match frame(stream, &mut BytesMut::new()).await? {
         Some(Frame::Welcome { .. }) => Ok(()),
         Some(Frame::Refused { code, message, hint, .. }) => Err(refused(code, message, hint)),
-        Some(_) => Err(UserFacing::new(Kind::Incompatible, "the relay did not answer the greeting", "upgrade weir or the relay")),
+        Some(_) => Err(UserFacing::new(
+            Kind::Incompatible,
+            "the relay did not answer the greeting",
+            "upgrade weir or the relay",
+        )),
         None => Err(lost("the relay closed the tunnel")),
     }
 }
@@ -240,7 +246,9 @@ pub(crate) async fn opened(stream: &mut (impl AsyncRead + Unpin)) -> Result<Open
     match frame(stream, &mut rest).await.map_err(native)? {
         Some(Frame::Opened { session }) => Ok(Opened { session: session.to_string(), rest }),
         Some(Frame::Refused { code, message, hint, native }) => Err((refused(code, message, hint), native)),
-        Some(_) => Err(native(UserFacing::new(Kind::Incompatible, "the relay did not open the stream", "upgrade weir"))),
+        Some(_) => {
+            Err(native(UserFacing::new(Kind::Incompatible, "the relay did not open the stream", "upgrade weir")))
+        }
         None => Err(native(lost("the relay closed the stream"))),
     }
 }

@@ -11,7 +11,8 @@ use weir_shared::error::{Kind, UserFacing};
 
 /// The relay's host and port.
 pub(super) fn host_and_port(relay: &str) -> Result<(String, u16), UserFacing> {
-    let bad = || UserFacing::new(Kind::Usage, format!("{relay:?} is not a relay's URL"), "give it as https://host:port");
+    let bad =
+        || UserFacing::new(Kind::Usage, format!("{relay:?} is not a relay's URL"), "give it as https://host:port");
     let url = Url::parse(relay).map_err(|_| bad())?;
     let host = url.host_str().filter(|_| url.scheme() == "https").ok_or_else(bad)?;
     Ok((host.trim_matches(['[', ']']).to_owned(), url.port_or_known_default().ok_or_else(bad)?))

@@ -63,8 +63,7 @@ impl Tunnel {
             .max_message_size(Some(LARGEST))
             .max_frame_size(Some(LARGEST));
         let url = format!("wss{}{}", self.relay.trim_start_matches("https"), wire::WEBSOCKET_PATH);
-        let (inner, _) =
-            client_async_with_config(url, tls, Some(config)).await.map_err(|error| lost(&error))?;
+        let (inner, _) = client_async_with_config(url, tls, Some(config)).await.map_err(|error| lost(&error))?;
         Ok(Stream::WebSocket(Box::new(Socket { inner, rest: Bytes::new(), ended: false })))
     }
 }

@@ -130,7 +130,8 @@ async fn upgrade(
         headers.get(name).and_then(|v| v.to_str().ok()).is_some_and(|v| v.to_ascii_lowercase().contains(value))
     };
     let accept = headers.get(header::SEC_WEBSOCKET_KEY).map(|key| derive_accept_key(key.as_bytes()));
-    let (Some(accept), true) = (accept, says(header::UPGRADE, "websocket") && says(header::CONNECTION, "upgrade")) else {
+    let (Some(accept), true) = (accept, says(header::UPGRADE, "websocket") && says(header::CONNECTION, "upgrade"))
+    else {
         return Err(bad("a WebSocket upgrade is expected"));
     };
     let upgraded = hyper::upgrade::on(&mut request);

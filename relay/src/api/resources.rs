@@ -50,12 +50,8 @@ fn rights(relay: &Relay, subject: &Subject, resource: &Resource) -> BTreeMap<Str
         .to_owned()
     };
     let mut rights = BTreeMap::from([("connect".to_owned(), say(Action::Connect, None))]);
-    let examples = [
-        "SELECT a FROM t",
-        "UPDATE t SET a = 1 WHERE b = 2",
-        "CREATE TABLE t (a int)",
-        "GRANT SELECT ON t TO r",
-    ];
+    let examples =
+        ["SELECT a FROM t", "UPDATE t SET a = 1 WHERE b = 2", "CREATE TABLE t (a int)", "GRANT SELECT ON t TO r"];
     for example in examples {
         let example = relay.facts.of(example);
         if let Some(action) = facts::action(example.class) {

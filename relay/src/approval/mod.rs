@@ -217,8 +217,7 @@ pub async fn decide(
     }
     let by = principal.user().to_owned();
     audit(relay, if approve { "approval.approved" } else { "approval.denied" }, &by, &view).await;
-    let outcome =
-        if approve { Outcome::Approved { by } } else { Outcome::Denied { by, reason: body.reason.clone() } };
+    let outcome = if approve { Outcome::Approved { by } } else { Outcome::Denied { by, reason: body.reason.clone() } };
     if let Some(waiting) = relay.approvals.lock().remove(&id) {
         let _ = waiting.send(outcome);
     }

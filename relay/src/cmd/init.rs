@@ -68,7 +68,11 @@ fn url(args: &Args) -> String {
 async fn make(args: &Args, work: &Path) -> Result<Thumbprint, UserFacing> {
     let io = |error: std::io::Error| system(&error);
     std::fs::DirBuilder::new().mode(0o700).create(work).map_err(|error| {
-        UserFacing::new(Kind::System, format!("{}: {error}", work.display()), "is an earlier attempt's folder in the way?")
+        UserFacing::new(
+            Kind::System,
+            format!("{}: {error}", work.display()),
+            "is an earlier attempt's folder in the way?",
+        )
     })?;
     for folder in ["keys", "policies", "recordings"] {
         std::fs::DirBuilder::new().mode(0o700).create(work.join(folder)).map_err(io)?;

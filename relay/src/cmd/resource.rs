@@ -38,12 +38,16 @@ pub(super) async fn run(command: Command, config: &Config, output: Output) -> Re
         }
         Command::Test { name } => {
             let resource = config.resources.values().find(|resource| resource.name.as_str() == name);
-            let missing = || UserFacing::new(Kind::NotFound, format!("no resource {name:?}"), "run `weir-relay resource list`");
+            let missing =
+                || UserFacing::new(Kind::NotFound, format!("no resource {name:?}"), "run `weir-relay resource list`");
             let report = upstream::test(config, resource.ok_or_else(missing)?).await?;
             if output == Output::Json {
                 return say(&serde_json::to_string(&report).map_err(|error| system(&error))?);
             }
-            say(&format!("{name}: logged in as {}\n  TLS     {}\n  server  {}", report.role, report.tls, report.server_version))
+            say(&format!(
+                "{name}: logged in as {}\n  TLS     {}\n  server  {}",
+                report.role, report.tls, report.server_version
+            ))
         }
     }
 }

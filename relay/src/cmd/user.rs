@@ -45,7 +45,9 @@ pub(super) enum Command {
 
 fn store_error(error: StoreError) -> UserFacing {
     match error {
-        StoreError::Exists(what) => UserFacing::new(Kind::Conflict, format!("{what} exists already"), "choose another name"),
+        StoreError::Exists(what) => {
+            UserFacing::new(Kind::Conflict, format!("{what} exists already"), "choose another name")
+        }
         error => UserFacing::new(Kind::System, error.to_string(), "is the database of another version, or damaged?"),
     }
 }
@@ -84,7 +86,8 @@ pub(super) async fn run(command: Command, config: &Config, output: Output) -> Re
 }
 
 pub(super) async fn add(store: &Store, name: &str, roles: &[String], stdin: bool) -> Result<(), UserFacing> {
-    let good = (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-@".contains(&b));
+    let good =
+        (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-@".contains(&b));
     if !good {
         return Err(UserFacing::new(Kind::Usage, format!("{name:?} is not a user name"), "use a-z A-Z 0-9 . _ - @"));
     }

@@ -118,11 +118,8 @@ pub async fn log_in(State(relay): State<Arc<Relay>>, headers: HeaderMap, Form(fo
         }
     };
     let Some(code) = secret() else { return web::failure(StatusCode::INTERNAL_SERVER_ERROR, "no randomness") };
-    let stored = Code {
-        user: user.id,
-        redirect_uri: request.redirect_uri.clone(),
-        challenge: request.code_challenge.clone(),
-    };
+    let stored =
+        Code { user: user.id, redirect_uri: request.redirect_uri.clone(), challenge: request.code_challenge.clone() };
     if let Err(error) = relay.store.code_add(&hash(code.expose()), &stored, now + CODE_LIFETIME).await {
         tracing::error!(%error, "a code cannot be stored");
         return web::failure(StatusCode::INTERNAL_SERVER_ERROR, "the relay cannot store the login");

@@ -49,14 +49,7 @@ impl Masker {
     #[must_use]
     pub fn new(detector: Arc<Detector>, credential: Option<&str>, labels: Labels) -> Self {
         let known = credential.map(|credential| KnownValues::new(&[credential.as_bytes()]));
-        Self {
-            detector,
-            known,
-            labels,
-            plan: Plan::default(),
-            found: Vec::new(),
-            stream: stream::Held::default(),
-        }
+        Self { detector, known, labels, plan: Plan::default(), found: Vec::new(), stream: stream::Held::default() }
     }
 
     fn find(&mut self, text: &[u8]) -> bool {
@@ -201,9 +194,7 @@ impl Masker {
                 (None, None) => {}
                 (None, Some(out)) => out.extend_from_slice(message.bytes),
                 (Some(line), _) => {
-                    let out = out.get_or_insert_with(|| {
-                        BytesMut::from(bytes.get(..message.start).unwrap_or_default())
-                    });
+                    let out = out.get_or_insert_with(|| BytesMut::from(bytes.get(..message.start).unwrap_or_default()));
                     rows::put_copy(out, line);
                 }
             }

@@ -84,8 +84,7 @@ impl Plan {
 /// By type OID (`pg_type.dat` of the server's source).
 fn treatment(column: &Column, binary: bool, labels: &Labels, risky: bool) -> Treatment {
     // bool, int2, int4, oid, float4/8, date, time, timestamp(tz), interval, timetz, xid, cid, uuid
-    const CANNOT_HOLD: [u32; 16] =
-        [16, 21, 23, 26, 28, 29, 700, 701, 1082, 1083, 1114, 1184, 1186, 1266, 2278, 2950];
+    const CANNOT_HOLD: [u32; 16] = [16, 21, 23, 26, 28, 29, 700, 701, 1082, 1083, 1114, 1184, 1186, 1266, 2278, 2950];
     // char, name, text, bpchar, varchar, unknown, xml, cstring
     const TEXT: [u32; 8] = [18, 19, 25, 1042, 1043, 705, 142, 2275];
     let (json, jsonb) = (column.type_oid == 114, column.type_oid == 3802);

@@ -56,11 +56,12 @@ fn values_are_found_in_text_binary_and_bytes() {
     let mut masker = masker(Labels::default());
     let text = shape(&[(1, 1, 25), (1, 2, 17), (1, 3, 3802)], false);
     let hex = b"\\x616c696365406578616d706c652e636f6d";
-    let out = run(&mut masker, &text, &About::default(), &[
-        Some(b"to alice@example.com now"),
-        Some(hex),
-        Some(br#"{"mail":"alice@example.com","n":1}"#),
-    ]);
+    let out = run(
+        &mut masker,
+        &text,
+        &About::default(),
+        &[Some(b"to alice@example.com now"), Some(hex), Some(br#"{"mail":"alice@example.com","n":1}"#)],
+    );
     assert_eq!(out[0].as_deref(), Some(&b"to [masked:email] now"[..]));
     assert_eq!(out[1], None);
     assert_eq!(out[2].as_deref(), Some(&br#"{"mail":"[masked:email]","n":1}"#[..]));

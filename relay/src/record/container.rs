@@ -42,22 +42,14 @@ impl Seal {
     ///
     /// # Errors
     /// When the header cannot be written.
-    pub fn create(
-        session: SessionId,
-        relay_key: &Secret<[u8; 32]>,
-        out: &mut impl Write,
-    ) -> Result<Self, RecordError> {
+    pub fn create(session: SessionId, relay_key: &Secret<[u8; 32]>, out: &mut impl Write) -> Result<Self, RecordError> {
         let (mut data_key, mut nonce) = ([0; 32], [0; 12]);
         aws_lc_rs::rand::fill(&mut data_key).map_err(|_| RecordError::Seal)?;
         aws_lc_rs::rand::fill(&mut nonce).map_err(|_| RecordError::Seal)?;
         let data_key = Secret::new(data_key);
         let mut wrapped = data_key.expose().to_vec();
         key(relay_key.expose())?
-            .seal_in_place_append_tag(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::from(session.as_bytes()),
-                &mut wrapped,
-            )
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(session.as_bytes()), &mut wrapped)
             .map_err(|_| RecordError::Seal)?;
         let header = [MAGIC.as_slice(), session.as_bytes(), &nonce, &wrapped].concat();
         out.write_all(&header)?;
@@ -68,11 +60,7 @@ impl Seal {
     ///
     /// # Errors
     /// [`RecordError::Tampered`] when it is not the header of this session's recording, or not sealed by this relay.
-    pub fn open(
-        session: SessionId,
-        relay_key: &Secret<[u8; 32]>,
-        input: &mut impl Read,
-    ) -> Result<Self, RecordError> {
+    pub fn open(session: SessionId, relay_key: &Secret<[u8; 32]>, input: &mut impl Read) -> Result<Self, RecordError> {
         let wrong = |what| RecordError::Tampered { segment: 0, what };
         let mut header = [0; 8 + 16 + 12 + 48];
         input.read_exact(&mut header).map_err(|_| wrong("the header is cut off"))?;
@@ -157,9 +145,7 @@ impl Seal {
         match input.read(&mut head)? {
             0 => return Ok(None),
             13 => {}
-            some => input
-                .read_exact(head.get_mut(some..).unwrap_or_default())
-                .map_err(|_| wrong("it is cut off"))?,
+            some => input.read_exact(head.get_mut(some..).unwrap_or_default()).map_err(|_| wrong("it is cut off"))?,
         }
         let (sequence, rest) = head.split_at(8);
         let (flags, length) = (rest.first().copied().unwrap_or(0), rest.get(1..).unwrap_or_default());

@@ -104,9 +104,7 @@ impl Decoder {
                 Entry::Copy { at, number, direction: "in".to_owned(), bytes: size, hash, text: None }
             }
             Payload::Omitted { number, rows, hash, why } => Entry::Omitted { at, number, rows, hash, why },
-            Payload::Masked { number, counts } => {
-                Entry::Masked { at, number, counts: counts.into_iter().collect() }
-            }
+            Payload::Masked { number, counts } => Entry::Masked { at, number, counts: counts.into_iter().collect() },
             Payload::Complete { number, status, rows, micros } => {
                 if let Some((bytes, hasher, text)) = self.copy.remove(&number) {
                     let hash = hasher.finalize().to_hex().to_string();

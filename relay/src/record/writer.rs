@@ -238,8 +238,8 @@ pub fn close_orphan(
     let mut pending = Vec::new();
     for payload in [Payload::Gap { why: why.to_owned() }, Payload::Close { reason: why.to_owned() }] {
         let frame = Frame { at: 0, payload };
-        let bytes = bincode::serde::encode_to_vec(&frame, bincode::config::standard())
-            .map_err(|_| RecordError::Frame)?;
+        let bytes =
+            bincode::serde::encode_to_vec(&frame, bincode::config::standard()).map_err(|_| RecordError::Frame)?;
         pending.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(0).to_be_bytes());
         pending.extend_from_slice(&bytes);
     }
@@ -255,8 +255,7 @@ pub(super) fn frames(mut payload: &[u8]) -> Result<Vec<Frame>, RecordError> {
     let mut frames = Vec::new();
     while !payload.is_empty() {
         let (length, rest) = payload.split_first_chunk::<4>().ok_or(RecordError::Frame)?;
-        let (frame, rest) =
-            rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or(RecordError::Frame)?;
+        let (frame, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or(RecordError::Frame)?;
         let config = bincode::config::standard().with_limit::<LARGEST_FRAME>();
         let (frame, _) = bincode::serde::decode_from_slice(frame, config).map_err(|_| RecordError::Frame)?;
         frames.push(frame);

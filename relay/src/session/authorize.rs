@@ -109,7 +109,8 @@ pub fn authorize(
     let subject = Subject { user: principal.user().to_owned(), roles: principal.roles().to_vec() };
     let target = Target { resource: name.to_string(), labels: resource.labels.clone() };
     let policy = Arc::clone(&relay.policy);
-    let decision = policy.decide(&Question { subject: &subject, action: Action::Connect, target: &target, facts: None });
+    let decision =
+        policy.decide(&Question { subject: &subject, action: Action::Connect, target: &target, facts: None });
     if decision.outcome != Outcome::Allow {
         return Err(denied());
     }

@@ -21,11 +21,7 @@ use crate::{
     upstream::Labels,
 };
 use bytes::Bytes;
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 use weir_policy::{
     bundle,
     sql::{Class, Facts},
@@ -154,7 +150,8 @@ impl<'a> Gate<'a> {
             ActionKind::Call | ActionKind::Unknown => Arc::new(unjudged(&action.text)),
             ActionKind::TooLarge => {
                 let limit = self.grant.resource().limits.statement_bytes;
-                let refusal = refusal("54000", &action.text, &format!("the limit is {limit} bytes, or 10,000 names"), "");
+                let refusal =
+                    refusal("54000", &action.text, &format!("the limit is {limit} bytes, or 10,000 names"), "");
                 return self.refuse(action, number, &unjudged(""), &none(), refusal);
             }
         };
@@ -239,7 +236,12 @@ impl<'a> Gate<'a> {
     /// When the answer cannot be read or cannot be recorded.
     pub fn response(&mut self, chunk: Chunk) -> Result<Masked, Refusal> {
         if !self.recorder.healthy() {
-            return Err(refusal("58000", "the answer cannot be recorded, so it is not shown", "", "tell the relay's administrator"));
+            return Err(refusal(
+                "58000",
+                "the answer cannot be recorded, so it is not shown",
+                "",
+                "tell the relay's administrator",
+            ));
         }
         let mut spare = Counts::new();
         let masked = match chunk {
@@ -264,8 +266,7 @@ impl<'a> Gate<'a> {
             }
             Chunk::Part { number, bytes, column, shape, last, copy } => {
                 let Some(running) = self.running.get_mut(&number) else { return Err(unasked()) };
-                let bytes =
-                    self.masker.part(&bytes, column, &shape, &running.about, last, &mut running.counts);
+                let bytes = self.masker.part(&bytes, column, &shape, &running.about, last, &mut running.counts);
                 running.rows.record(&mut self.recorder, number, &bytes, 0, copy);
                 bytes
             }
@@ -402,7 +403,8 @@ impl<'a> Gate<'a> {
         let labels = &self.masker.labels;
         let mentions = |relations: &[String]| relations.iter().any(|relation| labels.mentions(relation));
         let about = About {
-            risky: !labels.is_empty() && (mentions(&facts.reads) || mentions(&facts.writes) || !facts.executes.is_empty()),
+            risky: !labels.is_empty()
+                && (mentions(&facts.reads) || mentions(&facts.writes) || !facts.executes.is_empty()),
             copy_labelled: Arc::new(facts.copy_out.as_ref().map_or_else(Vec::new, |(relation, columns)| {
                 columns.iter().map(|column| labels.labelled(relation, column)).collect()
             })),

@@ -156,7 +156,15 @@ async fn begin_recording(
     recorder.intent(open).map_err(|error| failed(&error))?;
     relay
         .store
-        .session_open(grant.session(), principal.agent(), principal.user(), &resource.name, database, &resource.role, now)
+        .session_open(
+            grant.session(),
+            principal.agent(),
+            principal.user(),
+            &resource.name,
+            database,
+            &resource.role,
+            now,
+        )
         .await
         .map_err(|error| failed(&error))?;
     Ok(recorder)

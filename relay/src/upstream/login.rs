@@ -41,7 +41,9 @@ pub(super) async fn login(
     // How the server let us in: an Ok that nothing preceded is only right where no password exists.
     let mut proven = credential.is_none();
     let password = || {
-        credential.as_ref().ok_or_else(|| UpstreamError::Method("the server asks for a password, none is configured".into()))
+        credential
+            .as_ref()
+            .ok_or_else(|| UpstreamError::Method("the server asks for a password, none is configured".into()))
     };
     loop {
         match connection.next().await? {
@@ -94,7 +96,9 @@ pub(super) async fn login(
     }
     let strings = parameters.iter().find(|(name, _)| name == "standard_conforming_strings");
     if strings.is_some_and(|(_, value)| value != "on") {
-        return Err(UpstreamError::Method("the role's standard_conforming_strings is off, which weir cannot judge".into()));
+        return Err(UpstreamError::Method(
+            "the role's standard_conforming_strings is off, which weir cannot judge".into(),
+        ));
     }
     let labels = labels::resolve(&mut connection, &resource.columns).await?;
     let Connection { io, input, .. } = connection;

@@ -37,14 +37,15 @@ impl Store {
         expires: i64,
     ) -> Result<AgentId, StoreError> {
         let id = AgentId::generate();
-        let added = sqlx::query("INSERT INTO agents (id, login, thumbprint, created, expires) VALUES ($1, $2, $3, $4, $5)")
-            .bind(id.to_string())
-            .bind(login.to_string())
-            .bind(key.as_bytes().as_slice())
-            .bind(now)
-            .bind(expires)
-            .execute(&self.pool)
-            .await;
+        let added =
+            sqlx::query("INSERT INTO agents (id, login, thumbprint, created, expires) VALUES ($1, $2, $3, $4, $5)")
+                .bind(id.to_string())
+                .bind(login.to_string())
+                .bind(key.as_bytes().as_slice())
+                .bind(now)
+                .bind(expires)
+                .execute(&self.pool)
+                .await;
         match added {
             Err(error) if error.as_database_error().is_some_and(|e| e.is_unique_violation()) => {
                 Err(StoreError::Exists("this key's agent".to_owned()))

@@ -32,14 +32,16 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn code_add(&self, hash: &[u8; 32], code: &Code, expires: i64) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO auth_codes (hash, user, redirect_uri, challenge, expires) VALUES ($1, $2, $3, $4, $5)")
-            .bind(hash.as_slice())
-            .bind(code.user.to_string())
-            .bind(&code.redirect_uri)
-            .bind(&code.challenge)
-            .bind(expires)
-            .execute(&self.pool)
-            .await?;
+        sqlx::query(
+            "INSERT INTO auth_codes (hash, user, redirect_uri, challenge, expires) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(hash.as_slice())
+        .bind(code.user.to_string())
+        .bind(&code.redirect_uri)
+        .bind(&code.challenge)
+        .bind(expires)
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 
@@ -48,10 +50,11 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn code_take(&self, hash: &[u8; 32], now: i64) -> Result<Option<Code>, StoreError> {
-        let row = sqlx::query("DELETE FROM auth_codes WHERE hash = $1 RETURNING user, redirect_uri, challenge, expires")
-            .bind(hash.as_slice())
-            .fetch_optional(&self.pool)
-            .await?;
+        let row =
+            sqlx::query("DELETE FROM auth_codes WHERE hash = $1 RETURNING user, redirect_uri, challenge, expires")
+                .bind(hash.as_slice())
+                .fetch_optional(&self.pool)
+                .await?;
         sqlx::query("DELETE FROM auth_codes WHERE expires < $1").bind(now).execute(&self.pool).await?;
         let Some(row) = row.filter(|row| row.try_get::<i64, _>("expires").is_ok_and(|expires| expires >= now)) else {
             return Ok(None);
@@ -101,8 +104,7 @@ impl Store {
         if let Some(row) = row {
             let (id, expires): (String, i64) = (row.try_get("id")?, row.try_get("expires")?);
             let current: Vec<u8> = row.try_get("current")?;
-            let spent: Option<Vec<u8>> =
-                if current == given { row.try_get("previous")? } else { Some(current) };
+            let spent: Option<Vec<u8>> = if current == given { row.try_get("previous")? } else { Some(current) };
             if let Some(spent) = spent {
                 sqlx::query("INSERT OR IGNORE INTO spent (hash, login) VALUES ($1, $2)")
                     .bind(spent)

@@ -1,6 +1,9 @@
 //! One story through the whole store.
 
-use super::{logins::{Code, Refreshed}, *};
+use super::{
+    logins::{Code, Refreshed},
+    *,
+};
 use weir_shared::{
     api::ApprovalView,
     id::{ApprovalId, ResourceName, SessionId},

@@ -363,4 +363,3 @@ fn continue_large(engine: &mut Postgres, mut large: Large, input: &mut BytesMut)
     engine.server.large = (large.left > 0 || large.cells > 0).then_some(large);
     Step::Data(Chunk::Frame { number, bytes, first: false, copy })
 }
-

@@ -1,7 +1,7 @@
 //! The client's messages (documentation, "Message Formats", those marked F).
 
-use super::{Detail, Portal, Postgres, Statement, action, broken, names::Lookup, pending::Pending};
 use super::message::{HEADER, Reader, WHOLE, peek};
+use super::{Detail, Portal, Postgres, Statement, action, broken, names::Lookup, pending::Pending};
 use crate::{ActionKind, Control, Event, Parameters, Step};
 use bytes::{Buf, Bytes, BytesMut};
 use std::sync::{
@@ -121,11 +121,8 @@ fn parse(engine: &Postgres, bytes: Bytes) -> Step {
         return broken("malformed Parse message");
     }
     let (name, text): (Bytes, Arc<str>) = (bytes.slice_ref(name), text.into());
-    let statement = Arc::new(Statement {
-        text: Arc::clone(&text),
-        columns: OnceLock::new(),
-        describing: AtomicBool::new(false),
-    });
+    let statement =
+        Arc::new(Statement { text: Arc::clone(&text), columns: OnceLock::new(), describing: AtomicBool::new(false) });
     let kind = if engine.statements.full() { ActionKind::TooLarge } else { ActionKind::Prepare };
     action(kind, text, Parameters::default(), bytes, Detail::Parse { name: owned(&name), statement })
 }

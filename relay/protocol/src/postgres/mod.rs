@@ -58,11 +58,19 @@ pub(crate) struct Portal {
 #[derive(Clone, Debug)]
 pub(crate) enum Detail {
     Query,
-    Parse { name: Bytes, statement: Arc<Statement> },
-    Execute { name: Bytes, portal: Option<Arc<Portal>> },
+    Parse {
+        name: Bytes,
+        statement: Arc<Statement>,
+    },
+    Execute {
+        name: Bytes,
+        portal: Option<Arc<Portal>>,
+    },
     Call,
     /// Dropped unread: a simple query when true, else an extended message.
-    TooLarge { simple: bool },
+    TooLarge {
+        simple: bool,
+    },
 }
 
 /// The engine of one session.

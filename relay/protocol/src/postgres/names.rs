@@ -32,12 +32,7 @@ pub(super) struct Names<T> {
 
 impl<T> Names<T> {
     pub(super) fn new() -> Self {
-        Self {
-            confirmed: HashMap::new(),
-            segment: HashMap::new(),
-            unsettled: HashMap::new(),
-            shadowed: HashSet::new(),
-        }
+        Self { confirmed: HashMap::new(), segment: HashMap::new(), unsettled: HashMap::new(), shadowed: HashSet::new() }
     }
 
     pub(super) fn full(&self) -> bool {

@@ -9,15 +9,37 @@ use std::sync::{Arc, atomic::Ordering};
 #[derive(Debug)]
 pub(super) enum Pending {
     /// Until `ReadyForQuery`.
-    Query { number: u64, refused: Option<Bytes>, shape: Shape },
-    Parse { name: Bytes, statement: Arc<Statement> },
+    Query {
+        number: u64,
+        refused: Option<Bytes>,
+        shape: Shape,
+    },
+    Parse {
+        name: Bytes,
+        statement: Arc<Statement>,
+    },
     /// None when it is not known what runs on the portal.
-    Bind { name: Bytes, portal: Option<Arc<Portal>> },
+    Bind {
+        name: Bytes,
+        portal: Option<Arc<Portal>>,
+    },
     /// Of a statement or portal; `swallow` when the client did not ask.
-    Describe { statement: Option<Arc<Statement>>, swallow: bool },
-    Execute { number: u64, portal: Option<Arc<Portal>>, refused: Option<Bytes>, announced: bool },
-    CloseStatement { name: Bytes },
-    ClosePortal { name: Bytes },
+    Describe {
+        statement: Option<Arc<Statement>>,
+        swallow: bool,
+    },
+    Execute {
+        number: u64,
+        portal: Option<Arc<Portal>>,
+        refused: Option<Bytes>,
+        announced: bool,
+    },
+    CloseStatement {
+        name: Bytes,
+    },
+    ClosePortal {
+        name: Bytes,
+    },
     Sync,
     /// The client ended a COPY before the server was seen to begin it.
     CopyEnd,

@@ -87,7 +87,11 @@ pub fn read(input: &mut BytesMut) -> Result<Startup, Refusal> {
         CANCEL => {
             // Process id and secret together are one opaque key; 3.2 allows up to 256 bytes of secret.
             let key = packet.slice(8..);
-            if (8..=260).contains(&key.len()) { Ok(Startup::Cancel(key)) } else { Err(broken("invalid cancel request")) }
+            if (8..=260).contains(&key.len()) {
+                Ok(Startup::Cancel(key))
+            } else {
+                Err(broken("invalid cancel request"))
+            }
         }
         _ if code >> 16 == 3 => session(fields, code).map(Startup::Session),
         _ => Err(refusal(

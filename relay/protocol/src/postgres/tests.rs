@@ -132,8 +132,7 @@ fn a_refusal_inside_a_pipeline_skips_to_the_sync() {
     assert_eq!(judged, ["insert", "insert", "no", "insert", "after"]);
     let ok = message(b'C', |out| put_cstr(out, "INSERT 0 1"));
     let no_data = simple(b'n');
-    let (down, events) =
-        server(&mut engine, &[simple(b'1'), simple(b'2'), no_data, ok, server_error(), ready(b'I')]);
+    let (down, events) = server(&mut engine, &[simple(b'1'), simple(b'2'), no_data, ok, server_error(), ready(b'I')]);
     assert_eq!(down.iter().filter(|b| **b == b'n').count(), 0, "the injected Describe's answer is kept");
     assert!(String::from_utf8_lossy(&down).contains("Mrefused"));
     assert_eq!(events, ["2 INSERT 0 1", "4 skipped"]);
