@@ -113,7 +113,7 @@ impl Tunnel {
             Carrier::WebSocket(tunnel) => {
                 let tunnel = tunnel.clone();
                 drop(live);
-                let mut stream = tunnel.open().await?;
+                let mut stream = Box::pin(tunnel.open()).await?;
                 return hello_open(&mut stream, resource).await.map(|()| stream);
             }
         };
@@ -131,8 +131,9 @@ impl Tunnel {
 
     async fn race(&self) -> Result<Carrier, UserFacing> {
         let session = &self.session;
-        let quic = async { quic::Tunnel::connect(session).await.map(Carrier::Quic) };
-        let websocket = async { websocket::Tunnel::connect(session).await.map(Carrier::WebSocket) };
+        // Boxed: a handshake's state is large, and who waits for a stream must not carry it.
+        let quic = Box::pin(async { quic::Tunnel::connect(session).await.map(Carrier::Quic) });
+        let websocket = Box::pin(async { websocket::Tunnel::connect(session).await.map(Carrier::WebSocket) });
         match self.transport {
             Transport::Quic => quic.await,
             Transport::Ws => websocket.await,

@@ -63,13 +63,10 @@ impl Out {
     /// Writes what it can; ready when everything is written and flushed.
     fn poll<W: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, to: &mut W) -> Poll<std::io::Result<()>> {
         while self.length > 0 {
-            let front = match self.chunks.front_mut() {
-                Some(front) => front,
-                None => {
-                    let tail = std::mem::take(&mut self.tail).freeze();
-                    self.chunks.push_back(tail);
-                    continue;
-                }
+            let Some(front) = self.chunks.front_mut() else {
+                let tail = std::mem::take(&mut self.tail).freeze();
+                self.chunks.push_back(tail);
+                continue;
             };
             let count = ready!(Pin::new(&mut *to).poll_write(cx, front))?;
             if count == 0 {

@@ -276,12 +276,11 @@ fn control(engine: &mut Postgres, kind: u8, bytes: Bytes) -> Step {
                 return broken("malformed Describe or Close message");
             }
         }
-        b'S' => {
-            if !engine.queue.copy_in {
-                engine.queue.skipping = false;
-                engine.queue.push(Pending::Sync);
-                engine.end_segment();
-            }
+        // While the server reads COPY data it ignores a Sync.
+        b'S' if !engine.queue.copy_in => {
+            engine.queue.skipping = false;
+            engine.queue.push(Pending::Sync);
+            engine.end_segment();
         }
         b'c' | b'f' => {
             if let Some((size, hasher)) = engine.client.copy.take() {
