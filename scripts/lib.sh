@@ -90,3 +90,28 @@ stop_process() {
   for _ in $(seq 50); do kill -0 "$pid" 2>/dev/null || return 0; sleep 0.1; done
   kill -KILL "$pid" 2>/dev/null || true
 }
+
+# weir_login WEIR RELAY CA USER PASSWORD_FILE: runs `weir login` and fills in the relay's form with curl, as a browser would:
+# gets the page, keeps its cookie, sends the hidden fields back with name and password, follows to the loopback address.
+# The password goes from a 0600 file into the form; it never stands in the arguments of a process.
+weir_login() {
+  local weir=$1 relay=$2 ca=$3 user=$4 password=$5 work login url to name value fields=()
+  work=$(mktemp -d)
+  "$weir" login --relay "$relay" --ca "$ca" --no-browser > "$work/said" 2>&1 &
+  login=$!
+  wait_for 20 grep -q 'https://.*/oauth/authorize' "$work/said" || { cat "$work/said" >&2; fail "weir login prints no address"; }
+  url=$(grep -o 'https://[^ ]*/oauth/authorize[^ ]*' "$work/said" | head -n 1)
+  curl -sS --fail --cacert "$ca" --cookie-jar "$work/cookies" -o "$work/page" "$url"
+  while IFS=$'\t' read -r name value; do
+    # The page's character references, as a browser reads them.
+    value=$(printf '%s' "$value" | sed "s/&#34;\|&quot;/\"/g; s/&#39;/'/g; s/&#60;\|&lt;/</g; s/&#62;\|&gt;/>/g; s/&#38;\|&amp;/\&/g")
+    fields+=(--data-urlencode "$name=$value")
+  done < <(grep -o '<input type="hidden"[^>]*>' "$work/page" | sed 's/.*name="\([^"]*\)" value="\([^"]*\)".*/\1\t\2/')
+  to=$(curl -sS --cacert "$ca" --cookie "$work/cookies" -o "$work/page" -w '%{redirect_url}' "${fields[@]}" \
+    --data-urlencode "user=$user" --data-urlencode "password@$password" "$relay/oauth/authorize")
+  case $to in http://127.0.0.1:*) ;; *) cat "$work/page" >&2; kill "$login"; fail "$user is not let in" ;; esac
+  curl -sS --fail -o /dev/null "$to"
+  wait "$login"
+  grep -v 'oauth/authorize\|To log in' "$work/said" || true
+  rm -rf "$work"
+}
