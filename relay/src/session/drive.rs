@@ -1,6 +1,6 @@
 //! Moves a session's bytes, full duplex, in one task: neither direction waits for the other except by backpressure.
 //!
-//! [`Pump`] is a poll-driven machine over both connections: all of its state lives in it, so its `next` may be dropped
+//! `Pump` is a poll-driven machine over both connections: all of its state lives in it, so its `next` may be dropped
 //! and called again (it is cancel safe). The rare things that need to await (a hold, a kill, an idle limit) are awaited
 //! beside it in [`Drive::run`].
 

@@ -1,5 +1,5 @@
 //! The relay's configuration: what was typed ([`raw`]) becomes what is used ([`checked`]) in one step that reports
-//! every problem together, each with file, line, key, value and the accepted form. [`reference`] documents each key.
+//! every problem together, each with file, line, key, value and the accepted form. [`mod@reference`] documents each key.
 
 pub mod checked;
 pub mod raw;
