@@ -36,7 +36,7 @@ install_build_tools() {
   local wanted=()
   command -v cc >/dev/null || wanted+=(gcc)
   command -v make >/dev/null || wanted+=(make)
-  compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null || wanted+=(libclang-14-dev)
+  compgen -G '/usr/lib/llvm-*/lib/libclang[-.][s0-9]*' >/dev/null || wanted+=(libclang-14-dev)
   compgen -G '/usr/include/stdio.h' >/dev/null || wanted+=(libc6-dev)
   [ ${#wanted[@]} -eq 0 ] || install_packages "${wanted[@]}"
   command -v cargo >/dev/null || fail "cargo is missing" "install Rust $(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml) with rustup"

@@ -5,7 +5,7 @@
 //! 3. [`identity`] turns a key's thumbprint into a `Principal`; [`web`] holds the login pages
 //! 4. [`session`] is the pipeline: authorise (`Grant`), gate each request (`Permit`), mask each answer (`Masked`)
 //! 5. [`credential`] and [`upstream`] reach the resource; [`approval`] asks humans; [`mask`] and [`record`] do what they say
-//! 6. [`api`] answers the CLI
+//! 6. [`api`] answers the CLI; [`keep`] ends what may not go on; [`tls`] is the relay's own certificate
 //!
 //! The manual (threat model, decisions, formats) is [`manual`].
 
@@ -14,12 +14,14 @@ pub mod approval;
 pub mod cmd;
 pub mod credential;
 pub mod identity;
+pub mod keep;
 pub mod manual;
 pub mod mask;
 pub mod record;
 pub mod relay;
 pub mod server;
 pub mod session;
+pub mod tls;
 pub mod tunnel;
 pub mod upstream;
 pub mod web;

@@ -1,15 +1,11 @@
 //! The only wiring: configuration in, a running relay out, until SIGTERM or SIGINT.
 
-use crate::{api, approval::Approvals, record, relay::Relay, session, tunnel};
+use crate::{api, approval::Approvals, keep, record, relay::Relay, session, tls::Certificate, tunnel};
 use fs_err as fs;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
     service::TowerToHyperService,
-};
-use rustls::{
-    ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 use std::{
     net::UdpSocket,
@@ -19,12 +15,13 @@ use std::{
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use session::registry::Reason;
 use weir_policy::bundle::Bundle;
 use weir_shared::{
     config::checked::Config,
     detect::Detector,
     error::{Kind, UserFacing},
-    keys::{AnyClientKey, Thumbprint},
+    keys::Thumbprint,
     secret::Secret,
     wire,
 };
@@ -44,14 +41,14 @@ fn failed(what: &str, error: &dyn std::fmt::Display, hint: &str) -> UserFacing {
 /// # Errors
 /// When it cannot start.
 pub async fn run(config: Config) -> Result<(), UserFacing> {
-    let tls = tls(&config)?;
+    let certificate = Certificate::load(&config)?;
     let tcp = TcpListener::bind(config.listen)
         .await
         .map_err(|error| failed(&format!("cannot listen on {}", config.listen), &error, "is another relay running?"))?;
     let address = tcp.local_addr().map_err(|error| failed("no address", &error, ""))?;
     let udp = UdpSocket::bind(address)
         .map_err(|error| failed(&format!("cannot listen on UDP {address}"), &error, "choose another port"))?;
-    let endpoint = tunnel::quic::endpoint(udp, with_alpn(&tls, &[wire::ALPN]))
+    let endpoint = tunnel::quic::endpoint(udp, certificate.server_config(&[wire::ALPN])?)
         .map_err(|error| failed("QUIC cannot start", &error, ""))?;
     let relay = Arc::new(start(config).await?);
     close_orphans(&relay).await;
@@ -59,8 +56,11 @@ pub async fn run(config: Config) -> Result<(), UserFacing> {
 
     let stop = CancellationToken::new();
     relay.tasks.spawn(accept_quic(Arc::clone(&relay), endpoint.clone(), stop.clone()));
-    let acceptor = TlsAcceptor::from(with_alpn(&tls, &[b"h2", b"http/1.1"]));
+    let acceptor = TlsAcceptor::from(certificate.server_config(&[b"h2", b"http/1.1"])?);
     relay.tasks.spawn(accept_tcp(Arc::clone(&relay), tcp, acceptor, stop.clone()));
+    relay.tasks.spawn(until(stop.clone(), certificate.watch()));
+    relay.tasks.spawn(until(stop.clone(), keep::agents(Arc::clone(&relay))));
+    relay.tasks.spawn(until(stop.clone(), keep::recordings(Arc::clone(&relay))));
 
     wait_for_signal().await;
     drain(&relay, &stop).await;
@@ -107,29 +107,6 @@ fn sealing_key(config: &Config) -> Result<Secret<[u8; 32]>, UserFacing> {
     Ok(Secret::new(*key.as_bytes()))
 }
 
-fn tls(config: &Config) -> Result<Arc<ServerConfig>, UserFacing> {
-    let hint = "correct tls.certificate and tls.key";
-    let read = |path: &std::path::Path| fs::read(path).map_err(|e| failed("TLS cannot be set up", &e, hint));
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(&config.tls_certificate)?).collect();
-    let chain = chain.map_err(|error| failed("the certificate cannot be read", &error, hint))?;
-    let key = PrivateKeyDer::from_pem_slice(&read(&config.tls_key)?)
-        .map_err(|error| failed("the key cannot be read", &error, hint))?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(|error| failed("TLS cannot be set up", &error, hint))?
-        .with_client_cert_verifier(AnyClientKey::optional(provider))
-        .with_single_cert(chain, key)
-        .map_err(|error| failed("the certificate and the key do not fit", &error, hint))?;
-    Ok(Arc::new(config))
-}
-
-fn with_alpn(config: &Arc<ServerConfig>, protocols: &[&[u8]]) -> Arc<ServerConfig> {
-    let mut config = ServerConfig::clone(config);
-    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-    Arc::new(config)
-}
-
 /// Sessions that were open when an earlier relay died: their recordings get a gap and an end, what they asked for is
 /// withdrawn.
 async fn close_orphans(relay: &Relay) {
@@ -148,6 +125,14 @@ async fn close_orphans(relay: &Relay) {
     }
     if let Err(error) = relay.store.approvals_orphaned().await {
         tracing::error!(%error, "approvals of ended sessions cannot be withdrawn");
+    }
+}
+
+/// What goes on for ever, until the relay stops.
+async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = work => {}
     }
 }
 
@@ -222,7 +207,7 @@ async fn drain(relay: &Relay, stop: &CancellationToken) {
     while relay.registry.open_sessions() > 0 && Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    relay.registry.kill_all();
+    relay.registry.kill_all(Reason::RelayStops);
     let until = Instant::now() + Duration::from_secs(5);
     while relay.registry.open_sessions() > 0 && Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -6,7 +6,7 @@
 
 use super::{
     gate::{Gate, Masked, Verdict},
-    registry::Place,
+    registry::{Place, Reason},
 };
 use crate::{
     approval::{self, Held, Outcome},
@@ -14,6 +14,7 @@ use crate::{
     upstream::Io,
 };
 use bytes::{Buf as _, Bytes, BytesMut};
+use futures_util::FutureExt as _;
 use std::{
     cell::RefCell,
     collections::VecDeque,
@@ -190,7 +191,7 @@ impl<'a, 'g> Drive<'a, 'g> {
             self.pump.active = false;
             let happened = tokio::select! {
                 biased;
-                () = kill.cancelled() => Happened::Fatal(stopping()),
+                () = kill.cancelled() => Happened::Fatal(ended(self.place.handle().reason())),
                 happened = poll_fn(|cx| self.pump.poll(cx, client)) => happened,
                 () = tokio::time::sleep(idle.unwrap_or(Duration::MAX / 4)), if idle.is_some() => {
                     if self.pump.active || self.pump.engine.busy() {
@@ -231,10 +232,12 @@ impl<'a, 'g> Drive<'a, 'g> {
         let hint = format!("another user decides with: weir approvals approve {approval}");
         self.pump.to_client.reply(self.pump.engine.notice(&text, &hint));
         self.pump.held = true;
+        // A cancel request that came as an earlier hold ended is not meant for this one.
+        let _ = handle.withdraw.notified().now_or_never();
         handle.holding.store(true, Ordering::Release);
         let outcome = tokio::select! {
             biased;
-            () = handle.kill.cancelled() => Err(Happened::Fatal(stopping())),
+            () = handle.kill.cancelled() => Err(Happened::Fatal(ended(handle.reason()))),
             () = handle.withdraw.notified() => Ok(Outcome::Withdrawn),
             outcome = approval::wait(relay, ticket) => Ok(outcome),
             happened = poll_fn(|cx| self.pump.poll(cx, client)) => Err(happened),
@@ -408,8 +411,11 @@ fn refusal(code: &'static str, message: &str, hint: &str) -> Refusal {
     Refusal { code, message: message.to_owned(), detail: String::new(), hint: hint.to_owned() }
 }
 
-fn stopping() -> Refusal {
-    refusal("57P01", "the relay ended this session", "reconnect")
+fn ended(reason: Reason) -> Refusal {
+    match reason {
+        Reason::RelayStops => refusal("57P01", "the relay ended this session", "reconnect"),
+        Reason::LoginEnded => refusal("28000", "the login behind this session has ended", "run `weir login`"),
+    }
 }
 
 fn too_idle() -> Refusal {

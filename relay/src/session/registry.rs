@@ -2,9 +2,9 @@
 
 use super::authorize::Grant;
 use crate::{identity::Principal, upstream};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use weir_shared::{
@@ -19,6 +19,15 @@ struct Inner {
     by_resource: HashMap<ResourceName, usize>,
 }
 
+/// Why a session is ended from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The relay goes away.
+    RelayStops,
+    /// The agent's key, its login or its user may act no longer.
+    LoginEnded,
+}
+
 /// What others may do to an open session.
 pub struct Handle {
     agent: AgentId,
@@ -28,8 +37,9 @@ pub struct Handle {
     pub withdraw: Notify,
     /// True while a request is held.
     pub holding: std::sync::atomic::AtomicBool,
-    /// Ends the session.
+    /// Cancelled when the session must end.
     pub kill: CancellationToken,
+    reason: OnceLock<Reason>,
 }
 
 /// Everything open.
@@ -68,6 +78,7 @@ impl Registry {
             withdraw: Notify::new(),
             holding: false.into(),
             kill: CancellationToken::new(),
+            reason: OnceLock::new(),
         });
         inner.sessions.insert(grant.session(), Arc::clone(&handle));
         let registry = Arc::clone(&self.inner);
@@ -94,9 +105,22 @@ impl Registry {
     }
 
     /// Ends every session.
-    pub fn kill_all(&self) {
+    pub fn kill_all(&self, reason: Reason) {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.sessions.values().for_each(|handle| handle.kill.cancel());
+        inner.sessions.values().for_each(|handle| handle.end(reason));
+    }
+
+    /// The agents that have sessions open.
+    #[must_use]
+    pub fn agents(&self) -> HashSet<AgentId> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.sessions.values().map(|handle| handle.agent).collect()
+    }
+
+    /// Ends every session of one agent.
+    pub fn kill_agent(&self, agent: AgentId, reason: Reason) {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.sessions.values().filter(|handle| handle.agent == agent).for_each(|handle| handle.end(reason));
     }
 
     /// Carries out a cancel request: only for a session of the same agent; anything else is answered by silence, as
@@ -116,6 +140,17 @@ impl Registry {
 }
 
 impl Handle {
+    fn end(&self, reason: Reason) {
+        let _ = self.reason.set(reason);
+        self.kill.cancel();
+    }
+
+    /// Why it was ended, once [`Handle::kill`] is cancelled.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.reason.get().copied().unwrap_or(Reason::RelayStops)
+    }
+
     /// Asks the resource to stop what the session runs.
     pub async fn cancel_upstream(&self) {
         let key = self.upstream_key.lock().unwrap_or_else(PoisonError::into_inner).clone();

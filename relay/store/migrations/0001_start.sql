@@ -21,7 +21,7 @@ CREATE TABLE sessions (
     id TEXT PRIMARY KEY, agent TEXT NOT NULL, user TEXT NOT NULL, resource TEXT NOT NULL, database TEXT NOT NULL,
     role TEXT NOT NULL, started INTEGER NOT NULL, ended INTEGER, close_reason TEXT,
     statements INTEGER NOT NULL DEFAULT 0, rows INTEGER NOT NULL DEFAULT 0, masked INTEGER NOT NULL DEFAULT 0,
-    refused INTEGER NOT NULL DEFAULT 0
+    refused INTEGER NOT NULL DEFAULT 0, recording_deleted INTEGER
 ) STRICT;
 CREATE INDEX sessions_started ON sessions (started);
 CREATE TABLE approvals (

@@ -78,4 +78,20 @@ impl Store {
             login_expires: row.try_get("login_expires")?,
         }))
     }
+
+    /// May this agent act now?
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn agent_may_act(&self, agent: AgentId, now: i64) -> Result<bool, StoreError> {
+        let row = sqlx::query(
+            "SELECT 1 FROM agents a JOIN logins l ON l.id = a.login JOIN users u ON u.id = l.user \
+             WHERE a.id = $1 AND a.expires > $2 AND l.expires > $2 AND l.revoked = 0 AND u.disabled = 0",
+        )
+        .bind(agent.to_string())
+        .bind(now)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.is_some())
+    }
 }

@@ -128,4 +128,32 @@ impl Store {
             .map(|row| row.try_get::<String, _>("id")?.parse().map_err(|_| StoreError::Decode("session id")))
             .collect()
     }
+
+    /// Sessions that ended before `time` and whose recording was not deleted yet; at most a thousand.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn sessions_ended_before(&self, time: i64) -> Result<Vec<SessionId>, StoreError> {
+        let rows =
+            sqlx::query("SELECT id FROM sessions WHERE ended < $1 AND recording_deleted IS NULL ORDER BY ended LIMIT 1000")
+                .bind(time)
+                .fetch_all(&self.pool)
+                .await?;
+        rows.iter()
+            .map(|row| row.try_get::<String, _>("id")?.parse().map_err(|_| StoreError::Decode("session id")))
+            .collect()
+    }
+
+    /// The session's recording is gone, by retention.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn session_recording_deleted(&self, id: SessionId, now: i64) -> Result<(), StoreError> {
+        sqlx::query("UPDATE sessions SET recording_deleted = $2 WHERE id = $1")
+            .bind(id.to_string())
+            .bind(now)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
 }
