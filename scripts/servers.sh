@@ -2,10 +2,11 @@
 # servers.sh start FOLDER: starts a real PostgreSQL in FOLDER, on a free port of 127.0.0.1, with TLS from a CA of its own,
 #   SCRAM passwords, and a small shop's data; writes FOLDER/server.env (names and paths, no secret).
 # servers.sh stop FOLDER: stops it. FOLDER stays.
+# servers.sh restart FOLDER: stops it as a crash would, and starts it again where it was.
 # As root the server runs as the user postgres, as PostgreSQL asks for.
 . "$(dirname "$0")/lib.sh"
 
-usage() { sed -n '2,5s/^# //p' "$0" >&2; exit 2; }
+usage() { sed -n '2,6s/^# //p' "$0" >&2; exit 2; }
 [ $# = 2 ] || usage
 action=$1 folder=$2
 mkdir -p "$folder"
@@ -56,6 +57,9 @@ INSERT INTO orders SELECT n, 1 + n % 3, n * 9.95, (ARRAY['paid', 'open', 'cancel
 CREATE TABLE accounts (id int PRIMARY KEY, iban text, balance numeric(12, 2));
 INSERT INTO accounts VALUES (1, 'DE89370400440532013000', 1200), (2, 'GB82WEST12345698765432', 80.5), (3, 'NO9386011117947', 7);
 CREATE VIEW customer_mail AS SELECT id, upper(email) AS mail FROM customers;
+CREATE VIEW customer_numbers AS SELECT id, substr(ssn, 2) AS digits FROM customers;
+CREATE VIEW customer_rows AS SELECT id, c AS everything FROM customers c;
+CREATE VIEW customer_rows_again AS SELECT * FROM customer_rows;
 SQL
 }
 
@@ -80,6 +84,11 @@ start() {
   rm -f "$folder/socket/password"
   as_postgres tee "$data/pg_hba.conf" >/dev/null <<'HBA'
 local   all all           scram-sha-256
+hostssl all login_md5 127.0.0.1/32 md5
+hostssl all login_clear 127.0.0.1/32 password
+hostssl all login_certificate 127.0.0.1/32 cert
+hostssl all login_nothing 127.0.0.1/32 trust
+hostnossl all login_plain 127.0.0.1/32 scram-sha-256
 hostssl all all 127.0.0.1/32 scram-sha-256
 HBA
   local attempt
@@ -92,6 +101,7 @@ unix_socket_directories = '$folder/socket'
 ssl = on
 ssl_cert_file = '$folder/socket/server.pem'
 ssl_key_file = '$folder/socket/server.key'
+ssl_ca_file = '$folder/tls/ca.pem'
 password_encryption = 'scram-sha-256'
 max_connections = 200
 fsync = off
@@ -112,6 +122,7 @@ PG_PASSWORD_FILE=$secrets/shop_agent
 PG_SUPERUSER_PASSWORD_FILE=$secrets/superuser
 PG_SOCKET=$folder/socket
 PG_CA=$folder/tls/ca.pem
+PG_CA_KEY=$folder/tls/ca.key
 PG_LOG=$data/server.log
 PG_PID=$(as_postgres head -n 1 "$data/postmaster.pid")
 ENV
@@ -123,8 +134,15 @@ stop() {
   as_postgres "$(postgres_bin)/pg_ctl" -D "$data" -m immediate -w stop >/dev/null 2>&1 || true
 }
 
+restart() {
+  stop
+  as_postgres "$(postgres_bin)/pg_ctl" -D "$data" -l "$data/server.log" -w -t 30 start >/dev/null 2>&1 \
+    || { as_postgres tail -n 20 "$data/server.log" >&2; fail "PostgreSQL does not start again"; }
+}
+
 case $action in
   start) start ;;
+  restart) restart ;;
   stop) stop ;;
   *) usage ;;
 esac

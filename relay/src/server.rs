@@ -7,6 +7,7 @@ use hyper_util::{
     server::conn::auto,
     service::TowerToHyperService,
 };
+use session::registry::Reason;
 use std::{
     net::UdpSocket,
     sync::Arc,
@@ -15,7 +16,6 @@ use std::{
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use session::registry::Reason;
 use weir_policy::bundle::Bundle;
 use weir_shared::{
     config::checked::Config,

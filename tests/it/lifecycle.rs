@@ -7,7 +7,12 @@ use std::{
 };
 use weir_tests::{agent::Transport, lab::Lab, process::Running};
 
-over_both_transports!(a_killed_client_leaves_nothing_behind, large_values_in_little_memory);
+over_both_transports!(
+    a_killed_client_leaves_nothing_behind,
+    large_values_in_little_memory,
+    a_restarted_server_is_used_again,
+    a_login_that_ends_ends_its_sessions,
+);
 
 /// Sessions of the upstream role, as the server counts them.
 fn backends(lab: &Lab) -> Result<usize> {
@@ -63,6 +68,115 @@ async fn large_values_in_little_memory(transport: Transport) -> Result<()> {
     ensure!(std::fs::metadata(&file)?.len() == u64::try_from(BYTES)? + 1);
     let grown = lab.relay()?.memory("VmHWM")?.saturating_sub(before);
     ensure!(grown < 100_000, "the relay grew by {grown} kB");
+    Ok(())
+}
+
+async fn a_restarted_server_is_used_again(transport: Transport) -> Result<()> {
+    let lab = Lab::start().await?;
+    let alice = lab.login("alice").await?;
+    let shop = alice.connect("shop-dev", transport)?;
+    let client = shop.client().await?;
+    client.batch_execute("BEGIN; UPDATE orders SET status = 'lost' WHERE id = 1").await?;
+    lab.restart_postgres()?;
+    // The open session ends with an error and not with a hang.
+    let lost = tokio::time::timeout(Duration::from_secs(10), client.batch_execute("COMMIT")).await?;
+    ensure!(lost.is_err());
+    ensure!(shop.sql("SELECT status FROM orders WHERE id = 1")? == "open");
+    Ok(())
+}
+
+async fn a_login_that_ends_ends_its_sessions(transport: Transport) -> Result<()> {
+    let lab = Lab::start().await?;
+    let (alice, rita) = (lab.login("alice").await?, lab.login("rita").await?);
+    let shop = alice.connect("shop-dev", transport)?;
+    let client = shop.client().await?;
+    client.batch_execute("SELECT 1").await?;
+    lab.admin(&["user", "disable", "alice"])?;
+    let until = Instant::now() + Duration::from_secs(10);
+    while client.batch_execute("SELECT 1").await.is_ok() {
+        ensure!(Instant::now() < until, "a disabled user's session goes on");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    gone(&lab, Duration::from_secs(5)).await?;
+    ensure!(shop.refused("SELECT 1")?.contains("weir login"));
+    ensure!(alice.try_weir(&["whoami"])?.status.code() == Some(4));
+    // Others go on.
+    rita.weir(&["whoami"])?;
+
+    // A logout ends what was opened by the login.
+    lab.admin(&["user", "enable", "alice"])?;
+    let alice = lab.login("alice").await?;
+    let shop = alice.connect("shop-dev", transport)?;
+    let mut psql = shop.psql();
+    psql.args(["-c", "SELECT pg_sleep(300)"]).stdout(Stdio::null());
+    let mut psql = Running::start(&mut psql, &lab.folder().join("psql.log"))?;
+    while backends(&lab)? == 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    alice.weir(&["logout"])?;
+    ensure!(psql.wait(Duration::from_secs(10))? != Some(0));
+    ensure!(psql.log().contains("28000"), "{}", psql.log());
+    gone(&lab, Duration::from_secs(5)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renewed_certificate_needs_no_restart() -> Result<()> {
+    let lab = Lab::start().await?;
+    let alice = lab.login("alice").await?;
+    // Another relay's pair, by another CA: nobody who trusts the old one may accept it.
+    let other = lab.folder().join("other");
+    let mut init = lab.admin_command()?;
+    init.arg("init").arg(&other).arg("--password-stdin");
+    weir_tests::lab::run(&mut init, Some("Correct-horse-9417"))?;
+    alice.weir(&["whoami"])?;
+    for file in ["relay.pem", "relay.key"] {
+        std::fs::copy(other.join("keys").join(file), lab.relay_folder().join("keys").join(file))?;
+    }
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let output = alice.try_weir(&["whoami"])?;
+        if output.status.code() == Some(7) {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            ensure!(said.contains("not the one expected"), "{said}");
+            return Ok(());
+        }
+        ensure!(Instant::now() < until, "the certificate stays the old one");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recordings_whose_time_is_over_are_deleted() -> Result<()> {
+    let mut lab = Lab::start().await?;
+    let (alice, adam) = (lab.login("alice").await?, lab.login("adam").await?);
+    alice.connect("shop-dev", Transport::Quic)?.sql("SELECT 'old'")?;
+    let until = Instant::now() + Duration::from_secs(10);
+    let id = loop {
+        let sessions = weir_tests::agent::json(&adam.weir(&["sessions", "list", "--output", "json"])?)?;
+        let ended = sessions.iter().find(|session| session.get("ended_at").is_some_and(|at| !at.is_null()));
+        if let Some(id) = ended.and_then(|session| session.get("id")).and_then(serde_json::Value::as_str) {
+            break id.to_owned();
+        }
+        ensure!(Instant::now() < until, "the session does not end");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    let file = lab.relay_folder().join("recordings").join(format!("{id}.weir"));
+    ensure!(file.exists());
+    if let Some(mut relay) = lab.relay.take() {
+        relay.terminate(Duration::from_secs(40))?;
+    }
+    let config = lab.relay_folder().join("weir-relay.toml");
+    std::fs::write(&config, format!("retention = \"1ms\"\n{}", std::fs::read_to_string(&config)?))?;
+    lab.serve().await?;
+    let until = Instant::now() + Duration::from_secs(10);
+    while file.exists() {
+        ensure!(Instant::now() < until, "the recording stays");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // The session is still known; its recording is said to be gone.
+    adam.weir(&["sessions", "show", &id])?;
+    let replay = adam.try_weir(&["sessions", "replay", &id])?;
+    ensure!(!replay.status.success());
     Ok(())
 }
 

@@ -5,6 +5,9 @@
 //! - [`clients`]: other languages' drivers
 //! - [`approvals`]: held requests
 //! - [`lifecycle`]: clients and relays that die, large values
+//! - [`local`]: the local port: TLS, the UNIX socket, Ctrl-C in psql, a port that is taken
+//! - [`injection`]: every way in which the relay logs in to a resource, and what it refuses to
+//! - [`mishaps`]: what goes wrong, with its exit code or SQLSTATE and the next step
 //! - [`leaks`]: planted secrets are nowhere
 
 /// Makes a test for each transport of `async fn name(transport) -> Result<()>`.
@@ -28,7 +31,10 @@ macro_rules! over_both_transports {
 
 mod approvals;
 mod clients;
+mod injection;
 mod leaks;
 mod lifecycle;
+mod local;
+mod mishaps;
 mod protocol;
 mod queries;

@@ -27,6 +27,11 @@ async fn psql_reads_masked_rows(transport: Transport) -> Result<()> {
         "SELECT substr(ssn, 2) FROM customers",
         "COPY customers TO STDOUT",
         "COPY (SELECT ssn FROM customers) TO STDOUT",
+        "SELECT * FROM customer_numbers",
+        "SELECT * FROM customer_rows",
+        "SELECT everything::text FROM customer_rows_again",
+        "COPY (SELECT digits FROM customer_numbers) TO STDOUT",
+        "TABLE customer_rows_again",
     ] {
         let seen = output(shop.psql().args(["-c", query]), None)?;
         let seen = [seen.stdout, seen.stderr].concat();

@@ -128,7 +128,9 @@ impl Agent {
         });
         let event = event.with_context(|| process.log())?;
         let port = event.get("port").and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok());
-        Ok(Connection { process, port: port.context("no port")?, lines })
+        let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (ca, socket) = (text("ca"), text("socket"));
+        Ok(Connection { process, port: port.context("no port")?, ca, socket, lines })
     }
 
     /// The pending requests that this user sees, newest first.
@@ -177,6 +179,10 @@ pub struct Connection {
     pub process: Running,
     /// Where it listens on 127.0.0.1.
     pub port: u16,
+    /// The CA of its local certificate.
+    pub ca: String,
+    /// The folder of its UNIX socket.
+    pub socket: String,
     /// The events it prints.
     pub lines: Lines,
 }
@@ -224,6 +230,18 @@ impl Connection {
     pub fn refused(&self, text: &str) -> Result<String> {
         let output = output(self.psql().args(["-v", "ON_ERROR_STOP=1", "-c", text]), None)?;
         ensure!(!output.status.success(), "{text} was not refused: {}", String::from_utf8_lossy(&output.stdout));
+        Ok(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// Connects with more in the connection string, which is refused; what psql says.
+    ///
+    /// # Errors
+    /// It is not refused.
+    pub fn refused_with(&self, more: &str) -> Result<String> {
+        let dsn = format!("host=127.0.0.1 port={} dbname=shop user=anyone sslmode=disable {more}", self.port);
+        let mut psql = Command::new("psql");
+        let output = output(psql.args(["-X", "-At", &dsn, "-c", "SELECT 1"]).env_remove("PGPASSWORD"), None)?;
+        ensure!(!output.status.success(), "{more} was not refused: {}", String::from_utf8_lossy(&output.stdout));
         Ok(String::from_utf8_lossy(&output.stderr).into_owned())
     }
 }

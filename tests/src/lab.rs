@@ -27,6 +27,8 @@ pub struct Lab {
     folder: tempfile::TempDir,
     server: HashMap<String, String>,
     url: String,
+    /// What the relay logs, as `WEIR_LOG` takes it.
+    pub log: String,
 }
 
 /// The repository.
@@ -55,7 +57,7 @@ impl Lab {
     /// Something does not start; the error holds its log.
     pub async fn start_with(more: &str) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("weir-lab-").tempdir()?;
-        let mut lab = Self { relay: None, server: HashMap::new(), url: String::new(), folder };
+        let mut lab = Self { relay: None, server: HashMap::new(), url: String::new(), log: "info".to_owned(), folder };
         lab.start_postgres()?;
         lab.init(more)?;
         lab.serve().await?;
@@ -103,13 +105,47 @@ impl Lab {
         Ok(())
     }
 
+    /// The server stops as if it had crashed, and comes again.
+    ///
+    /// # Errors
+    /// It does not come again.
+    pub fn restart_postgres(&self) -> Result<()> {
+        let folder = self.folder.path().join("postgres");
+        run(Command::new(root().join("scripts/servers.sh")).arg("restart").arg(&folder), None).map(drop)
+    }
+
+    /// Adds lines to the relay's configuration.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn configure(&self, lines: &str) -> Result<()> {
+        let path = self.relay_folder().join("weir-relay.toml");
+        Ok(std::fs::OpenOptions::new().append(true).open(path)?.write_all(lines.as_bytes())?)
+    }
+
     /// Starts the relay, and waits until it listens.
     ///
     /// # Errors
     /// It does not come up; the error holds its log.
     pub async fn serve(&mut self) -> Result<()> {
-        let mut serve = self.admin_command()?;
-        serve.arg("serve").stdin(Stdio::null()).stdout(Stdio::null());
+        let serve = self.admin_command()?;
+        self.serve_by(serve).await
+    }
+
+    /// The same, in a process whose files cannot grow beyond so many kilobytes: writing more fails, as on a full disk.
+    ///
+    /// # Errors
+    /// It does not come up; the error holds its log.
+    pub async fn serve_with_files_of_at_most(&mut self, kilobytes: u32) -> Result<()> {
+        let relay = self.admin_command()?;
+        let mut shell = Command::new("bash");
+        let script = format!("trap '' XFSZ; ulimit -f {kilobytes}; exec \"$0\" \"$@\"");
+        shell.arg("-c").arg(script).arg(relay.get_program()).args(relay.get_args());
+        self.serve_by(shell).await
+    }
+
+    async fn serve_by(&mut self, mut serve: Command) -> Result<()> {
+        serve.arg("serve").env("WEIR_LOG", &self.log).stdin(Stdio::null()).stdout(Stdio::null());
         let mut relay = Running::start(&mut serve, &self.relay_log())?;
         let address = self.url.trim_start_matches("https://").to_owned();
         let until = Instant::now() + START;
@@ -132,7 +168,11 @@ impl Lab {
         self.relay.as_ref().context("the relay is stopped")
     }
 
-    fn admin_command(&self) -> Result<Command> {
+    /// `weir-relay` on this relay's configuration.
+    ///
+    /// # Errors
+    /// It is not built.
+    pub fn admin_command(&self) -> Result<Command> {
         let mut command = program("weir-relay")?;
         command.arg("--config").arg(self.relay_folder().join("weir-relay.toml"));
         Ok(command)

@@ -67,7 +67,8 @@ pub(super) async fn run(settings: &Settings, args: Args, output: Output) -> Resu
     for view in &found {
         locals.push(Local::open(settings, view.name.clone(), args.port).await?);
     }
-    let tunnel = Arc::new(Tunnel::new(Arc::clone(&session), args.transport));
+    let (tasks, events) = (TaskTracker::new(), events(output));
+    let tunnel = Arc::new(Tunnel::new(Arc::clone(&session), args.transport, tasks.clone(), Arc::clone(&events)));
     let wait = ui::spinner("opening the tunnel");
     let transport = tunnel.connect().await;
     wait.finish_and_clear();
@@ -75,8 +76,6 @@ pub(super) async fn run(settings: &Settings, args: Args, output: Output) -> Resu
     for (local, view) in locals.iter().zip(&found) {
         announce(&args, output, local, view, &who, &tls, transport);
     }
-    let tasks = TaskTracker::new();
-    let events = events(output);
     let serve = join_all(
         locals
             .iter()
@@ -97,7 +96,10 @@ pub(super) async fn run(settings: &Settings, args: Args, output: Output) -> Resu
 fn events(output: Output) -> Events {
     Arc::new(move |event, resource, text| match output {
         Output::Json => ui::json(&json!({ "event": event, "resource": resource, "text": text })),
-        Output::Text => ui::tell(&format!("{resource}: {event} {}", ui::visible(text))),
+        Output::Text => {
+            let about = resource.map(|resource| format!("{resource}: ")).unwrap_or_default();
+            ui::tell(&format!("{about}{event} {}", ui::visible(text)));
+        }
     })
 }
 

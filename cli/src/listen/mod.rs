@@ -22,8 +22,8 @@ use weir_shared::{
     native,
 };
 
-/// What happened on a port, for the terminal.
-pub(crate) type Events = Arc<dyn Fn(&str, &ResourceName, &str) + Send + Sync>;
+/// What happened, for the terminal: which event, on which resource's port (none for the tunnel), more about it.
+pub(crate) type Events = Arc<dyn Fn(&str, Option<&ResourceName>, &str) + Send + Sync>;
 
 /// One resource's local ends.
 pub(crate) struct Local {
@@ -97,14 +97,14 @@ impl Local {
                     let port = self.port;
                     tasks.spawn(async move {
                         if !peer::is_ours(peer, port).await {
-                            events("refused", &resource, "a connection of another user of this machine");
+                            events("refused", Some(&resource), "a connection of another user of this machine");
                             let _ = stream.write_all(&stranger()).await;
                             return;
                         }
                         match postgres::begin(stream, &tls).await {
                             Ok(Some(local)) => pass(local, &tunnel, &resource, &events).await,
                             Ok(None) => {}
-                            Err(error) => events("refused", &resource, &error.to_string()),
+                            Err(error) => events("refused", Some(&resource), &error.to_string()),
                         }
                     });
                 }
@@ -113,7 +113,7 @@ impl Local {
                     let ours = stream.peer_cred().is_ok_and(|peer| peer.uid() == rustix::process::getuid().as_raw());
                     tasks.spawn(async move {
                         if !ours {
-                            events("refused", &resource, "a connection of another user of this machine");
+                            events("refused", Some(&resource), "a connection of another user of this machine");
                             let _ = stream.write_all(&stranger()).await;
                             return;
                         }
@@ -149,7 +149,7 @@ async fn pass(
     let stream = match tunnel.open(resource).await {
         Ok(stream) => stream,
         Err(error) => {
-            events("refused", resource, &error.message);
+            events("refused", Some(resource), &error.message);
             let native = native::postgres_fatal("08006", &error.message, "", &error.hint);
             return last_words(&mut local, &native).await;
         }
@@ -165,14 +165,14 @@ async fn pass(
     let down = async {
         match tunnel::opened(&mut from_relay).await {
             Ok(opened) => {
-                events("opened", resource, &opened.session);
+                events("opened", Some(resource), &opened.session);
                 if to_local.write_all(&opened.rest).await.is_ok() {
                     let _ = copy(&mut from_relay, &mut to_local).await;
                 }
-                events("closed", resource, &opened.session);
+                events("closed", Some(resource), &opened.session);
             }
             Err((error, native)) => {
-                events("refused", resource, &error.message);
+                events("refused", Some(resource), &error.message);
                 let _ = to_local.write_all(&native).await;
             }
         }

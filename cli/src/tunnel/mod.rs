@@ -4,12 +4,15 @@ mod proxy;
 mod quic;
 mod websocket;
 
-use crate::{api::Session, ui};
+use crate::{api::Session, listen::Events, ui};
 use bytes::BytesMut;
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -17,6 +20,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     sync::Mutex,
 };
+use tokio_util::task::TaskTracker;
 use weir_shared::{
     error::{Kind, UserFacing},
     id::ResourceName,
@@ -61,6 +65,8 @@ enum Carrier {
 struct Live {
     carrier: Carrier,
     since: Instant,
+    /// The control stream ended, or the relay said that it goes away: new streams need a new tunnel.
+    over: Arc<AtomicBool>,
 }
 
 /// The tunnel of this process.
@@ -68,20 +74,29 @@ pub(crate) struct Tunnel {
     session: Arc<Session>,
     transport: Transport,
     live: Mutex<Option<Live>>,
+    tasks: TaskTracker,
+    events: Events,
 }
 
 impl Tunnel {
-    pub(crate) fn new(session: Arc<Session>, transport: Transport) -> Self {
-        Self { session, transport, live: Mutex::new(None) }
+    pub(crate) fn new(session: Arc<Session>, transport: Transport, tasks: TaskTracker, events: Events) -> Self {
+        Self { session, transport, live: Mutex::new(None), tasks, events }
     }
 
     /// Connects, so that errors show before a port is opened. Which transport it is.
     pub(crate) async fn connect(&self) -> Result<&'static str, UserFacing> {
         let mut live = self.live.lock().await;
-        let carrier = self.race().await?;
-        let name = carrier.name();
-        *live = Some(Live { carrier, since: Instant::now() });
+        let fresh = self.live().await?;
+        let name = fresh.carrier.name();
+        *live = Some(fresh);
         Ok(name)
+    }
+
+    async fn live(&self) -> Result<Live, UserFacing> {
+        let (carrier, control) = self.race().await?;
+        let over = Arc::new(AtomicBool::new(false));
+        self.tasks.spawn(watch(control, Arc::clone(&over), Arc::clone(&self.events)));
+        Ok(Live { carrier, since: Instant::now(), over })
     }
 
     /// Opens a stream to a resource; connects again when the tunnel was lost.
@@ -105,7 +120,9 @@ impl Tunnel {
     async fn try_open(&self, resource: &ResourceName) -> Result<Stream, UserFacing> {
         let mut live = self.live.lock().await;
         if live.as_ref().is_none_or(|live| live.outlived(self.transport)) {
-            *live = Some(Live { carrier: self.race().await?, since: Instant::now() });
+            let fresh = self.live().await?;
+            (self.events)("tunnel", None, &format!("connected again over {}", fresh.carrier.name()));
+            *live = Some(fresh);
         }
         let Some(Live { carrier, .. }) = &*live else { return Err(lost("no tunnel")) };
         let opened = match carrier {
@@ -129,11 +146,14 @@ impl Tunnel {
         }
     }
 
-    async fn race(&self) -> Result<Carrier, UserFacing> {
+    async fn race(&self) -> Result<(Carrier, Stream), UserFacing> {
         let session = &self.session;
         // Boxed: a handshake's state is large, and who waits for a stream must not carry it.
-        let quic = Box::pin(async { quic::Tunnel::connect(session).await.map(Carrier::Quic) });
-        let websocket = Box::pin(async { websocket::Tunnel::connect(session).await.map(Carrier::WebSocket) });
+        let quic =
+            Box::pin(async { quic::Tunnel::connect(session).await.map(|(t, control)| (Carrier::Quic(t), control)) });
+        let websocket = Box::pin(async {
+            websocket::Tunnel::connect(session).await.map(|(t, control)| (Carrier::WebSocket(t), control))
+        });
         match self.transport {
             Transport::Quic => quic.await,
             Transport::Ws => websocket.await,
@@ -172,9 +192,34 @@ impl Carrier {
 impl Live {
     /// A QUIC connection that is gone; or a WebSocket that is only second best and old enough to look again.
     fn outlived(&self, transport: Transport) -> bool {
+        if self.over.load(Ordering::Relaxed) {
+            return true;
+        }
         match &self.carrier {
             Carrier::Quic(tunnel) => tunnel.is_lost(),
             Carrier::WebSocket(_) => transport == Transport::Auto && self.since.elapsed() > RETRY,
+        }
+    }
+}
+
+/// Listens on the control stream to its end: tells what the relay tells, and when it goes away.
+async fn watch(mut control: Stream, over: Arc<AtomicBool>, events: Events) {
+    let mut buffer = BytesMut::new();
+    loop {
+        match frame(&mut control, &mut buffer).await {
+            Ok(Some(Frame::Drain { deadline_seconds })) => {
+                over.store(true, Ordering::Relaxed);
+                let text = format!("the relay goes away; open connections end within {deadline_seconds} s");
+                events("draining", None, &text);
+            }
+            Ok(Some(Frame::Notice { text, .. })) => events("notice", None, &text),
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => {
+                if !over.swap(true, Ordering::Relaxed) {
+                    events("tunnel", None, "lost; the next connection makes a new one");
+                }
+                return;
+            }
         }
     }
 }

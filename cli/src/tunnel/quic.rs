@@ -12,14 +12,14 @@ use weir_shared::{
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 
-/// A connection, and the control stream that keeps it.
+/// A connection.
 pub(super) struct Tunnel {
     connection: Connection,
-    _control: Stream,
 }
 
 impl Tunnel {
-    pub(super) async fn connect(session: &Session) -> Result<Self, UserFacing> {
+    /// Connects and greets; the control stream is the caller's to keep.
+    pub(super) async fn connect(session: &Session) -> Result<(Self, Stream), UserFacing> {
         let relay = &session.login.relay;
         let (host, port) = super::proxy::host_and_port(relay)?;
         let tls = trust::client_config(&session.login, &session.key, &[wire::ALPN])?;
@@ -38,7 +38,7 @@ impl Tunnel {
         let (send, receive) = connection.open_bi().await.map_err(|error| lost(&error))?;
         let mut control = Stream::Quic(send, receive);
         hello(&mut control).await?;
-        Ok(Self { connection, _control: control })
+        Ok((Self { connection }, control))
     }
 
     pub(super) async fn open(&self) -> Result<Stream, UserFacing> {

@@ -32,21 +32,19 @@ pub(super) struct Tunnel {
     relay: String,
     host: String,
     port: u16,
-    /// Kept open: it tells the relay that this agent is here.
-    _control: Option<Arc<Stream>>,
 }
 
 impl Tunnel {
-    pub(super) async fn connect(session: &Session) -> Result<Self, UserFacing> {
+    /// Connects and greets; the control stream is the caller's to keep.
+    pub(super) async fn connect(session: &Session) -> Result<(Self, Stream), UserFacing> {
         let relay = session.login.relay.clone();
         let (host, port) = proxy::host_and_port(&relay)?;
         let tls = trust::client_config(&session.login, &session.key, &[b"http/1.1"])?;
         let connector = TlsConnector::from(Arc::new(tls));
-        let mut tunnel = Self { connector, relay, host, port, _control: None };
+        let tunnel = Self { connector, relay, host, port };
         let mut control = tunnel.open().await?;
         hello(&mut control).await?;
-        tunnel._control = Some(Arc::new(control));
-        Ok(tunnel)
+        Ok((tunnel, control))
     }
 
     pub(super) async fn open(&self) -> Result<Stream, UserFacing> {

@@ -92,8 +92,10 @@ fn treatment(column: &Column, binary: bool, labels: &Labels, risky: bool) -> Tre
     let labelled = labels.numbers.contains(&(column.table, column.attribute))
         // The whole row of a labelled table.
         || (column.attribute == 0 && labels.tables.contains(&column.table))
-        // An expression in a statement that mentions a labelled table may be made of anything in it.
-        || (risky && column.table == 0 && !CANNOT_HOLD.contains(&column.type_oid) && column.type_oid != 20);
+        // A view over a labelled table, and an expression in a statement that mentions one, may be made of anything in it.
+        || ((labels.views.contains(&column.table) || (risky && column.table == 0))
+            && !CANNOT_HOLD.contains(&column.type_oid)
+            && column.type_oid != 20);
     if labelled {
         return Treatment::Whole(match (text, json, jsonb, binary) {
             (true, ..) => Some(WHOLE),

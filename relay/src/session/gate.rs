@@ -374,7 +374,7 @@ impl<'a> Gate<'a> {
         let lower = action.text.to_ascii_lowercase();
         let plain = !["csv", "delimiter", "format", "null"].iter().any(|word| lower.contains(word));
         match &facts.copy_out {
-            Some((_, columns)) if plain && !columns.is_empty() => None,
+            Some((relation, columns)) if plain && !columns.is_empty() && !labels.derived(relation) => None,
             _ => Some(refusal(
                 "42501",
                 "COPY of a relation with labelled columns must name its columns and use the plain text format",

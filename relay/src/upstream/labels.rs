@@ -11,6 +11,10 @@ pub struct Labels {
     pub numbers: HashSet<(u32, i16)>,
     /// OIDs of the tables that have any.
     pub tables: HashSet<u32>,
+    /// OIDs of views made of them: which of a view's columns show a labelled value, the catalog does not say.
+    pub views: HashSet<u32>,
+    /// Names of all of these, without schemas.
+    pub relations: HashSet<String>,
     /// The configuration's own words.
     pub columns: Vec<ColumnLabel>,
 }
@@ -27,7 +31,15 @@ impl Labels {
     #[must_use]
     pub fn mentions(&self, relation: &str) -> bool {
         let table = relation.rsplit('.').next().unwrap_or(relation);
-        self.columns.iter().any(|label| label.table == table)
+        self.relations.contains(table) || self.columns.iter().any(|label| label.table == table)
+    }
+
+    /// True when a relation is a partition, a child or a view: its columns cannot be named one by one from the
+    /// configuration alone.
+    #[must_use]
+    pub fn derived(&self, relation: &str) -> bool {
+        let table = relation.rsplit('.').next().unwrap_or(relation);
+        self.relations.contains(table) && !self.columns.iter().any(|label| label.table == table)
     }
 
     /// True when this column of this relation is labelled.
@@ -48,22 +60,37 @@ pub(super) async fn resolve(connection: &mut Connection, columns: &[ColumnLabel]
         .iter()
         .map(|c| format!("({}, {}, {})", quoted(&c.schema), quoted(&c.table), quoted(&c.column)))
         .collect();
-    // Partitions and inheritance children hold the same column under their own OID.
+    // Partitions and inheritance children hold the same column under their own OID. A view depends on the columns that
+    // it uses; where it uses a whole row (`varattno 0` in its rule) the catalog notes no column.
     let query = format!(
         "WITH RECURSIVE wanted(s, t, c) AS (VALUES {}), \
          tree(oid, c) AS (SELECT r.oid, w.c FROM wanted w JOIN pg_catalog.pg_namespace n ON n.nspname = w.s \
            JOIN pg_catalog.pg_class r ON r.relnamespace = n.oid AND r.relname = w.t \
-           UNION SELECT i.inhrelid, tree.c FROM tree JOIN pg_catalog.pg_inherits i ON i.inhparent = tree.oid) \
-         SELECT a.attrelid::pg_catalog.int8, a.attnum FROM tree \
-         JOIN pg_catalog.pg_attribute a ON a.attrelid = tree.oid AND a.attname = tree.c",
+           UNION SELECT i.inhrelid, tree.c FROM tree JOIN pg_catalog.pg_inherits i ON i.inhparent = tree.oid), \
+         labelled(oid, attnum) AS (SELECT a.attrelid, a.attnum FROM tree \
+           JOIN pg_catalog.pg_attribute a ON a.attrelid = tree.oid AND a.attname = tree.c), \
+         uses(view, oid, attnum, whole) AS (SELECT r.ev_class, d.refobjid, d.refobjsubid, \
+             d.refobjsubid = 0 OR pg_catalog.strpos(r.ev_action::pg_catalog.text, ':varattno 0 ') > 0 \
+           FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid AND r.ev_class <> d.refobjid \
+           WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass \
+             AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass), \
+         views(oid) AS (SELECT u.view FROM labelled l JOIN uses u ON u.oid = l.oid AND (u.whole OR u.attnum = l.attnum) \
+           UNION SELECT u.view FROM views v JOIN uses u ON u.oid = v.oid), \
+         found(oid, attnum) AS (SELECT oid, attnum FROM labelled UNION SELECT oid, 0 FROM views) \
+         SELECT f.oid::pg_catalog.int8, f.attnum, r.relname FROM found f JOIN pg_catalog.pg_class r ON r.oid = f.oid",
         wanted.join(", ")
     );
     for row in connection.query(&query).await? {
-        if let [table, attribute] = row.as_slice()
-            && let (Ok(table), Ok(attribute)) = (table.parse(), attribute.parse())
+        if let [oid, attribute, name] = row.as_slice()
+            && let (Ok(oid), Ok(attribute)) = (oid.parse(), attribute.parse())
         {
-            labels.numbers.insert((table, attribute));
-            labels.tables.insert(table);
+            labels.relations.insert(name.clone());
+            if attribute == 0 {
+                labels.views.insert(oid);
+            } else {
+                labels.numbers.insert((oid, attribute));
+                labels.tables.insert(oid);
+            }
         }
     }
     Ok(labels)

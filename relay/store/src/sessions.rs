@@ -134,11 +134,12 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn sessions_ended_before(&self, time: i64) -> Result<Vec<SessionId>, StoreError> {
-        let rows =
-            sqlx::query("SELECT id FROM sessions WHERE ended < $1 AND recording_deleted IS NULL ORDER BY ended LIMIT 1000")
-                .bind(time)
-                .fetch_all(&self.pool)
-                .await?;
+        let rows = sqlx::query(
+            "SELECT id FROM sessions WHERE ended < $1 AND recording_deleted IS NULL ORDER BY ended LIMIT 1000",
+        )
+        .bind(time)
+        .fetch_all(&self.pool)
+        .await?;
         rows.iter()
             .map(|row| row.try_get::<String, _>("id")?.parse().map_err(|_| StoreError::Decode("session id")))
             .collect()

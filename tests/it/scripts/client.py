@@ -44,6 +44,16 @@ with psycopg.connect(where, autocommit=True) as connection:
     with connection.pipeline():
         cursors = [connection.execute("SELECT %s::int", (number,)) for number in range(50)]
         assert [cursor.fetchone()[0] for cursor in cursors] == list(range(50))
+    # What one Sync ends is one transaction: a refusal inside it undoes what went before, as any error does.
+    try:
+        with connection.pipeline():
+            connection.execute("UPDATE orders SET status = 'half-done' WHERE id = 3")
+            connection.execute("CREATE ROLE mallory SUPERUSER")
+            connection.execute("UPDATE orders SET status = 'half-done' WHERE id = 4")
+        raise SystemExit("CREATE ROLE in a pipeline was not refused")
+    except psycopg.errors.InsufficientPrivilege:
+        pass
+    assert connection.execute("SELECT count(*) FROM orders WHERE status = 'half-done'").fetchone() == (0,)
     # COPY both ways.
     with connection.cursor() as cursor:
         connection.execute("UPDATE orders SET status = 'checked' WHERE id = 1")

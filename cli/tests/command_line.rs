@@ -1,0 +1,78 @@
+//! What `weir` prints without a relay: help of every command, and the main errors; output, exit code and all.
+
+use std::process::Command;
+
+/// Runs `weir` in a state folder of its own.
+fn weir(arguments: &[&str]) -> String {
+    let home = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_weir"))
+        .args(arguments)
+        .env_clear()
+        .env("WEIR_HOME", home.path())
+        .env("COLUMNS", "100")
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&home.path().display().to_string(), "HOME");
+    format!(
+        "$ weir {}\nexit code: {}\n----- stdout -----\n{}----- stderr -----\n{}",
+        arguments.join(" "),
+        output.status.code().unwrap(),
+        text(&output.stdout),
+        text(&output.stderr)
+    )
+}
+
+#[test]
+fn help_of_every_command() {
+    let commands: [&[&str]; 17] = [
+        &["--help"],
+        &["login", "--help"],
+        &["logout", "--help"],
+        &["whoami", "--help"],
+        &["list", "--help"],
+        &["connect", "--help"],
+        &["sessions", "--help"],
+        &["sessions", "list", "--help"],
+        &["sessions", "show", "--help"],
+        &["sessions", "replay", "--help"],
+        &["approvals", "--help"],
+        &["approvals", "list", "--help"],
+        &["approvals", "show", "--help"],
+        &["approvals", "approve", "--help"],
+        &["approvals", "deny", "--help"],
+        &["status", "--help"],
+        &["completions", "--help"],
+    ];
+    let all: Vec<String> = commands.iter().map(|arguments| weir(arguments)).collect();
+    insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn errors_say_what_to_do() {
+    let runs: [&[&str]; 14] = [
+        &["version"],
+        &[],
+        &["frobnicate"],
+        &["whoami"],
+        &["list", "--output", "json"],
+        &["connect"],
+        &["connect", "Not_A_Name"],
+        &["connect", "a", "b", "--port", "5432"],
+        &["connect", "postgres-prod", "--port", "70000"],
+        &["login", "--relay", "http://relay.example"],
+        &["login", "--relay", "https://127.0.0.1:1", "--pin", "12:34"],
+        &["login", "--relay", "https://127.0.0.1:1", "--ca", "/no/such/file"],
+        &["sessions", "replay", "x", "--speed", "fast"],
+        &["approvals", "approve"],
+    ];
+    let all: Vec<String> = runs.iter().map(|arguments| weir(arguments)).collect();
+    insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn completions_are_printed_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let said = weir(&["completions", shell]);
+        assert!(said.contains("exit code: 0") && said.contains("approvals"), "{said}");
+    }
+}

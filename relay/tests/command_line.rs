@@ -1,0 +1,154 @@
+//! What `weir-relay` prints: help of every command, the main errors, and what `init` and `check` say.
+
+use std::{io::Write as _, path::Path, process::Command};
+
+/// Runs `weir-relay` in `folder`, which is named FOLDER in what comes back.
+fn run(folder: &Path, arguments: &[&str], input: &str) -> String {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_weir-relay"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .env("COLUMNS", "100")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Some runs end before they read.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes).replace(&folder.display().to_string(), "FOLDER");
+        // The pin is another one each time.
+        match text.split_once("--pin ") {
+            Some((before, after)) => {
+                format!("{before}--pin PIN{}", after.trim_start_matches(|c: char| c.is_ascii_hexdigit()))
+            }
+            None => text,
+        }
+    };
+    format!(
+        "$ weir-relay {}\nexit code: {}\n----- stdout -----\n{}----- stderr -----\n{}",
+        arguments.join(" "),
+        output.status.code().unwrap(),
+        text(&output.stdout),
+        text(&output.stderr)
+    )
+}
+
+fn all(folder: &Path, runs: &[(&[&str], &str)]) -> String {
+    runs.iter().map(|(arguments, input)| run(folder, arguments, input)).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn help_of_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let commands: [&[&str]; 14] = [
+        &["--help"],
+        &["init", "--help"],
+        &["check", "--help"],
+        &["serve", "--help"],
+        &["user", "--help"],
+        &["user", "add", "--help"],
+        &["user", "list", "--help"],
+        &["user", "disable", "--help"],
+        &["user", "enable", "--help"],
+        &["user", "passwd", "--help"],
+        &["resource", "--help"],
+        &["resource", "list", "--help"],
+        &["resource", "test", "--help"],
+        &["completions", "--help"],
+    ];
+    insta::assert_snapshot!(all(folder.path(), &commands.map(|arguments| (arguments, ""))));
+}
+
+#[test]
+fn a_relay_is_made_and_administered() {
+    let folder = tempfile::tempdir().unwrap();
+    let init = ["init", "relay", "--admin", "root", "--password-stdin"];
+    let config = "relay/weir-relay.toml";
+    insta::assert_snapshot!(all(
+        folder.path(),
+        &[
+            (&["serve"], ""),
+            (&["init", "relay"], ""),
+            (&init, "short\n"),
+            (&init, "long enough\n"),
+            (&init, "long enough\n"),
+            (&["--config", config, "check"], ""),
+            (&["--config", config, "user", "add", "alice", "--password-stdin"], "long enough\n"),
+            (&["--config", config, "user", "add", "alice", "--password-stdin"], "long enough\n"),
+            (&["--config", config, "user", "add", "a b", "--password-stdin"], "long enough\n"),
+            (&["--config", config, "user", "add", "bob"], ""),
+            (&["--config", config, "user", "disable", "alice"], ""),
+            (&["--config", config, "user", "disable", "nobody"], ""),
+            (&["--config", config, "user", "list"], ""),
+            (&["--config", config, "user", "list", "--output", "json"], ""),
+            (&["--config", config, "resource", "list"], ""),
+            (&["--config", config, "resource", "test", "nothing"], ""),
+        ]
+    ));
+    use std::os::unix::fs::MetadataExt as _;
+    for private in ["", "keys", "keys/relay.key", "keys/ca.key", "keys/sealing.key", "weir.db", "weir-relay.toml"] {
+        let mode = std::fs::metadata(folder.path().join("relay").join(private)).unwrap().mode();
+        assert_eq!(mode & 0o077, 0, "{private} is readable by others");
+    }
+}
+
+#[test]
+fn every_problem_of_a_configuration_is_reported_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let init = run(folder.path(), &["init", "relay", "--password-stdin"], "long enough\n");
+    assert!(init.contains("exit code: 0"), "{init}");
+    let config = folder.path().join("relay/weir-relay.toml");
+    let check = |text: &str| {
+        std::fs::write(&config, text).unwrap();
+        run(folder.path(), &["--config", "relay/weir-relay.toml", "check"], "")
+    };
+    let wrong = r#"
+listen = "everywhere"
+retention = "soon"
+databse = "weir.db"
+
+[tls]
+certificate = 7
+
+[resources.Prod]
+kind = "postgres"
+
+[resources.shop]
+kind = "oracle"
+host = "db.internal"
+port = 99999
+databases = []
+credential = "hunter2"
+ca = "no/such.pem"
+columns = ["ssn"]
+limits = { connections = 0, rows = 5 }
+recording = { rows = "some", durability = "maybe" }
+client_key = "key.pem"
+allow_cleartext = true
+tls = "disable"
+"#;
+    let missing = r#"
+[resources.shop]
+kind = "postgres"
+host = "db.internal"
+databases = ["shop"]
+role = "weir"
+credential = "file:no/such/file"
+ca = "no/such.pem"
+tls = "disable"
+"#;
+    std::fs::write(folder.path().join("relay/policies/more.cedar"), "permit (principal, action, resource) when {")
+        .unwrap();
+    let seen = [check(wrong), check("listen = "), check(missing)].join("\n");
+    assert!(!seen.contains("hunter2"), "what was typed may be a secret");
+    insta::assert_snapshot!(seen);
+}
+
+#[test]
+fn the_reference_names_every_key() {
+    let folder = tempfile::tempdir().unwrap();
+    insta::assert_snapshot!(run(folder.path(), &["check", "--reference"], ""));
+}

@@ -1,0 +1,104 @@
+//! The local port: TLS for clients that insist, the UNIX socket, Ctrl-C in psql, stable and taken ports.
+
+use anyhow::{Result, ensure};
+use std::{
+    net::TcpListener,
+    process::{Command, Stdio},
+    time::Duration,
+};
+use weir_tests::{
+    agent::Transport,
+    lab::{Lab, output, run},
+    process::{Running, signal},
+};
+
+over_both_transports!(tls_and_socket, an_interrupted_psql);
+
+async fn tls_and_socket(transport: Transport) -> Result<()> {
+    let lab = Lab::start().await?;
+    let alice = lab.login("alice").await?;
+    let shop = alice.connect("shop-dev", transport)?;
+    let ask = |dsn: &str| -> Result<String> {
+        let mut psql = Command::new("psql");
+        psql.args(["-X", "-At", dsn, "-c", "SELECT 'there'"]).env_remove("PGPASSWORD");
+        Ok(run(&mut psql, None)?.trim().to_owned())
+    };
+    let (port, ca, socket) = (shop.port, &shop.ca, &shop.socket);
+    for dsn in [
+        format!("host=localhost port={port} dbname=shop user=x sslmode=verify-full sslrootcert={ca}"),
+        format!("host=127.0.0.1 port={port} dbname=shop user=x sslmode=require"),
+        format!("host=127.0.0.1 port={port} dbname=shop user=x sslmode=prefer"),
+        format!("host=127.0.0.1 port={port} dbname=shop user=x sslmode=disable"),
+        format!("host={socket} port={port} dbname=shop user=x"),
+    ] {
+        ensure!(ask(&dsn)? == "there", "{dsn}");
+    }
+    // Whose certificate it is matters to a client that looks.
+    let wrong =
+        format!("host=localhost port={port} dbname=shop user=x sslmode=verify-full sslrootcert={}", lab.ca().display());
+    ensure!(ask(&wrong).is_err());
+    // A database that the resource does not offer.
+    let error = ask(&format!("host=127.0.0.1 port={port} dbname=postgres user=x")).err();
+    ensure!(error.is_some_and(|error| format!("{error:#}").contains("use one of: shop")));
+    Ok(())
+}
+
+async fn an_interrupted_psql(transport: Transport) -> Result<()> {
+    let lab = Lab::start().await?;
+    let alice = lab.login("alice").await?;
+    let shop = alice.connect("shop-dev", transport)?;
+    let mut psql = shop.psql();
+    psql.args(["-c", "SELECT pg_sleep(300)", "-c", "SELECT 'goes on'"]).stdout(Stdio::null());
+    let mut psql = Running::start(&mut psql, &lab.folder().join("psql.log"))?;
+    let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(300)%' AND state = 'active' AND pid <> pg_backend_pid()";
+    while lab.sql(sleeping)?.trim() != "1" {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    signal(psql.pid(), "INT")?;
+    psql.wait(Duration::from_secs(20))?;
+    ensure!(psql.log().contains("canceling statement due to user request"), "{}", psql.log());
+    while lab.sql(sleeping)?.trim() != "0" {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ports_are_stable_and_a_taken_one_is_said_to_be() -> Result<()> {
+    let lab = Lab::start().await?;
+    let alice = lab.login("alice").await?;
+    let mut shop = alice.connect("shop-dev", Transport::Quic)?;
+    let port = shop.port;
+    // Closed as by Ctrl-C: it ends by itself, and well.
+    signal(shop.process.pid(), "INT")?;
+    ensure!(shop.process.wait(Duration::from_secs(10))? == Some(0));
+    let shop = alice.connect("shop-dev", Transport::WebSocket)?;
+    ensure!(shop.port == port, "{} after {port}", shop.port);
+    drop(shop);
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    let number = taken.local_addr()?.port().to_string();
+    let said = alice.try_weir(&["connect", "shop-dev", "--port", &number])?;
+    ensure!(said.status.code() == Some(9), "{said:?}");
+    ensure!(String::from_utf8_lossy(&said.stderr).contains("hint: choose another --port"), "{said:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_user_of_the_machine_is_refused() -> Result<()> {
+    let lab = Lab::start().await?;
+    let alice = lab.login("alice").await?;
+    let shop = alice.connect("shop-dev", Transport::Quic)?;
+    // Becoming another user needs root, which the machines that run this give; elsewhere the unit test of the look-up stands.
+    if run(Command::new("id").arg("-u"), None)?.trim() != "0" {
+        return Ok(());
+    }
+    let url = shop.url();
+    let mut psql = Command::new("runuser");
+    psql.args(["-u", "nobody", "--", "psql", "-X", "-At", &url, "-c", "SELECT 1"])
+        .env("PGSSLMODE", "disable")
+        .current_dir("/");
+    let said = output(&mut psql, None)?;
+    ensure!(!said.status.success());
+    ensure!(String::from_utf8_lossy(&said.stderr).contains("belongs to another user"), "{said:?}");
+    Ok(())
+}
