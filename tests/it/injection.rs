@@ -14,10 +14,10 @@ fn certificate(lab: &Lab, role: &str) -> Result<(String, String)> {
     let subject = format!("/CN={role}");
     let mut make = Command::new("openssl");
     make.args(["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", &key]);
-    run(make.args(["-out", &request, "-subj", &subject]), None)?;
+    run(make.args(["-out", &request, "-subj", &subject, "-addext", "extendedKeyUsage=clientAuth"]), None)?;
     let mut sign = Command::new("openssl");
     sign.args(["x509", "-req", "-in", &request, "-CA", lab.postgres("PG_CA"), "-CAkey", lab.postgres("PG_CA_KEY")]);
-    run(sign.args(["-CAcreateserial", "-days", "2", "-out", &pem]), None)?;
+    run(sign.args(["-CAcreateserial", "-copy_extensions", "copy", "-days", "2", "-out", &pem]), None)?;
     Ok((pem, key))
 }
 

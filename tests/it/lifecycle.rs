@@ -149,7 +149,8 @@ async fn a_renewed_certificate_needs_no_restart() -> Result<()> {
 async fn recordings_whose_time_is_over_are_deleted() -> Result<()> {
     let mut lab = Lab::start().await?;
     let (alice, adam) = (lab.login("alice").await?, lab.login("adam").await?);
-    alice.connect("shop-dev", Transport::Quic)?.sql("SELECT 'old'")?;
+    let shop = alice.connect("shop-dev", Transport::Quic)?;
+    shop.sql("SELECT 'old'")?;
     let until = Instant::now() + Duration::from_secs(10);
     let id = loop {
         let sessions = weir_tests::agent::json(&adam.weir(&["sessions", "list", "--output", "json"])?)?;

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 use weir_tests::{
-    agent::{Agent, Transport},
+    agent::Transport,
     lab::{Lab, output, password_of},
     login::{self, Outcome},
     process::Running,
@@ -48,7 +48,7 @@ async fn what_agents_run_into() -> Result<()> {
         ensure!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
     }
 
-    // A login whose stored form was stolen and used: the second use ends it for both.
+    // A login whose stored form was stolen: as soon as both have used it, it ends for both.
     let thief = lab.folder().join("thief");
     std::fs::create_dir(&thief)?;
     for file in ["login.sealed", "login.key"] {
@@ -56,9 +56,11 @@ async fn what_agents_run_into() -> Result<()> {
     }
     let mut stolen = alice.command()?;
     ensure!(output(stolen.env("WEIR_HOME", &thief).arg("whoami"), None)?.status.success());
-    says(&alice.try_weir(&["whoami"])?, 4, "used twice")?;
+    // The token before the last one is still good once: an answer may have been lost on the way.
+    alice.weir(&["whoami"])?;
     let mut stolen = alice.command()?;
-    says(&output(stolen.env("WEIR_HOME", &thief).arg("whoami"), None)?, 4, "the relay refused the login")?;
+    says(&output(stolen.env("WEIR_HOME", &thief).arg("whoami"), None)?, 4, "used twice")?;
+    says(&alice.try_weir(&["whoami"])?, 4, "the relay refused the login")?;
 
     // Another relay's certificate under the same address.
     let alice = lab.login("alice").await?;
@@ -192,7 +194,8 @@ async fn a_full_disk_refuses_statements_and_loses_nothing() -> Result<()> {
 async fn a_changed_recording_is_found() -> Result<()> {
     let lab = Lab::start().await?;
     let (alice, adam) = (lab.login("alice").await?, lab.login("adam").await?);
-    alice.connect("shop-dev", Transport::Quic)?.sql("SELECT 1")?;
+    let shop = alice.connect("shop-dev", Transport::Quic)?;
+    shop.sql("SELECT 1")?;
     let folder = lab.relay_folder().join("recordings");
     let file = std::fs::read_dir(&folder)?.next().context("no recording")??.path();
     let id = file.file_stem().and_then(|stem| stem.to_str()).context("no name")?.to_owned();
@@ -252,6 +255,5 @@ async fn nonsense_on_every_port() -> Result<()> {
     ensure!(refused.contains("not allowed"), "{refused}");
     ensure!(shop.sql("SELECT 1")? == "1");
     ensure!(!lab.relay()?.log().contains("panicked"), "a panic is in the log");
-    let _: &Agent = &alice;
     Ok(())
 }

@@ -5,12 +5,8 @@ mod postgres;
 
 pub(crate) use postgres::LocalTls;
 
-use crate::{
-    settings::Settings,
-    tunnel::{self, Tunnel},
-    ui,
-};
-use std::{path::PathBuf, sync::Arc};
+use crate::{settings::Settings, tunnel::Tunnel, ui};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, UnixListener},
@@ -146,52 +142,42 @@ async fn pass(
     resource: &ResourceName,
     events: &Events,
 ) {
-    let stream = match tunnel.open(resource).await {
-        Ok(stream) => stream,
-        Err(error) => {
-            events("refused", Some(resource), &error.message);
-            let native = native::postgres_fatal("08006", &error.message, "", &error.hint);
-            return last_words(&mut local, &native).await;
+    // The client speaks first; its first bytes are kept, so that they can be sent again over another tunnel.
+    let mut first = [0; 4096];
+    let first = match local.read(&mut first).await {
+        Ok(some @ 1..) => first.get(..some).unwrap_or_default(),
+        _ => return,
+    };
+    let opened = match tunnel.open(resource, first).await {
+        Ok(opened) => opened,
+        Err(failed) => {
+            events("refused", Some(resource), &failed.error.message);
+            let _ = local.write_all(&failed.native).await;
+            let _ = local.shutdown().await;
+            return;
         }
     };
-    let (mut from_relay, mut to_relay) = tokio::io::split(stream);
+    events("opened", Some(resource), &opened.session);
+    let (mut from_relay, mut to_relay) = tokio::io::split(opened.stream);
     let (mut from_local, mut to_local) = tokio::io::split(local);
     let up = async {
         let _ = copy(&mut from_local, &mut to_relay).await;
         let _ = to_relay.shutdown().await;
         // The answer to a half-close comes within this, or the relay is gone.
-        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
     };
     let down = async {
-        match tunnel::opened(&mut from_relay).await {
-            Ok(opened) => {
-                events("opened", Some(resource), &opened.session);
-                if to_local.write_all(&opened.rest).await.is_ok() {
-                    let _ = copy(&mut from_relay, &mut to_local).await;
-                }
-                events("closed", Some(resource), &opened.session);
-            }
-            Err((error, native)) => {
-                events("refused", Some(resource), &error.message);
-                let _ = to_local.write_all(&native).await;
-            }
+        if to_local.write_all(&opened.rest).await.is_ok() {
+            let _ = copy(&mut from_relay, &mut to_local).await;
         }
         let _ = to_local.shutdown().await;
     };
-    tokio::pin!(up, down);
     // The relay's end is the session's end; the local client's end lets the answer come.
     tokio::select! {
-        () = &mut down => {}
-        () = &mut up => {}
+        () = down => {}
+        () = up => {}
     }
-}
-
-async fn last_words(local: &mut (impl AsyncRead + AsyncWrite + Unpin), native: &[u8]) {
-    let mut start = [0; 1024];
-    // The client speaks first: an answer before its start-up packet would be lost on some.
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(5), local.read(&mut start)).await;
-    let _ = local.write_all(native).await;
-    let _ = local.shutdown().await;
+    events("closed", Some(resource), &opened.session);
 }
 
 /// Copies to the end, with a buffer only while there is something to copy.

@@ -21,6 +21,8 @@ use weir_shared::error::UserFacing;
 
 const SSL: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 const GSS: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 48];
+/// The first byte of a TLS record that begins a handshake (RFC 8446, 5.1).
+const HANDSHAKE: u8 = 0x16;
 const START: Duration = Duration::from_secs(30);
 
 /// This process's own certificate for `localhost`.
@@ -55,55 +57,89 @@ impl LocalTls {
     }
 }
 
+impl LocalTls {
+    async fn accept(&self, stream: Begun) -> io::Result<Option<Local>> {
+        self.acceptor.accept(stream).await.map(|stream| Some(Local::Tls(Box::new(stream))))
+    }
+}
+
 impl Drop for LocalTls {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.ca);
     }
 }
 
+/// A connection of which the first bytes were read already.
+pub(super) struct Begun {
+    stream: TcpStream,
+    head: [u8; 8],
+    /// How many of them are still to be given to the reader.
+    left: usize,
+}
+
 /// A local connection, its encryption settled.
 pub(super) enum Local {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Plain(Begun),
+    Tls(Box<TlsStream<Begun>>),
 }
 
 /// Settles encryption. None when the client went away.
 pub(super) async fn begin(mut stream: TcpStream, tls: &LocalTls) -> io::Result<Option<Local>> {
     let settle = async {
         loop {
-            let mut head = [0; 8];
-            let seen = loop {
-                let seen = stream.peek(&mut head).await?;
-                // A start-up packet is at least eight bytes; direct TLS shows in the first.
-                if seen == 0 || seen == head.len() || head.first() == Some(&0x16) {
-                    break seen;
+            let (mut head, mut left) = ([0; 8], 0);
+            // A start-up packet is at least eight bytes; direct TLS shows in the first.
+            while left < head.len() && head.first() != Some(&HANDSHAKE) {
+                match stream.read(head.get_mut(left..).unwrap_or_default()).await? {
+                    0 => return Ok(None),
+                    some => left += some,
                 }
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            };
+            }
             match head {
-                _ if seen == 0 => return Ok(None),
-                [0x16, ..] => {
-                    return tls.acceptor.accept(stream).await.map(|stream| Some(Local::Tls(Box::new(stream))));
-                }
+                [HANDSHAKE, ..] => return tls.accept(Begun { stream, head, left }).await,
                 SSL => {
-                    stream.read_exact(&mut head).await?;
                     // Bytes that came along would be taken for protected ones (CVE-2021-23222).
                     let mut more = [0; 1];
                     if stream.try_read(&mut more).is_ok_and(|count| count > 0) {
                         return Err(io::Error::other("received unencrypted data after SSL request"));
                     }
                     stream.write_all(b"S").await?;
-                    return tls.acceptor.accept(stream).await.map(|stream| Some(Local::Tls(Box::new(stream))));
+                    return tls.accept(Begun { stream, head, left: 0 }).await;
                 }
-                GSS => {
-                    stream.read_exact(&mut head).await?;
-                    stream.write_all(b"N").await?;
-                }
-                _ => return Ok(Some(Local::Plain(stream))),
+                GSS => stream.write_all(b"N").await?,
+                _ => return Ok(Some(Local::Plain(Begun { stream, head, left }))),
             }
         }
     };
     tokio::time::timeout(START, settle).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+impl AsyncRead for Begun {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.left == 0 {
+            return Pin::new(&mut this.stream).poll_read(cx, buf);
+        }
+        let some = this.left.min(buf.remaining());
+        buf.put_slice(this.head.get(..some).unwrap_or_default());
+        this.head.copy_within(some.., 0);
+        this.left -= some;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Begun {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
 }
 
 impl AsyncRead for Local {

@@ -31,6 +31,8 @@ use weir_shared::{
 const HEAD_START: Duration = Duration::from_millis(250);
 /// How long a local connection waits for a tunnel.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the relay may take to answer to an `Open`.
+const ANSWER: Duration = Duration::from_secs(4);
 /// How often QUIC is tried again while WebSocket is used.
 const RETRY: Duration = Duration::from_secs(60);
 
@@ -53,8 +55,26 @@ pub(crate) enum Stream {
 
 /// A stream that the relay opened for us: raw bytes from here on, `rest` first.
 pub(crate) struct Opened {
+    pub(crate) stream: Stream,
     pub(crate) session: String,
     pub(crate) rest: BytesMut,
+}
+
+/// A stream that was not opened.
+pub(crate) struct Failed {
+    pub(crate) error: UserFacing,
+    /// The same in the words of the local client's protocol.
+    pub(crate) native: Vec<u8>,
+    /// Another tunnel may succeed.
+    again: bool,
+}
+
+impl From<UserFacing> for Failed {
+    fn from(error: UserFacing) -> Self {
+        let native = weir_shared::native::postgres_fatal("08006", &error.message, "", &error.hint);
+        let again = error.kind == Kind::Unreachable;
+        Self { error, native, again }
+    }
 }
 
 enum Carrier {
@@ -99,51 +119,50 @@ impl Tunnel {
         Ok(Live { carrier, since: Instant::now(), over })
     }
 
-    /// Opens a stream to a resource; connects again when the tunnel was lost.
-    pub(crate) async fn open(&self, resource: &ResourceName) -> Result<Stream, UserFacing> {
+    /// Opens a stream to a resource, with the local client's first bytes; connects again when the tunnel was lost.
+    pub(crate) async fn open(&self, resource: &ResourceName, first: &[u8]) -> Result<Opened, Failed> {
         let open = async {
             loop {
-                match self.try_open(resource).await {
-                    Err(error) if error.kind == Kind::Unreachable => {
-                        tokio::time::sleep(Duration::from_millis(300)).await
-                    }
+                match self.try_open(resource, first).await {
+                    Err(failed) if failed.again => tokio::time::sleep(Duration::from_millis(300)).await,
                     other => return other,
                 }
             }
         };
         tokio::time::timeout(PATIENCE, open).await.unwrap_or_else(|_| {
             let hint = "weir keeps trying; connect again in a moment";
-            Err(UserFacing::new(Kind::Unreachable, "the relay cannot be reached", hint))
+            Err(UserFacing::new(Kind::Unreachable, "the relay cannot be reached", hint).into())
         })
     }
 
-    async fn try_open(&self, resource: &ResourceName) -> Result<Stream, UserFacing> {
+    async fn try_open(&self, resource: &ResourceName, first: &[u8]) -> Result<Opened, Failed> {
         let mut live = self.live.lock().await;
         if live.as_ref().is_none_or(|live| live.outlived(self.transport)) {
             let fresh = self.live().await?;
             (self.events)("tunnel", None, &format!("connected again over {}", fresh.carrier.name()));
             *live = Some(fresh);
         }
-        let Some(Live { carrier, .. }) = &*live else { return Err(lost("no tunnel")) };
-        let opened = match carrier {
+        let Some(Live { carrier, over, .. }) = &*live else { return Err(lost("no tunnel").into()) };
+        let over = Arc::clone(over);
+        // A WebSocket stream is a connection of its own: others need not wait for it.
+        let stream = match carrier {
             Carrier::Quic(tunnel) => tunnel.open().await,
             Carrier::WebSocket(tunnel) => {
                 let tunnel = tunnel.clone();
                 drop(live);
-                let mut stream = Box::pin(tunnel.open()).await?;
-                return hello_open(&mut stream, resource).await.map(|()| stream);
+                Box::pin(tunnel.open()).await
             }
         };
-        match opened {
-            Ok(mut stream) => {
-                drop(live);
-                hello_open(&mut stream, resource).await.map(|()| stream)
-            }
-            Err(error) => {
-                *live = None;
-                Err(error)
-            }
+        let opened = match stream {
+            Ok(stream) => tokio::time::timeout(ANSWER, greet(stream, resource, first)).await,
+            Err(error) => Ok(Err(error.into())),
+        };
+        // The relay answers before it does anything that takes time: a tunnel on which it does not is lost.
+        let opened = opened.unwrap_or_else(|_| Err(lost("the relay does not answer").into()));
+        if opened.as_ref().is_err_and(|failed| failed.again) {
+            over.store(true, Ordering::Relaxed);
         }
+        opened
     }
 
     async fn race(&self) -> Result<(Carrier, Stream), UserFacing> {
@@ -224,10 +243,26 @@ async fn watch(mut control: Stream, over: Arc<AtomicBool>, events: Events) {
     }
 }
 
-async fn hello_open(stream: &mut Stream, resource: &ResourceName) -> Result<(), UserFacing> {
+/// Asks for a resource; the session, or what to tell the local client.
+async fn greet(mut stream: Stream, resource: &ResourceName, first: &[u8]) -> Result<Opened, Failed> {
     let evidence = Evidence { pid: None, executable: None, host: None };
     let open = Frame::Open { resource: resource.clone(), evidence };
-    send(stream, &open).await
+    let bytes = codec::encode(&open).map_err(|error| ui::system("a frame", &error))?;
+    let sent = async {
+        stream.write_all(&[&bytes, first].concat()).await?;
+        stream.flush().await
+    };
+    sent.await.map_err(|error| lost(&error))?;
+    let mut rest = BytesMut::new();
+    match frame(&mut stream, &mut rest).await? {
+        Some(Frame::Opened { session }) => Ok(Opened { stream, session: session.to_string(), rest }),
+        Some(Frame::Refused { code, message, hint, native }) => {
+            let again = code == RefusalCode::Draining;
+            Err(Failed { error: refused(code, message, hint), native, again })
+        }
+        Some(_) => Err(UserFacing::new(Kind::Incompatible, "the relay did not open the stream", "upgrade weir").into()),
+        None => Err(lost("the relay closed the stream").into()),
+    }
 }
 
 async fn send(stream: &mut Stream, frame: &Frame) -> Result<(), UserFacing> {
@@ -252,7 +287,7 @@ async fn hello(stream: &mut Stream) -> Result<(), UserFacing> {
     }
 }
 
-pub(crate) fn refused(code: RefusalCode, message: String, hint: String) -> UserFacing {
+fn refused(code: RefusalCode, message: String, hint: String) -> UserFacing {
     let kind = match code {
         RefusalCode::Version | RefusalCode::Protocol => Kind::Incompatible,
         RefusalCode::Unauthenticated => Kind::Unauthenticated,
@@ -279,23 +314,6 @@ async fn frame(stream: &mut (impl AsyncRead + Unpin), buffer: &mut BytesMut) -> 
         if stream.read_buf(buffer).await.map_err(|error| lost(&error))? == 0 {
             return Ok(None);
         }
-    }
-}
-
-/// What the relay says to an `Open`: the session, or what to tell the local client in its own words.
-pub(crate) async fn opened(stream: &mut (impl AsyncRead + Unpin)) -> Result<Opened, (UserFacing, Vec<u8>)> {
-    let mut rest = BytesMut::new();
-    let native = |error: UserFacing| {
-        let bytes = weir_shared::native::postgres_fatal("08006", &error.message, "", &error.hint);
-        (error, bytes)
-    };
-    match frame(stream, &mut rest).await.map_err(native)? {
-        Some(Frame::Opened { session }) => Ok(Opened { session: session.to_string(), rest }),
-        Some(Frame::Refused { code, message, hint, native }) => Err((refused(code, message, hint), native)),
-        Some(_) => {
-            Err(native(UserFacing::new(Kind::Incompatible, "the relay did not open the stream", "upgrade weir")))
-        }
-        None => Err(native(lost("the relay closed the stream"))),
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) fn run(args: &Args, file: &Path, output: Output) -> Result<(), UserFa
     })?;
     let (problems, mut failed) = match config::parse(&text, file) {
         Ok((config, mut problems)) => {
-            let errors = files(&config, file);
+            let errors = files(&config, file, &text);
             let failed = !errors.is_empty();
             problems.extend(errors);
             (problems, failed)
@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args, file: &Path, output: Output) -> Result<(), UserFa
         && let Err(wrong) = Bundle::load(&config.policies)
     {
         failed = true;
-        lines.extend(wrong.iter().map(ToString::to_string));
+        lines.extend(wrong.iter().map(|problem| format!("{problem} ({})", problem.hint)));
     }
     if output == Output::Json {
         say(&serde_json::to_string(&lines).map_err(|error| system(&error))?)?;
@@ -51,7 +51,7 @@ pub(super) fn run(args: &Args, file: &Path, output: Output) -> Result<(), UserFa
 }
 
 /// Files that the configuration names and that are not there.
-fn files(config: &config::checked::Config, file: &Path) -> Vec<Problem> {
+fn files(config: &config::checked::Config, file: &Path, text: &str) -> Vec<Problem> {
     let mut named = vec![
         ("tls.certificate".to_owned(), config.tls_certificate.clone()),
         ("tls.key".to_owned(), config.tls_key.clone()),
@@ -62,18 +62,22 @@ fn files(config: &config::checked::Config, file: &Path) -> Vec<Problem> {
         if let Some(ca) = &resource.tls.ca {
             named.push((format!("resources.{name}.ca"), ca.clone()));
         }
+        if let Some((certificate, key)) = &resource.tls.client {
+            named.push((format!("resources.{name}.client_certificate"), certificate.clone()));
+            named.push((format!("resources.{name}.client_key"), key.clone()));
+        }
         if let config::checked::CredentialSource::File(path) = &resource.credential {
             named.push((format!("resources.{name}.credential"), path.clone()));
         }
     }
     let missing = named.into_iter().filter_map(|(key, path)| {
-        let error = fs_err::metadata(&path).err()?;
+        let error = std::fs::metadata(&path).err()?;
         Some(Problem {
             severity: Severity::Error,
             file: file.to_owned(),
-            line: 1,
+            line: config::line_of(text, &key),
             key,
-            what: error.to_string(),
+            what: format!("{}: {error}", path.display()),
             accepted: "a file or folder that can be read".to_owned(),
         })
     });

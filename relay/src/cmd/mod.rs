@@ -128,6 +128,11 @@ fn say(text: &str) -> Result<(), UserFacing> {
     writeln!(std::io::stdout().lock(), "{text}").map_err(|error| system(&error))
 }
 
+/// Talk goes to standard error.
+fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
 fn system(error: &dyn std::fmt::Display) -> UserFacing {
     UserFacing::new(Kind::System, error.to_string(), "")
 }

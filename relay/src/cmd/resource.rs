@@ -1,6 +1,6 @@
 //! `weir-relay resource`: look at resources from the relay's own machine.
 
-use super::{Output, say, system};
+use super::{Output, say, system, tell};
 use crate::upstream;
 use weir_shared::{
     config::checked::Config,
@@ -21,6 +21,9 @@ pub(super) enum Command {
 pub(super) async fn run(command: Command, config: &Config, output: Output) -> Result<(), UserFacing> {
     match command {
         Command::List => {
+            if config.resources.is_empty() {
+                tell("no resource is configured; add [resources.NAME] to the configuration");
+            }
             for resource in config.resources.values() {
                 let place = format!("{}:{}", resource.host, resource.port);
                 let line = if output == Output::Json {

@@ -1,6 +1,6 @@
 //! `weir-relay user`: local users.
 
-use super::{Output, password, say, system};
+use super::{Output, password, say, system, tell};
 use crate::identity;
 use weir_shared::{
     config::checked::Config,
@@ -23,7 +23,7 @@ pub(super) enum Command {
     },
     /// List users.
     List,
-    /// Keep a user out; open sessions end with their next check.
+    /// Keep a user out; open sessions end within seconds.
     Disable {
         /// Name.
         name: String,
@@ -54,15 +54,19 @@ fn store_error(error: StoreError) -> UserFacing {
 
 pub(super) async fn run(command: Command, config: &Config, output: Output) -> Result<(), UserFacing> {
     let store = Store::open(&config.database).await.map_err(store_error)?;
-    let found = |done: bool, name: &str| {
+    let found = |done: bool, name: &str, what: &str| {
         if done {
+            tell(&format!("{name} {what}"));
             Ok(())
         } else {
             Err(UserFacing::new(Kind::NotFound, format!("no user {name:?}"), "run `weir-relay user list`"))
         }
     };
     match command {
-        Command::Add { name, roles, password_stdin } => add(&store, &name, &roles, password_stdin).await,
+        Command::Add { name, roles, password_stdin } => {
+            add(&store, &name, &roles, password_stdin).await?;
+            found(true, &name, &format!("may log in ({})", roles.join(", ")))
+        }
         Command::List => {
             for user in store.users().await.map_err(store_error)? {
                 let line = if output == Output::Json {
@@ -76,11 +80,15 @@ pub(super) async fn run(command: Command, config: &Config, output: Output) -> Re
             }
             Ok(())
         }
-        Command::Disable { name } => found(store.user_disable(&name, true).await.map_err(store_error)?, &name),
-        Command::Enable { name } => found(store.user_disable(&name, false).await.map_err(store_error)?, &name),
+        Command::Disable { name } => {
+            found(store.user_disable(&name, true).await.map_err(store_error)?, &name, "is kept out")
+        }
+        Command::Enable { name } => {
+            found(store.user_disable(&name, false).await.map_err(store_error)?, &name, "may log in again")
+        }
         Command::Passwd { name, password_stdin } => {
             let hash = identity::password::hash(password(password_stdin, &name)?).await?;
-            found(store.user_password(&name, &hash).await.map_err(store_error)?, &name)
+            found(store.user_password(&name, &hash).await.map_err(store_error)?, &name, "has a new password")
         }
     }
 }

@@ -44,7 +44,11 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { severity, file, line, key, what, accepted } = self;
         let severity = if *severity == Severity::Error { "error" } else { "warning" };
-        write!(f, "{}:{line}: {severity}: {key}: {what}", file.display())?;
+        write!(f, "{}:{line}: {severity}: ", file.display())?;
+        if !key.is_empty() {
+            write!(f, "{key}: ")?;
+        }
+        f.write_str(what)?;
         if accepted.is_empty() { Ok(()) } else { write!(f, " (accepted: {accepted})") }
     }
 }
@@ -72,11 +76,30 @@ pub fn parse(text: &str, file: &Path) -> Result<(Config, Vec<Problem>), Vec<Prob
         }
     };
     let config = reader.config(document.as_table());
+    reader.problems.sort_by_key(|problem| problem.line);
     if reader.problems.iter().any(|problem| problem.severity == Severity::Error) {
         Err(reader.problems)
     } else {
         Ok((config, reader.problems))
     }
+}
+
+/// The line on which a dotted key stands; the first when it does not.
+#[must_use]
+pub fn line_of(text: &str, key: &str) -> usize {
+    let Ok(document) = Document::parse(text) else { return 1 };
+    let mut item: Option<&Item> = None;
+    for name in key.split('.') {
+        item = match item {
+            None => document.as_table().get(name),
+            Some(item) => item.as_table_like().and_then(|table| table.get(name)),
+        };
+        if item.is_none() {
+            return 1;
+        }
+    }
+    let offset = item.map_or(0, offset);
+    text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
 }
 
 impl Reader<'_> {
@@ -100,13 +123,12 @@ impl Reader<'_> {
     fn unknown(&mut self, table: &dyn TableLike, path: &str, keys: &[Key]) {
         for (name, item) in table.iter() {
             if !keys.iter().any(|key| key.name == name) {
-                let near = keys.iter().min_by_key(|key| distance(key.name, name)).map_or("", |key| key.name);
-                self.problem(
-                    offset(item),
-                    &join(path, name),
-                    "is not known".to_owned(),
-                    &format!("did you mean {near}?"),
-                );
+                let near = keys.iter().min_by_key(|key| distance(key.name, name)).map(|key| key.name);
+                let accepted = match near.filter(|near| distance(near, name) <= name.len() / 3 + 1) {
+                    Some(near) => format!("did you mean {near}?"),
+                    None => keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", "),
+                };
+                self.problem(offset(item), &join(path, name), "is not known".to_owned(), &accepted);
             }
         }
     }
@@ -128,7 +150,7 @@ impl Reader<'_> {
             self.problem(
                 offset(item),
                 &join(path, name),
-                format!("a {} that is not accepted", item.type_name()),
+                format!("{} that is not accepted", with_article(item.type_name())),
                 accepted,
             );
             default
@@ -302,6 +324,10 @@ impl Reader<'_> {
     }
 }
 
+fn with_article(noun: &str) -> String {
+    format!("{} {noun}", if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" })
+}
+
 fn offset(item: &Item) -> usize {
     item.span().map_or(0, |span| span.start)
 }
@@ -354,11 +380,20 @@ fn column(text: &str) -> Option<ColumnLabel> {
     whole.then(|| ColumnLabel { schema: schema.to_owned(), table: table.to_owned(), column: column.to_owned() })
 }
 
-/// How many letters differ, roughly: enough to guess what was meant.
+/// How many letters must be added, left out or changed to make one of the other (Levenshtein).
 fn distance(a: &str, b: &str) -> usize {
-    let common = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
-    let shared = b.bytes().filter(|byte| a.as_bytes().contains(byte)).count();
-    (a.len() + b.len()).saturating_sub(2 * common + shared)
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut before = i;
+        let mut next = vec![i + 1];
+        for ((j, y), above) in b.bytes().enumerate().zip(row.iter().skip(1)) {
+            let left = next.get(j).copied().unwrap_or(0);
+            next.push((before + usize::from(x != y)).min(above + 1).min(left + 1));
+            before = *above;
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -26,8 +26,8 @@ pub struct PolicyProblem {
 impl fmt::Display for PolicyProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
-            0 => write!(f, "{}: {}", self.file, self.message),
-            line => write!(f, "{}:{line}: {}", self.file, self.message),
+            0 => write!(f, "{}: error: {}", self.file, self.message),
+            line => write!(f, "{}:{line}: error: {}", self.file, self.message),
         }
     }
 }

@@ -227,9 +227,12 @@ mod tests {
         write("d.txt", "ignored");
         let problems = Bundle::load(folder.path()).unwrap_err();
         let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        for start in
-            ["a.cedar:3: ", "b.cedar: a second policy has the @id \"a\"", "b.cedar: a policy has no @id", "c.cedar:3: "]
-        {
+        for start in [
+            "a.cedar:3: ",
+            "b.cedar: error: a second policy has the @id \"a\"",
+            "b.cedar: error: a policy has no @id",
+            "c.cedar:3: ",
+        ] {
             assert!(shown.iter().any(|problem| problem.starts_with(start)), "{start} is missing in {shown:#?}");
         }
         assert!(problems.iter().all(|problem| !problem.hint.is_empty()), "{problems:#?}");
