@@ -86,11 +86,10 @@ pub(crate) fn unreachable(relay: &str, error: &dyn std::error::Error) -> UserFac
         text = format!("{text}: {inner}");
         cause = inner.source();
     }
-    if trust::is_untrusted(&text) {
-        return trust::untrusted(relay);
-    }
-    let hint = "is the relay running, and is its URL right?";
-    UserFacing::new(Kind::Unreachable, format!("{relay} cannot be reached: {text}"), hint)
+    trust::untrusted(relay, &text).unwrap_or_else(|| {
+        let hint = "is the relay running, and is its URL right?";
+        UserFacing::new(Kind::Unreachable, format!("{relay} cannot be reached: {text}"), hint)
+    })
 }
 
 async fn accepted(

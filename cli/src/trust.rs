@@ -48,18 +48,17 @@ pub(crate) fn client_config(login: &Login, key: &SessionKey, alpn: &[&[u8]]) -> 
     Ok(config)
 }
 
-/// True when an error says that the relay's certificate is not the one expected.
-pub(crate) fn is_untrusted(error: &str) -> bool {
-    error.contains("certificate") && !error.contains("alert")
-}
-
-/// The error for it.
-pub(crate) fn untrusted(relay: &str) -> UserFacing {
-    UserFacing::new(
-        Kind::Untrusted,
-        format!("the certificate of {relay} is not the one expected"),
-        "if the relay's certificate was changed on purpose, log in again with its new --ca or --pin",
-    )
+/// The error for a certificate that is not accepted, when it is that what `text` says.
+pub(crate) fn untrusted(relay: &str, text: &str) -> Option<UserFacing> {
+    if !text.contains("certificate") || text.contains("alert") {
+        return None;
+    }
+    if text.contains("expired") || text.contains("not valid") {
+        let hint = "check this machine's clock; if it is right, the relay's administrator must renew the certificate";
+        return Some(UserFacing::new(Kind::Untrusted, format!("the certificate of {relay} is not valid now"), hint));
+    }
+    let hint = "if the relay's certificate was changed on purpose, log in again with its new --ca or --pin";
+    Some(UserFacing::new(Kind::Untrusted, format!("the certificate of {relay} is not the one expected"), hint))
 }
 
 /// The relay has exactly this key, whatever its certificate says.
@@ -105,5 +104,23 @@ impl ServerCertVerifier for Pinned {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::untrusted;
+
+    #[test]
+    fn a_certificate_out_of_its_time_is_told_from_a_wrong_one() {
+        let said = |text: &str| untrusted("https://r", text).map(|error| error.message);
+        let late = "invalid peer certificate: certificate expired: verification time 9 (UNIX), but certificate is not valid after 8";
+        assert_eq!(said(late).unwrap(), "the certificate of https://r is not valid now");
+        let early = "invalid peer certificate: certificate not valid yet";
+        assert_eq!(said(early).unwrap(), "the certificate of https://r is not valid now");
+        let wrong = "invalid peer certificate: UnknownIssuer";
+        assert_eq!(said(wrong).unwrap(), "the certificate of https://r is not the one expected");
+        assert_eq!(said("connection refused"), None);
+        assert_eq!(said("received fatal alert: BadCertificate (certificate)"), None);
     }
 }

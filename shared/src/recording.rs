@@ -2,7 +2,9 @@
 //! relay's own and described in its manual; `api::Entry` is the decoded form that people and programs read.
 
 use crate::id::{AgentId, ApprovalId, ResourceName, SessionId};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::{borrow::Cow, sync::Arc};
 
 /// Layout of one column of the rows that follow, as PostgreSQL's `RowDescription` gives it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,23 +36,23 @@ pub enum Payload {
         role: String,
         /// Microseconds since 1970.
         started_at: i64,
+        /// Hash of the policy bundle that rules it.
+        bundle: String,
     },
     /// The intent, written before the statement is sent.
     Statement {
         /// From 1.
         number: u64,
         /// Masked text.
-        text: String,
+        text: Arc<str>,
         /// Masked bind values.
         parameters: Vec<Option<String>>,
         /// Class.
-        class: String,
+        class: Cow<'static, str>,
         /// Outcome.
-        outcome: String,
+        outcome: Cow<'static, str>,
         /// Deciding policies.
-        policies: Vec<String>,
-        /// Bundle hash.
-        bundle: String,
+        policies: Arc<[String]>,
     },
     /// How a hold ended.
     Approval {
@@ -77,14 +79,14 @@ pub enum Payload {
         /// Statement.
         number: u64,
         /// Protocol bytes.
-        bytes: Vec<u8>,
+        bytes: Bytes,
     },
     /// `CopyData` messages to the client exactly as delivered, cut anywhere.
     CopyOut {
         /// Statement.
         number: u64,
         /// Protocol bytes.
-        bytes: Vec<u8>,
+        bytes: Bytes,
     },
     /// COPY data from the client: its size and hash.
     CopyIn {

@@ -8,6 +8,7 @@
 //! - [`local`]: the local port: TLS, the UNIX socket, Ctrl-C in psql, a port that is taken
 //! - [`injection`]: every way in which the relay logs in to a resource, and what it refuses to
 //! - [`mishaps`]: what goes wrong, with its exit code or SQLSTATE and the next step
+//! - [`network`]: networks that are in the way
 //! - [`leaks`]: planted secrets are nowhere
 
 /// Makes a test for each transport of `async fn name(transport) -> Result<()>`.
@@ -36,5 +37,6 @@ mod leaks;
 mod lifecycle;
 mod local;
 mod mishaps;
+mod network;
 mod protocol;
 mod queries;

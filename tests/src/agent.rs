@@ -23,6 +23,8 @@ pub enum Transport {
     Quic,
     /// WebSocket over TLS.
     WebSocket,
+    /// Whichever works.
+    Auto,
 }
 
 impl Transport {
@@ -32,6 +34,7 @@ impl Transport {
         match self {
             Self::Quic => "quic",
             Self::WebSocket => "ws",
+            Self::Auto => "auto",
         }
     }
 }
@@ -40,6 +43,8 @@ impl Transport {
 #[derive(Debug)]
 pub struct Agent {
     home: PathBuf,
+    /// More variables for each of the user's commands.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Agent {
@@ -49,7 +54,7 @@ impl Agent {
     /// The login fails.
     pub async fn login(home: PathBuf, relay: &str, ca: &Path, user: &str, password: &str) -> Result<Self> {
         std::fs::create_dir_all(&home)?;
-        let agent = Self { home };
+        let agent = Self { home, environment: Vec::new() };
         let mut command = agent.command()?;
         command.args(["login", "--relay", relay, "--no-browser", "--ca"]).arg(ca);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -91,7 +96,10 @@ impl Agent {
     /// It is not built.
     pub fn command(&self) -> Result<Command> {
         let mut command = program("weir")?;
-        command.env("WEIR_HOME", &self.home);
+        for proxy in ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy"] {
+            command.env_remove(proxy);
+        }
+        command.env("WEIR_HOME", &self.home).envs(self.environment.iter().cloned());
         Ok(command)
     }
 
@@ -129,8 +137,8 @@ impl Agent {
         let event = event.with_context(|| process.log())?;
         let port = event.get("port").and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok());
         let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let (ca, socket) = (text("ca"), text("socket"));
-        Ok(Connection { process, port: port.context("no port")?, ca, socket, lines })
+        let (ca, socket, transport) = (text("ca"), text("socket"), text("transport"));
+        Ok(Connection { process, port: port.context("no port")?, ca, socket, transport, lines })
     }
 
     /// The pending requests that this user sees, newest first.
@@ -183,6 +191,8 @@ pub struct Connection {
     pub ca: String,
     /// The folder of its UNIX socket.
     pub socket: String,
+    /// How the relay is reached.
+    pub transport: String,
     /// The events it prints.
     pub lines: Lines,
 }

@@ -4,9 +4,11 @@
 //! - [`lab`]: starts all of it in one temporary folder, and ends it by process id
 //! - [`agent`]: a logged-in user, and the ports that they open
 //! - [`login`]: drives the login form as a browser would
+//! - [`middle`]: what may stand between an agent and its relay
 //! - [`process`]: children that end with their owner
 
 pub mod agent;
 pub mod lab;
 pub mod login;
+pub mod middle;
 pub mod process;

@@ -41,6 +41,12 @@ pub(super) enum Command {
     },
 }
 
+impl Default for Command {
+    fn default() -> Self {
+        Self::List { state: Some("pending".to_owned()) }
+    }
+}
+
 pub(super) async fn run(settings: &Settings, command: Command, output: Output) -> Result<(), UserFacing> {
     let session = Session::open(settings).await?;
     match command {

@@ -42,15 +42,15 @@ enum Command {
     List,
     /// Open local ports to resources until Ctrl-C.
     Connect(connect::Args),
-    /// Look at recorded sessions.
+    /// Look at recorded sessions; lists them when nothing is said.
     Sessions {
         #[command(subcommand)]
-        command: sessions::Command,
+        command: Option<sessions::Command>,
     },
-    /// Decide requests that wait for a human.
+    /// Decide requests that wait for a human; lists them when nothing is said.
     Approvals {
         #[command(subcommand)]
-        command: approvals::Command,
+        command: Option<approvals::Command>,
     },
     /// Show the relay's state.
     Status,
@@ -82,8 +82,8 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, UserFacing> {
         Command::Whoami => whoami(&settings, output).await?,
         Command::List => list::run(&settings, output).await?,
         Command::Connect(args) => return connect::run(&settings, args, output).await,
-        Command::Sessions { command } => sessions::run(&settings, command, output).await?,
-        Command::Approvals { command } => approvals::run(&settings, command, output).await?,
+        Command::Sessions { command } => sessions::run(&settings, command.unwrap_or_default(), output).await?,
+        Command::Approvals { command } => approvals::run(&settings, command.unwrap_or_default(), output).await?,
         Command::Status => status(&settings, output).await?,
         Command::Completions { .. } | Command::Version => {}
     }

@@ -33,6 +33,12 @@ pub(super) enum Command {
     },
 }
 
+impl Default for Command {
+    fn default() -> Self {
+        Self::List { resource: None, user: None, limit: 50 }
+    }
+}
+
 pub(super) async fn run(settings: &Settings, command: Command, output: Output) -> Result<(), UserFacing> {
     let session = Session::open(settings).await?;
     match command {

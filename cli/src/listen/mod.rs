@@ -2,11 +2,12 @@
 
 mod peer;
 mod postgres;
+mod splice;
 
 pub(crate) use postgres::LocalTls;
 
 use crate::{settings::Settings, tunnel::Tunnel, ui};
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, UnixListener},
@@ -148,7 +149,7 @@ async fn pass(
         Ok(some @ 1..) => first.get(..some).unwrap_or_default(),
         _ => return,
     };
-    let opened = match tunnel.open(resource, first).await {
+    let mut opened = match tunnel.open(resource, first).await {
         Ok(opened) => opened,
         Err(failed) => {
             events("refused", Some(resource), &failed.error.message);
@@ -158,57 +159,7 @@ async fn pass(
         }
     };
     events("opened", Some(resource), &opened.session);
-    let (mut from_relay, mut to_relay) = tokio::io::split(opened.stream);
-    let (mut from_local, mut to_local) = tokio::io::split(local);
-    let up = async {
-        let _ = copy(&mut from_local, &mut to_relay).await;
-        let _ = to_relay.shutdown().await;
-        // The answer to a half-close comes within this, or the relay is gone.
-        tokio::time::sleep(Duration::from_secs(5)).await;
-    };
-    let down = async {
-        if to_local.write_all(&opened.rest).await.is_ok() {
-            let _ = copy(&mut from_relay, &mut to_local).await;
-        }
-        let _ = to_local.shutdown().await;
-    };
-    // The relay's end is the session's end; the local client's end lets the answer come.
-    tokio::select! {
-        () = down => {}
-        () = up => {}
-    }
+    let lost = native::postgres_fatal("08006", "the tunnel to the relay was lost", "", "connect again");
+    splice::splice(&mut local, &mut opened.stream, &opened.rest, &lost).await;
     events("closed", Some(resource), &opened.session);
-}
-
-/// Copies to the end, with a buffer only while there is something to copy.
-async fn copy(from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite + Unpin)) -> std::io::Result<()> {
-    use std::{cell::RefCell, future::poll_fn, pin::Pin, task::ready};
-    const SIZE: usize = 64 * 1024;
-    thread_local! {
-        static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SIZE].into_boxed_slice());
-    }
-    loop {
-        let mut pending = poll_fn(|cx| {
-            SCRATCH.with_borrow_mut(|scratch| {
-                let mut buffer = tokio::io::ReadBuf::new(scratch);
-                ready!(Pin::new(&mut *from).poll_read(cx, &mut buffer))?;
-                let filled = buffer.filled();
-                // Most of the time all of it can be written at once, and nothing need be kept.
-                let written = match Pin::new(&mut *to).poll_write(cx, filled) {
-                    std::task::Poll::Ready(written) => written?,
-                    std::task::Poll::Pending => 0,
-                };
-                let rest = filled.get(written..).unwrap_or_default().to_vec();
-                std::task::Poll::Ready(Ok::<_, std::io::Error>((filled.len(), rest)))
-            })
-        })
-        .await?;
-        if pending.0 == 0 {
-            return Ok(());
-        }
-        if !pending.1.is_empty() {
-            to.write_all(&std::mem::take(&mut pending.1)).await?;
-        }
-        to.flush().await?;
-    }
 }

@@ -33,7 +33,7 @@ impl Tunnel {
         let connecting = endpoint.connect_with(config, address, &host).map_err(|error| lost(&error))?;
         let connection = connecting.await.map_err(|error| {
             let text = error.to_string();
-            if trust::is_untrusted(&text) { trust::untrusted(relay) } else { lost(&text) }
+            trust::untrusted(relay, &text).unwrap_or_else(|| lost(&text))
         })?;
         let (send, receive) = connection.open_bi().await.map_err(|error| lost(&error))?;
         let mut control = Stream::Quic(send, receive);

@@ -52,7 +52,7 @@ impl Tunnel {
         let name = ServerName::try_from(self.host.clone()).map_err(|error| lost(&error))?;
         let tls = self.connector.connect(name, tcp).await.map_err(|error| {
             let text = error.to_string();
-            if trust::is_untrusted(&text) { trust::untrusted(&self.relay) } else { lost(&text) }
+            trust::untrusted(&self.relay, &text).unwrap_or_else(|| lost(&text))
         })?;
         let config = WebSocketConfig::default()
             .read_buffer_size(16 * 1024)

@@ -25,7 +25,7 @@ struct Cli {
     /// The configuration file.
     #[arg(long, global = true, env = "WEIR_RELAY_CONFIG", default_value = "weir-relay.toml")]
     config: PathBuf,
-    /// How lists are printed.
+    /// How lists, and the logs of `serve`, are printed.
     #[arg(long, global = true, value_enum, default_value = "text")]
     output: Output,
     #[command(subcommand)]
@@ -47,8 +47,8 @@ enum Command {
     Init(init::Args),
     /// Report every problem of the configuration.
     Check(check::Args),
-    /// Serve until SIGTERM.
-    Serve(serve::Args),
+    /// Serve until SIGTERM; logs go to standard error, filtered by WEIR_LOG, as JSON with --output json.
+    Serve,
     /// Administer local users.
     User {
         #[command(subcommand)]
@@ -73,7 +73,11 @@ enum Command {
 pub fn main() -> ExitCode {
     harden();
     let cli = Cli::parse();
-    let done = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    // One core is left to the kernel's network work and to the recordings' thread: waking a worker on the last core costs
+    // more than it brings.
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let done = match runtime.worker_threads(cores.saturating_sub(1).max(1)).enable_all().build() {
         Ok(runtime) => runtime.block_on(Box::pin(run(cli))),
         Err(error) => Err(UserFacing::new(Kind::System, format!("no runtime: {error}"), "")),
     };
@@ -102,7 +106,7 @@ async fn run(cli: Cli) -> Result<(), UserFacing> {
     match command {
         Command::Init(args) => init::run(args).await,
         Command::Check(args) => check::run(&args, &config, output),
-        Command::Serve(args) => serve::run(&args, load(&config)?).await,
+        Command::Serve => serve::run(load(&config)?, output).await,
         Command::User { command } => user::run(command, &load(&config)?, output).await,
         Command::Resource { command } => resource::run(command, &load(&config)?, output).await,
         Command::Completions { shell } => {

@@ -14,8 +14,29 @@ use std::sync::Arc;
 use weir_protocol::{Shape, postgres::rows};
 use weir_shared::detect::{Detect, Detector, KnownValues, Span};
 
-/// How often each rule matched.
-pub type Counts = std::collections::BTreeMap<&'static str, u64>;
+/// How often each rule matched. A statement's rows match few rules: a list is looked through faster than a tree.
+#[derive(Clone, Debug, Default)]
+pub struct Counts(Vec<(&'static str, u64)>);
+
+impl Counts {
+    /// Nothing matched yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn add(&mut self, rule: &'static str) {
+        match self.0.iter_mut().find(|(name, _)| *name == rule) {
+            Some((_, count)) => *count += 1,
+            None => self.0.push((rule, 1)),
+        }
+    }
+
+    /// Rules with their counts.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.0.iter().copied()
+    }
+}
 
 /// What a mask is called for a whole value.
 const LABEL: &str = "label";
@@ -132,7 +153,7 @@ impl Masker {
         match self.plan.treatment(index) {
             Treatment::Pass => None,
             Treatment::Whole(text) => {
-                *counts.entry(LABEL).or_default() += 1;
+                counts.add(LABEL);
                 Some(text.map(|text| Bytes::from_static(text.as_bytes())))
             }
             Treatment::Text { json } => {
@@ -217,7 +238,7 @@ impl Masker {
                 Some(false) => cell,
                 _ if cell == b"\\N" => cell,
                 _ => {
-                    *counts.entry(LABEL).or_default() += 1;
+                    counts.add(LABEL);
                     plan::WHOLE.as_bytes()
                 }
             })
@@ -267,7 +288,7 @@ impl Masker {
 
 fn tally(found: &[Span], counts: &mut Counts) {
     for span in found {
-        *counts.entry(span.rule).or_default() += 1;
+        counts.add(span.rule);
     }
 }
 

@@ -28,7 +28,7 @@ impl Held {
     ) -> Bytes {
         if whole {
             if last {
-                *counts.entry(LABEL).or_default() += 1;
+                counts.add(LABEL);
             }
             return Bytes::from(vec![b'*'; bytes.len()]);
         }
@@ -48,7 +48,7 @@ impl Held {
                     continue;
                 }
             }
-            *counts.entry(span.rule).or_default() += 1;
+            counts.add(span.rule);
             if let Some(bytes) = self.carry.get_mut(span.start..span.end) {
                 bytes.fill(b'*');
             }
@@ -85,7 +85,7 @@ mod tests {
                 out.extend_from_slice(&held.push(piece, index + 1 == pieces.len(), false, &mut counts, find));
             }
             assert!(out == expected, "{size}");
-            assert_eq!(counts["test"], 5);
+            assert_eq!(counts.iter().collect::<Vec<_>>(), [("test", 5)]);
         }
     }
 }

@@ -72,6 +72,7 @@ impl Iterator for Entries {
 
 #[derive(Default)]
 struct Decoder {
+    bundle: String,
     columns: HashMap<u64, Vec<Column>>,
     /// A row or bulk message that goes on in the next frame.
     partial: BytesMut,
@@ -84,12 +85,20 @@ impl Decoder {
     fn frame(&mut self, frame: Frame, out: &mut VecDeque<Entry>) {
         let at = frame.at;
         let entry = match frame.payload {
-            Payload::Open { user, resource, database, role, .. } => {
+            Payload::Open { user, resource, database, role, bundle, .. } => {
+                self.bundle = bundle;
                 Entry::Open { at, user, resource: resource.to_string(), database, role }
             }
-            Payload::Statement { number, text, parameters, class, outcome, policies, bundle } => {
-                Entry::Statement { at, number, text, parameters, class, outcome, policies, bundle }
-            }
+            Payload::Statement { number, text, parameters, class, outcome, policies } => Entry::Statement {
+                at,
+                number,
+                text: text.to_string(),
+                parameters,
+                class: class.into_owned(),
+                outcome: outcome.into_owned(),
+                policies: policies.to_vec(),
+                bundle: self.bundle.clone(),
+            },
             Payload::Approval { number, approval, digest, state, by } => {
                 Entry::Approval { at, number, approval, digest, state, by }
             }

@@ -15,6 +15,8 @@ use weir_shared::{
 
 /// Buffered bytes at which a segment is written without waiting for the next intent.
 const SEGMENT: usize = 256 * 1024;
+/// Space is reserved on the disk in pieces of this size, so that an intent that was accepted can be written.
+const RESERVE: u64 = 32 * 1024;
 /// The largest frame; rows are cut to fit.
 const LARGEST_FRAME: usize = 8 * 1024 * 1024;
 
@@ -23,6 +25,8 @@ pub struct Recorder {
     shared: Arc<Shared>,
     started: Instant,
     durability: Durability,
+    /// An intent is buffered that nothing may be sent for yet.
+    uncommitted: bool,
 }
 
 /// What the session's task and the syncer share.
@@ -44,6 +48,8 @@ struct Inner {
     broken: bool,
     /// A buffered frame was lost to a failed write; loud once.
     lost: bool,
+    /// Where the space reserved on the disk ends; none where the file system reserves nothing.
+    reserved: Option<u64>,
 }
 
 impl Shared {
@@ -65,6 +71,33 @@ impl Shared {
         }
     }
 
+    /// Makes sure that what is buffered has its place on the disk.
+    fn reserve(&self, inner: &mut Inner) -> Result<(), RecordError> {
+        use rustix::{
+            fs::{FallocateFlags, fallocate},
+            io::Errno,
+        };
+        // Sealed, a segment is longer by its head, tag and chain.
+        let end = inner.length + inner.pending.len() as u64 + 128;
+        let Some(reserved) = inner.reserved else { return self.flush(inner) };
+        if end <= reserved {
+            return Ok(());
+        }
+        let length = end - inner.length + RESERVE;
+        match fallocate(self.file.file(), FallocateFlags::KEEP_SIZE, inner.length, length) {
+            Ok(()) => {
+                inner.reserved = Some(inner.length + length);
+                Ok(())
+            }
+            // Then it is written at once: that is as good, and slower.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                inner.reserved = None;
+                self.flush(inner)
+            }
+            Err(error) => Err(RecordError::Io(error.into())),
+        }
+    }
+
     fn flush(&self, inner: &mut Inner) -> Result<(), RecordError> {
         if inner.pending.is_empty() {
             return Ok(());
@@ -73,11 +106,12 @@ impl Shared {
             return Err(RecordError::Io(std::io::Error::other("an earlier write failed half-way")));
         }
         inner.out.clear();
-        let Inner { seal, pending, out, length, broken, .. } = inner;
+        let Inner { seal, pending, out, length, broken, reserved, .. } = inner;
         let chain = seal.seal(pending, out)?;
         if let Err(error) = (&self.file).write_all(out) {
             // A half-written segment would end the chain for every reader: take it back, so that trying again can work.
             *broken = self.file.set_len(*length).is_err();
+            *reserved = reserved.map(|_| *length);
             return Err(error.into());
         }
         *length += out.len() as u64;
@@ -121,10 +155,11 @@ impl Recorder {
             length: header.len() as u64,
             broken: false,
             lost: false,
+            reserved: Some(0),
         };
         let shared = Arc::new(Shared { inner: Mutex::new(inner), file, dirty: AtomicBool::new(true) });
         syncer.watch(&shared);
-        Ok(Self { shared, started: Instant::now(), durability })
+        Ok(Self { shared, started: Instant::now(), durability, uncommitted: false })
     }
 
     fn at(&self) -> u64 {
@@ -146,33 +181,57 @@ impl Recorder {
         Ok(())
     }
 
-    /// Records what is about to be done. When it returns, the frame, and all before it, are as safe as the resource's
-    /// durability asks.
+    /// Records what is about to be done. It may be sent once [`Recorder::commit`] has succeeded, and is then as safe as
+    /// the resource's durability asks: one write serves all intents of a pipeline.
     ///
     /// # Errors
-    /// The frame could not be written: what it announces must not be done (except under best effort, where this is
-    /// loud and succeeds).
+    /// There is no room for the frame: what it announces must not be done (except under best effort, where this is loud
+    /// and succeeds).
     pub fn intent(&mut self, payload: Payload) -> Result<(), RecordError> {
         let frame = Frame { at: self.at(), payload };
-        let result = {
-            let mut inner = self.shared.lock();
-            let start = inner.pending.len();
-            let result = Self::append(&mut inner, &frame).and_then(|()| self.shared.flush(&mut inner));
-            if result.is_err() {
-                inner.pending.truncate(start);
-            }
-            result
+        let mut inner = self.shared.lock();
+        let start = inner.pending.len();
+        let result = match Self::append(&mut inner, &frame) {
+            Ok(()) if inner.broken => Err(RecordError::Io(std::io::Error::other("an earlier write failed half-way"))),
+            Ok(()) => self.shared.reserve(&mut inner),
+            Err(error) => Err(error),
         };
-        match (result, self.durability) {
-            (Ok(()), Durability::Sync) => {
-                tokio::task::block_in_place(|| self.shared.file.sync_data()).map_err(RecordError::Io)
-            }
-            (Err(error), Durability::BestEffort) => {
+        if result.is_err() {
+            inner.pending.truncate(start);
+            inner.lost |= self.durability == Durability::BestEffort;
+        }
+        drop(inner);
+        self.uncommitted |= result.is_ok();
+        self.forgiven(result)
+    }
+
+    /// True when something was announced that is not written yet.
+    #[must_use]
+    pub fn uncommitted(&self) -> bool {
+        self.uncommitted
+    }
+
+    /// Writes what was announced.
+    ///
+    /// # Errors
+    /// It could not be written: nothing of it may be sent (except under best effort).
+    pub fn commit(&mut self) -> Result<(), RecordError> {
+        self.uncommitted = false;
+        let mut result = self.shared.flush(&mut self.shared.lock());
+        if result.is_ok() && self.durability == Durability::Sync {
+            result = tokio::task::block_in_place(|| self.shared.file.sync_data()).map_err(RecordError::Io);
+        }
+        self.forgiven(result)
+    }
+
+    /// Best effort goes on, loudly.
+    fn forgiven(&self, result: Result<(), RecordError>) -> Result<(), RecordError> {
+        match result {
+            Err(error) if self.durability == Durability::BestEffort => {
                 tracing::error!(%error, "not recorded, and the resource's configuration lets it go on");
-                self.shared.lock().lost = true;
                 Ok(())
             }
-            (result, _) => result,
+            result => result,
         }
     }
 
@@ -203,7 +262,11 @@ impl Recorder {
     /// When the end could not be written; the recording then shows as cut off.
     pub fn close(mut self, reason: &str) -> Result<(), RecordError> {
         self.note(Payload::Close { reason: reason.to_owned() });
-        self.shared.flush(&mut self.shared.lock())?;
+        let mut inner = self.shared.lock();
+        self.shared.flush(&mut inner)?;
+        // Gives back what was reserved and not used.
+        self.shared.file.set_len(inner.length)?;
+        drop(inner);
         self.shared.file.sync_data()?;
         self.shared.dirty.store(false, Ordering::Release);
         Ok(())

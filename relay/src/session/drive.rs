@@ -262,6 +262,9 @@ impl<'a, 'g> Drive<'a, 'g> {
     /// Gives both sides what is on its way, within bounds, and stops what still runs upstream.
     async fn last_words(&mut self, client: &mut Stream) {
         use tokio::io::AsyncWriteExt as _;
+        if self.pump.gate.commit().is_err() {
+            self.pump.to_upstream = ToUpstream::default();
+        }
         let Pump { to_client, to_upstream, upstream, engine, terminating, .. } = &mut self.pump;
         let flush = async {
             let _ = poll_fn(|cx| to_client.0.poll(cx, client)).await;
@@ -290,6 +293,10 @@ impl Pump<'_, '_> {
             }
             // What had to wait for room goes on once there is some: nothing else would wake this task for it.
             let full = self.to_upstream.0.length >= HIGH_WATER;
+            if let Err(refusal) = self.gate.commit() {
+                self.to_upstream = ToUpstream::default();
+                return Poll::Ready(Happened::Fatal(refusal));
+            }
             let sent = self.to_upstream.0.poll(cx, &mut self.upstream);
             moved |= full && self.to_upstream.0.length < HIGH_WATER;
             match sent {

@@ -21,12 +21,19 @@ use crate::{
     upstream::Labels,
 };
 use bytes::Bytes;
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
 use weir_policy::{
     bundle,
     sql::{Class, Facts},
 };
-use weir_protocol::{Action, ActionKind, Chunk, Engine, Event, Parameters, Refusal, postgres::Postgres};
+use weir_protocol::{
+    Action, ActionKind, Chunk, Engine, Event, Parameters, Refusal,
+    postgres::{Postgres, SUSPENDED},
+};
 use weir_shared::{recording::Payload, secret::Secret};
 
 /// The right to send exactly these bytes, once: judged, and recorded as the durability asks.
@@ -81,14 +88,46 @@ pub struct Totals {
 
 /// A statement that runs.
 struct Running {
+    number: u64,
     about: About,
     since: Instant,
     rows: Rows,
     counts: Counts,
+    /// It has ended, or one statement of several has.
+    completed: bool,
 }
 
-/// A decision, kept for as long as the facts it was made about.
-type Decided = (Arc<Facts>, Arc<bundle::Decision>);
+/// The statements that run, in the order of their numbers.
+#[derive(Default)]
+struct RunningList(VecDeque<Running>);
+
+/// More than the engine lets be in flight; beyond, the oldest can only be a suspended portal that nobody closed.
+const MOST_RUNNING: usize = 3 * weir_protocol::postgres::MOST_IN_FLIGHT;
+
+impl RunningList {
+    fn find(&mut self, number: u64) -> Option<&mut Running> {
+        let at = self.0.binary_search_by_key(&number, |running| running.number).ok()?;
+        self.0.get_mut(at)
+    }
+
+    fn push(&mut self, running: Running) {
+        // Answers come in order: what completed before another completed will say no more.
+        while self.0.len() > 1 && self.0.front().is_some_and(|first| first.completed) {
+            self.0.pop_front();
+        }
+        if self.0.len() >= MOST_RUNNING {
+            self.0.pop_front();
+        }
+        self.0.push_back(running);
+    }
+}
+
+/// A decision and what masking must know, kept for as long as the facts they were made about.
+struct Decided {
+    _facts: Arc<Facts>,
+    decision: Arc<bundle::Decision>,
+    about: About,
+}
 
 /// One session's gate.
 pub struct Gate<'a> {
@@ -97,10 +136,10 @@ pub struct Gate<'a> {
     recorder: Recorder,
     masker: Masker,
     /// By address: each entry holds the Arc it is keyed by, so an address is never another's.
-    decided: HashMap<usize, Decided>,
+    decided: HashMap<usize, Arc<Decided>>,
     /// What SQL-level and protocol-level names may run, at worst.
     prepared: HashMap<String, Class>,
-    running: HashMap<u64, Running>,
+    running: RunningList,
     number: u64,
     totals: Totals,
 }
@@ -123,7 +162,7 @@ impl<'a> Gate<'a> {
             masker,
             decided: HashMap::new(),
             prepared: HashMap::new(),
-            running: HashMap::new(),
+            running: RunningList::default(),
             number: 0,
             totals: Totals::default(),
         }
@@ -155,7 +194,8 @@ impl<'a> Gate<'a> {
                 return self.refuse(action, number, &unjudged(""), &none(), refusal);
             }
         };
-        let decision = self.decide(&facts);
+        let decided = self.decide(&facts);
+        let decision = Arc::clone(&decided.decision);
         if let Some(refusal) = self.objection(&action, &facts) {
             return self.refuse(action, number, &facts, &decision, refusal);
         }
@@ -175,11 +215,25 @@ impl<'a> Gate<'a> {
                 }
                 self.remember_names(&action, &facts);
                 match self.record_intent(&action, number, &facts, &decision, "allow") {
-                    Ok(()) => self.permit(action, number, &facts),
+                    Ok(()) => self.permit(action, number, decided.about.clone()),
                     Err(error) => self.unrecorded(action, number, &error),
                 }
             }
         }
+    }
+
+    /// What was permitted may go out once this has succeeded: its intent is written then.
+    ///
+    /// # Errors
+    /// It could not be written: nothing that was permitted since the last time may go out, and the session must end.
+    pub fn commit(&mut self) -> Result<(), Refusal> {
+        if !self.recorder.uncommitted() {
+            return Ok(());
+        }
+        self.recorder.commit().map_err(|error| {
+            tracing::error!(session = %self.grant.session(), %error, "statements cannot be recorded: the session ends");
+            unrecorded(self.grant)
+        })
     }
 
     /// A held request goes on as the human decided.
@@ -225,7 +279,10 @@ impl<'a> Gate<'a> {
         self.remember_names(&action, &facts);
         self.recorder.note(note);
         match self.record_intent(&action, number, &facts, &decision, "hold") {
-            Ok(()) => self.permit(action, number, &facts),
+            Ok(()) => {
+                let about = self.about(&facts);
+                self.permit(action, number, about)
+            }
             Err(error) => self.unrecorded(action, number, &error),
         }
     }
@@ -246,11 +303,11 @@ impl<'a> Gate<'a> {
         let mut spare = Counts::new();
         let masked = match chunk {
             Chunk::Text { number, bytes } => {
-                let counts = self.running.get_mut(&number).map_or(&mut spare, |running| &mut running.counts);
+                let counts = self.running.find(number).map_or(&mut spare, |running| &mut running.counts);
                 self.masker.message(bytes, counts)
             }
             Chunk::Rows { number, bytes, shape } => {
-                let Some(running) = self.running.get_mut(&number) else { return Err(unasked()) };
+                let Some(running) = self.running.find(number) else { return Err(unasked()) };
                 let (bytes, count) = self
                     .masker
                     .rows(bytes, &shape, &running.about, &mut running.counts)
@@ -259,19 +316,19 @@ impl<'a> Gate<'a> {
                 bytes
             }
             Chunk::Copy { number, bytes, binary } => {
-                let Some(running) = self.running.get_mut(&number) else { return Err(unasked()) };
+                let Some(running) = self.running.find(number) else { return Err(unasked()) };
                 let (bytes, count) = self.masker.copy(bytes, binary, &running.about, &mut running.counts);
                 running.rows.record(&mut self.recorder, number, &bytes, count, true);
                 bytes
             }
             Chunk::Part { number, bytes, column, shape, last, copy } => {
-                let Some(running) = self.running.get_mut(&number) else { return Err(unasked()) };
+                let Some(running) = self.running.find(number) else { return Err(unasked()) };
                 let bytes = self.masker.part(&bytes, column, &shape, &running.about, last, &mut running.counts);
                 running.rows.record(&mut self.recorder, number, &bytes, 0, copy);
                 bytes
             }
             Chunk::Frame { number, bytes, first, copy } => {
-                let Some(running) = self.running.get_mut(&number) else { return Err(unasked()) };
+                let Some(running) = self.running.find(number) else { return Err(unasked()) };
                 running.rows.record(&mut self.recorder, number, &bytes, u64::from(first), copy);
                 bytes
             }
@@ -307,18 +364,21 @@ impl<'a> Gate<'a> {
 
     /// The recording and the sums, at the session's end.
     pub fn finish(mut self) -> (Recorder, Totals) {
-        let open: Vec<u64> = self.running.keys().copied().collect();
+        let open = self.running.0.iter().filter(|running| !running.completed);
+        let open: Vec<u64> = open.map(|running| running.number).collect();
         open.into_iter().for_each(|number| self.complete(number, "unfinished".to_owned()));
         (self.recorder, self.totals)
     }
 
     fn complete(&mut self, number: u64, status: String) {
         // A simple query of several statements completes several times under one number.
-        let Some(running) = self.running.get_mut(&number) else { return };
+        let Some(running) = self.running.find(number) else { return };
+        running.completed = status != SUSPENDED;
         let counts = std::mem::take(&mut running.counts);
-        self.totals.masked += counts.values().sum::<u64>();
-        if !counts.is_empty() {
-            let counts = counts.into_iter().map(|(rule, count)| (rule.to_owned(), count)).collect();
+        let masked = counts.iter().map(|(_, count)| count).sum::<u64>();
+        self.totals.masked += masked;
+        if masked > 0 {
+            let counts = counts.iter().map(|(rule, count)| (rule.to_owned(), count)).collect();
             self.recorder.note(Payload::Masked { number, counts });
         }
         let rows = running.rows.end(&mut self.recorder, number);
@@ -327,22 +387,37 @@ impl<'a> Gate<'a> {
         self.recorder.note(Payload::Complete { number, status, rows, micros });
     }
 
-    fn decide(&mut self, facts: &Arc<Facts>) -> Arc<bundle::Decision> {
-        let class = self.effective_class(facts);
-        let Some(action) = facts::action(class) else { return none() };
-        if class != facts.class {
-            return Arc::new(self.grant.decide(action, facts));
-        }
+    fn decide(&mut self, facts: &Arc<Facts>) -> Arc<Decided> {
         let key = Arc::as_ptr(facts).addr();
-        if let Some((_, decision)) = self.decided.get(&key) {
-            return Arc::clone(decision);
+        // What `EXECUTE` runs may change under the same text.
+        let named = !facts.executes.is_empty();
+        if !named && let Some(decided) = self.decided.get(&key) {
+            return Arc::clone(decided);
         }
-        let decision = Arc::new(self.grant.decide(action, facts));
-        if self.decided.len() >= 1024 {
-            self.decided.clear();
+        let decision = match facts::action(self.effective_class(facts)) {
+            Some(action) => Arc::new(self.grant.decide(action, facts)),
+            None => none(),
+        };
+        let decided = Arc::new(Decided { _facts: Arc::clone(facts), decision, about: self.about(facts) });
+        if !named {
+            if self.decided.len() >= 1024 {
+                self.decided.clear();
+            }
+            self.decided.insert(key, Arc::clone(&decided));
         }
-        self.decided.insert(key, (Arc::clone(facts), Arc::clone(&decision)));
-        decision
+        decided
+    }
+
+    fn about(&self, facts: &Facts) -> About {
+        let labels = &self.masker.labels;
+        let mentions = |relations: &[String]| relations.iter().any(|relation| labels.mentions(relation));
+        About {
+            risky: !labels.is_empty()
+                && (mentions(&facts.reads) || mentions(&facts.writes) || !facts.executes.is_empty()),
+            copy_labelled: Arc::new(facts.copy_out.as_ref().map_or_else(Vec::new, |(relation, columns)| {
+                columns.iter().map(|column| labels.labelled(relation, column)).collect()
+            })),
+        }
     }
 
     /// `EXECUTE name` is as dangerous as anything that was ever prepared under the name.
@@ -399,24 +474,12 @@ impl<'a> Gate<'a> {
         )
     }
 
-    fn permit(&mut self, action: Action, number: u64, facts: &Facts) -> Verdict {
-        let labels = &self.masker.labels;
-        let mentions = |relations: &[String]| relations.iter().any(|relation| labels.mentions(relation));
-        let about = About {
-            risky: !labels.is_empty()
-                && (mentions(&facts.reads) || mentions(&facts.writes) || !facts.executes.is_empty()),
-            copy_labelled: Arc::new(facts.copy_out.as_ref().map_or_else(Vec::new, |(relation, columns)| {
-                columns.iter().map(|column| labels.labelled(relation, column)).collect()
-            })),
-        };
+    fn permit(&mut self, action: Action, number: u64, about: About) -> Verdict {
         if action.kind != ActionKind::Prepare {
             self.totals.statements += 1;
-            if self.running.len() > 64 {
-                let oldest = number.saturating_sub(20_000);
-                self.running.retain(|number, _| *number > oldest);
-            }
             let rows = Rows::new(&self.grant.resource().recording);
-            self.running.insert(number, Running { about, since: Instant::now(), rows, counts: Counts::new() });
+            let (since, counts) = (Instant::now(), Counts::new());
+            self.running.push(Running { number, about, since, rows, counts, completed: false });
         }
         Verdict::Permit(Permit { action, number })
     }
@@ -446,13 +509,7 @@ impl<'a> Gate<'a> {
     fn unrecorded(&mut self, action: Action, number: u64, error: &RecordError) -> Verdict {
         self.totals.refused += 1;
         tracing::error!(session = %self.grant.session(), %error, "a statement is refused: it cannot be recorded");
-        let refusal = refusal(
-            "58000",
-            "the statement cannot be recorded, so it does not run",
-            &format!("session {}", self.grant.session()),
-            "tell the relay's administrator: is its disk full?",
-        );
-        Verdict::Refuse(action, number, refusal)
+        Verdict::Refuse(action, number, unrecorded(self.grant))
     }
 
     fn record_intent(
@@ -461,18 +518,18 @@ impl<'a> Gate<'a> {
         number: u64,
         facts: &Facts,
         decision: &bundle::Decision,
-        outcome: &str,
+        outcome: &'static str,
     ) -> Result<(), RecordError> {
         if action.kind == ActionKind::Prepare && outcome == "allow" {
             return Ok(());
         }
         let mut counts = Counts::new();
         let text = if facts.has_password {
-            format!("[{}: the text holds a password]", facts.reason)
+            format!("[{}: the text holds a password]", facts.reason).into()
         } else {
             match self.masker.text(action.text.as_bytes(), &mut counts) {
-                Some(masked) => String::from_utf8_lossy(&masked).into_owned(),
-                None => action.text.to_string(),
+                Some(masked) => String::from_utf8_lossy(&masked).into(),
+                None => Arc::clone(&action.text),
             }
         };
         let parameters = self.parameters(&action.parameters);
@@ -480,10 +537,9 @@ impl<'a> Gate<'a> {
             number,
             text,
             parameters,
-            class: facts::name(facts.class).to_owned(),
-            outcome: outcome.to_owned(),
-            policies: decision.policies.clone(),
-            bundle: self.grant.bundle().to_owned(),
+            class: facts::name(facts.class).into(),
+            outcome: outcome.into(),
+            policies: Arc::clone(&decision.policies),
         })
     }
 
@@ -501,8 +557,17 @@ impl<'a> Gate<'a> {
     }
 }
 
+fn unrecorded(grant: &Grant) -> Refusal {
+    refusal(
+        "58000",
+        "the statement cannot be recorded, so it does not run",
+        &format!("session {}", grant.session()),
+        "tell the relay's administrator: is its disk full?",
+    )
+}
+
 fn none() -> Arc<bundle::Decision> {
-    Arc::new(bundle::Decision { outcome: bundle::Outcome::Allow, policies: Vec::new() })
+    Arc::new(bundle::Decision { outcome: bundle::Outcome::Allow, policies: [].into() })
 }
 
 fn unjudged(reason: &str) -> Facts {

@@ -152,8 +152,9 @@ async fn begin_recording(
         database: database.to_owned(),
         role: resource.role.clone(),
         started_at: now,
+        bundle: grant.bundle().to_owned(),
     };
-    recorder.intent(open).map_err(|error| failed(&error))?;
+    recorder.intent(open).and_then(|()| recorder.commit()).map_err(|error| failed(&error))?;
     relay
         .store
         .session_open(

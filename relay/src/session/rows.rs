@@ -1,10 +1,14 @@
 //! How much of a statement's rows is recorded, as the resource's configuration says.
 
 use crate::record::Recorder;
+use bytes::Bytes;
 use weir_shared::{
     config::checked::{RecordRows, Recording},
     recording::Payload,
 };
+
+/// Most bytes of a frame.
+const PIECE: usize = 1024 * 1024;
 
 /// One statement's rows.
 pub(super) struct Rows {
@@ -34,7 +38,7 @@ impl Rows {
     }
 
     /// Takes note of delivered bytes that begin `count` rows.
-    pub(super) fn record(&mut self, recorder: &mut Recorder, number: u64, bytes: &[u8], count: u64, copy: bool) {
+    pub(super) fn record(&mut self, recorder: &mut Recorder, number: u64, bytes: &Bytes, count: u64, copy: bool) {
         if bytes.is_empty() {
             return;
         }
@@ -56,8 +60,8 @@ impl Rows {
         }
         self.bytes += bytes.len() as u64;
         // A frame is bounded, so that its reader is.
-        for piece in bytes.chunks(1024 * 1024) {
-            let bytes = piece.to_vec();
+        for start in (0..bytes.len()).step_by(PIECE) {
+            let bytes = bytes.slice(start..bytes.len().min(start + PIECE));
             recorder.note(if copy { Payload::CopyOut { number, bytes } } else { Payload::Rows { number, bytes } });
         }
     }

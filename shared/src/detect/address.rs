@@ -18,6 +18,10 @@ pub(super) fn ipv4(text: &[u8], start: usize, end: usize) -> Option<Span> {
         return None;
     }
     let length = run(text, start, |byte| byte.is_ascii_digit() || byte == b'.');
+    // Most are decimals.
+    if slice(text, start, start + length).iter().filter(|byte| **byte == b'.').count() < 3 {
+        return None;
+    }
     let stop = start + length - usize::from(before(text, start + length) == b'.');
     let next = byte(text, stop);
     if is_word(next) || next == b'-' && byte(text, stop + 1).is_ascii_alphabetic() {
@@ -50,6 +54,11 @@ pub(super) fn ipv6(text: &[u8], at: usize) -> Option<Span> {
         return None;
     }
     let body = slice(text, start, stop);
+    // Most are times of day.
+    let colons = body.iter().filter(|byte| **byte == b':').count();
+    if colons < 2 || colons < 6 && !body.windows(2).any(|pair| pair == b"::") {
+        return None;
+    }
     let address: Ipv6Addr = std::str::from_utf8(body).ok()?.parse().ok()?;
     let groups = body.split(|byte| *byte == b':').filter(|group| !group.is_empty()).count();
     let digits = body.iter().filter(|byte| byte.is_ascii_digit()).count();

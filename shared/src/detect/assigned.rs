@@ -77,6 +77,10 @@ fn name_of(text: &[u8]) -> Option<Name> {
 
 /// The value behind the `=` or `:` at `at`, when what stands before names a secret.
 pub(super) fn operator(text: &[u8], at: usize) -> Option<Span> {
+    // A time of day; a name that ends in a digit is no secret's.
+    if before(text, at).is_ascii_digit() {
+        return None;
+    }
     let mut end = at - run_back(text, at, |byte| byte == b' ').min(4);
     // `:=`, then the end of `'name':`.
     if matches!(before(text, end), b':' | b'?' | b'|') {

@@ -2,42 +2,59 @@
 //!
 //! Found: `ada@example.com`, `a.b+c@mail.example.co.uk`. Not: `user@localhost`, `@decorator`, `git@github.com:owner/repo`.
 
-use super::{Span, before, byte, is_word, run, run_back, slice};
+use super::{Span, before, byte, is_word, run_back, slice};
 
 pub(super) const RULE: &str = "email";
 
+/// May stand in a local part.
+const LOCAL: u8 = 1;
+/// May, by the RFC; but where an address stands among other text, it begins after the last of these.
+const CUT: u8 = 2;
+
+const CLASS: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let class = match at as u8 {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'.' | b'%' | b'+' | b'^' | b'_' | b'~' | b'-' | 0x80.. => LOCAL,
+            b'!' | b'#' | b'$' | b'&' | b'*' | b'/' | b'=' | b'?' | b'`' | b'{' | b'|' | b'}' | b'\'' => CUT,
+            _ => 0,
+        };
+        #[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
+        {
+            table[at] = class;
+        }
+        at += 1;
+    }
+    table
+};
+
+fn class(byte: u8) -> u8 {
+    CLASS.get(usize::from(byte)).copied().unwrap_or(0)
+}
+
 /// The address around the `@` at `at`.
 pub(super) fn check(text: &[u8], at: usize) -> Option<Span> {
-    let is_local = |byte: u8| byte.is_ascii_alphanumeric() || b".!#$%&*+/=?^_`{|}~-'".contains(&byte) || byte >= 0x80;
-    let mut start = at - run_back(text, at, is_local).min(64);
-    // Where an address stands among other text, it begins with a letter or digit after the last of these.
-    while start < at {
-        let rest = slice(text, start, at);
-        let cut = rest.iter().rposition(|byte| b"'`{|}=/?&!#$*".contains(byte));
-        start += match cut {
-            Some(cut) => cut + 1,
-            None if rest.first().is_some_and(|byte| !is_word(*byte)) => 1,
-            None => break,
-        };
+    let mut start = at - run_back(text.get(at.saturating_sub(64)..at)?, at.min(64), |byte| class(byte) == LOCAL);
+    while start < at && !is_word(byte(text, start)) {
+        start += 1;
     }
-    // The mailbox of an URL-encoded text begins after the escape.
     let local = slice(text, start, at);
     if local.is_empty() || local.ends_with(b".") || local.windows(2).any(|pair| pair == b"..") {
         return None;
     }
-    if std::str::from_utf8(local).is_err() {
-        start = at - run_back(text, at, |byte| byte.is_ascii() && is_local(byte));
+    if !local.is_ascii() && std::str::from_utf8(local).is_err() {
+        start = at - run_back(text, at, |byte| byte.is_ascii() && class(byte) != 0);
         if start == at {
             return None;
         }
     }
     let end = domain(text, at + 1)?;
-    let host = slice(text, at + 1, end);
     // An SSH remote is no mailbox, and what stands before a host in a URL is a login.
     if slice(text, start, at) == b"git" || before(text, start) == b':' && is_url_login(text, start) {
         return None;
     }
-    host.contains(&b'.').then_some(Span { start, end, rule: RULE })
+    Some(Span { start, end, rule: RULE })
 }
 
 fn is_url_login(text: &[u8], at: usize) -> bool {
@@ -46,17 +63,27 @@ fn is_url_login(text: &[u8], at: usize) -> bool {
 
 /// The end of the domain that begins at `at`, when it has at least two labels and a top-level name of letters.
 fn domain(text: &[u8], at: usize) -> Option<usize> {
-    let mut end = at + run(text, at, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.')).min(255);
-    while end > at && matches!(before(text, end), b'.' | b'-') {
-        end -= 1;
+    let host = slice(text, at, at + 255);
+    let (mut label, mut labels, mut letters) = (0, 0, true);
+    let mut end = 0;
+    for (place, byte) in host.iter().chain(&[0]).enumerate() {
+        match byte {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
+                letters &= byte.is_ascii_alphabetic();
+                end = place + 1;
+            }
+            b'-' if place > label => letters = false,
+            // A label follows, or what came was the last one.
+            b'.' if place > label && host.get(place + 1).is_some_and(u8::is_ascii_alphanumeric) => {
+                if end != place || place - label > 63 {
+                    return None;
+                }
+                (label, labels, letters) = (place + 1, labels + 1, true);
+            }
+            _ => break,
+        }
     }
-    let host = slice(text, at, end);
-    let mut labels = host.split(|byte| *byte == b'.');
-    let top = labels.next_back()?;
-    let ok = labels.clone().next().is_some()
-        && labels.all(|label| !label.is_empty() && label.len() <= 63 && !label.starts_with(b"-"))
-        && (2..=24).contains(&top.len())
-        && top.iter().all(u8::is_ascii_alphabetic)
-        || top.starts_with(b"xn--");
-    (ok && byte(text, end) != b'@').then_some(end)
+    let top = host.get(label..end).unwrap_or_default();
+    let ok = labels > 0 && ((2..=24).contains(&top.len()) && letters || top.starts_with(b"xn--"));
+    (ok && byte(text, at + end) != b'@').then_some(at + end)
 }

@@ -25,21 +25,21 @@ impl Bundle {
     #[must_use]
     pub fn decide(&self, question: &Question<'_>) -> Decision {
         let Some(asked) = Asked::new(self, question) else {
-            return Decision { outcome: Outcome::Deny, policies: Vec::new() };
+            return Decision { outcome: Outcome::Deny, policies: [].into() };
         };
         let first = asked.put(question.action.as_str(), asked.context(question, None));
         if first.failed || !first.permitted {
-            return Decision { outcome: Outcome::Deny, policies: first.policies };
+            return Decision { outcome: Outcome::Deny, policies: first.policies.into() };
         }
         if question.action == Action::Connect {
-            return Decision { outcome: Outcome::Allow, policies: first.policies };
+            return Decision { outcome: Outcome::Allow, policies: first.policies.into() };
         }
         let second = asked.put(super::UNATTENDED, asked.context(question, Some(question.action.as_str())));
         if second.failed {
-            return Decision { outcome: Outcome::Deny, policies: second.policies };
+            return Decision { outcome: Outcome::Deny, policies: second.policies.into() };
         }
         let outcome = if second.permitted { Outcome::Allow } else { Outcome::Hold };
-        Decision { outcome, policies: [first.policies, second.policies].concat() }
+        Decision { outcome, policies: [first.policies, second.policies].concat().into() }
     }
 }
 

@@ -10,7 +10,7 @@ pub use load::PolicyProblem;
 
 use crate::sql::{Class, Facts};
 use cedar_policy::{PolicySet, Schema};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The policy that a new relay starts with.
 pub const DEFAULT_POLICY: &str = include_str!("default.cedar");
@@ -110,7 +110,7 @@ pub struct Decision {
     /// What.
     pub outcome: Outcome,
     /// `@id`s of the determining policies; empty when no rule matched.
-    pub policies: Vec<String>,
+    pub policies: Arc<[String]>,
 }
 
 /// One decision's question.
@@ -163,7 +163,7 @@ mod tests {
         ] {
             let decision = decide(&bundle, &[role], env, sql);
             assert_eq!(decision.outcome, outcome, "{role} {env} {sql:?}: {decision:?}");
-            assert_eq!(decision.policies, policies, "{role} {env} {sql:?}");
+            assert_eq!(decision.policies[..], *policies, "{role} {env} {sql:?}");
         }
     }
 
@@ -183,7 +183,7 @@ mod tests {
         ] {
             let bundle = Bundle::from_text(&fails(rule)).unwrap();
             let decision = decide(&bundle, &["user"], "prod", Some("SELECT 1"));
-            assert_eq!(decision, Decision { outcome: Outcome::Deny, policies: vec!["fails".into()] }, "{rule}");
+            assert_eq!(decision, Decision { outcome: Outcome::Deny, policies: ["fails".to_owned()].into() }, "{rule}");
         }
     }
 

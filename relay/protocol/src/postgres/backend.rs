@@ -118,7 +118,7 @@ fn whole(engine: &mut Postgres, kind: u8, bytes: Bytes) -> Step {
             let tag = match kind {
                 b'C' => Reader(bytes.get(HEADER..).unwrap_or_default()).text().unwrap_or_default().to_owned(),
                 b'I' => "EMPTY".to_owned(),
-                _ => "SUSPENDED".to_owned(),
+                _ => super::SUSPENDED.to_owned(),
             };
             let event = Event::Complete(*number, tag);
             if matches!(engine.queue.front(), Some(Pending::Execute { .. })) {

@@ -33,6 +33,9 @@ pub(super) fn step(engine: &mut Postgres, input: &mut BytesMut) -> Step {
     }
     let Ok(head) = peek(input) else { return broken("invalid message length") };
     let Some((kind, size)) = head else { return Step::NeedMore };
+    if engine.queue.len() >= super::MOST_IN_FLIGHT && kind != b'X' {
+        return Step::Wait;
+    }
     match kind {
         b'd' => return copy_data(engine, input, size),
         b'B' if size > WHOLE => return large_bind(engine, input, size),

@@ -29,6 +29,11 @@ use std::sync::{
 };
 use weir_shared::native::PostgresError;
 
+/// What an execution that stopped at its row limit completes with.
+pub const SUSPENDED: &str = "SUSPENDED";
+/// Messages that the server may owe answers to; the next one waits. A server holds back at most a buffer of answers
+/// (8 KiB, which is fewer than this), so that waiting always ends.
+pub const MOST_IN_FLIGHT: usize = 8192;
 /// A portal name that no client can have bound: refusals execute it to fail (34000) and change nothing.
 const NOWHERE: &str = "weir refused this";
 

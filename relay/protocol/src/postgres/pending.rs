@@ -59,6 +59,10 @@ impl Queue {
         self.entries.iter().all(|entry| matches!(entry, Pending::CopyEnd))
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     pub(super) fn push(&mut self, entry: Pending) {
         self.entries.push_back(entry);
     }
