@@ -24,7 +24,7 @@ pub struct Relay {
     /// Requests that wait for a human.
     pub approvals: Approvals,
     /// Facts about statements seen before.
-    pub facts: SharedFacts,
+    pub facts: Arc<SharedFacts>,
     /// Finds what must be masked.
     pub detector: Arc<Detector>,
     /// Brings recordings to the disk.

@@ -1,6 +1,8 @@
 //! The only wiring: configuration in, a running relay out, until SIGTERM or SIGINT.
 
-use crate::{api, approval::Approvals, keep, record, relay::Relay, session, tls::Certificate, tunnel};
+use crate::{
+    api, approval::Approvals, keep, record, relay::Relay, session, tls::Certificate, tunnel, workers::Workers,
+};
 use fs_err as fs;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
@@ -54,10 +56,11 @@ pub async fn run(config: Config) -> Result<(), UserFacing> {
     close_orphans(&relay).await;
     tracing::info!(%address, policy = relay.policy.hash(), resources = relay.config.resources.len(), "listening");
 
+    let workers = Arc::new(Workers::start().map_err(|error| failed("no threads", &error, ""))?);
     let stop = CancellationToken::new();
-    relay.tasks.spawn(accept_quic(Arc::clone(&relay), endpoint.clone(), stop.clone()));
+    relay.tasks.spawn(accept_quic(Arc::clone(&relay), endpoint.clone(), Arc::clone(&workers), stop.clone()));
     let acceptor = TlsAcceptor::from(certificate.server_config(&[b"h2", b"http/1.1"])?);
-    relay.tasks.spawn(accept_tcp(Arc::clone(&relay), tcp, acceptor, stop.clone()));
+    relay.tasks.spawn(accept_tcp(Arc::clone(&relay), tcp, acceptor, workers, stop.clone()));
     relay.tasks.spawn(until(stop.clone(), certificate.watch()));
     relay.tasks.spawn(until(stop.clone(), keep::agents(Arc::clone(&relay))));
     relay.tasks.spawn(until(stop.clone(), keep::recordings(Arc::clone(&relay))));
@@ -87,7 +90,7 @@ async fn start(config: Config) -> Result<Relay, UserFacing> {
         policy: Arc::new(policy),
         registry: session::registry::Registry::default(),
         approvals: Approvals::default(),
-        facts: session::facts::SharedFacts::default(),
+        facts: Arc::default(),
         detector: Arc::new(Detector::standard()),
         syncer,
         tasks: TaskTracker::new(),
@@ -136,7 +139,7 @@ async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
     }
 }
 
-async fn accept_quic(relay: Arc<Relay>, endpoint: quinn::Endpoint, stop: CancellationToken) {
+async fn accept_quic(relay: Arc<Relay>, endpoint: quinn::Endpoint, workers: Arc<Workers>, stop: CancellationToken) {
     loop {
         tokio::select! {
             biased;
@@ -146,15 +149,25 @@ async fn accept_quic(relay: Arc<Relay>, endpoint: quinn::Endpoint, stop: Cancell
                 Some(incoming) if endpoint.open_connections() > HANDSHAKES && !incoming.remote_address_validated() => {
                     let _ = incoming.retry();
                 }
-                Some(incoming) => drop(relay.tasks.spawn(tunnel::quic::connection(Arc::clone(&relay), incoming))),
+                // The connection is driven where it is accepted.
+                Some(incoming) => {
+                    let connection = tunnel::quic::connection(Arc::clone(&relay), incoming);
+                    drop(relay.tasks.spawn_on(connection, &workers.pick()));
+                }
                 None => return,
             }
         }
     }
 }
 
-async fn accept_tcp(relay: Arc<Relay>, listener: TcpListener, acceptor: TlsAcceptor, stop: CancellationToken) {
-    let router = api::router(Arc::clone(&relay));
+async fn accept_tcp(
+    relay: Arc<Relay>,
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    workers: Arc<Workers>,
+    stop: CancellationToken,
+) {
+    let (router, tasks) = (api::router(Arc::clone(&relay)), relay.tasks.clone());
     let handshakes = Arc::new(tokio::sync::Semaphore::new(HANDSHAKES));
     loop {
         let tcp = tokio::select! {
@@ -172,12 +185,16 @@ async fn accept_tcp(relay: Arc<Relay>, listener: TcpListener, acceptor: TlsAccep
         };
         let Ok(permit) = Arc::clone(&handshakes).try_acquire_owned() else { continue };
         let (router, acceptor, relay) = (router.clone(), acceptor.clone(), Arc::clone(&relay));
-        relay.clone().tasks.spawn(async move {
-            let _ = tcp.set_nodelay(true);
+        let _ = tcp.set_nodelay(true);
+        let Ok(tcp) = tcp.into_std() else { continue };
+        let serve = async move {
+            // Readiness is told to the thread that serves it.
+            let Ok(tcp) = TcpStream::from_std(tcp) else { return };
             let Ok(Ok(tls)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(tcp)).await else { return };
             drop(permit);
             https(relay, router, tls).await;
-        });
+        };
+        tasks.spawn_on(serve, &workers.pick());
     }
 }
 

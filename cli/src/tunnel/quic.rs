@@ -55,6 +55,13 @@ impl Tunnel {
     }
 }
 
+/// An acknowledgement of its own for so many packets: most travel with the answers.
+fn acks() -> quinn::AckFrequencyConfig {
+    let mut acks = quinn::AckFrequencyConfig::default();
+    acks.ack_eliciting_threshold(VarInt::from_u32(10));
+    acks
+}
+
 fn transport() -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport
@@ -66,6 +73,6 @@ fn transport() -> TransportConfig {
         .datagram_receive_buffer_size(None)
         .keep_alive_interval(Some(Duration::from_secs(5)))
         .max_idle_timeout(Some(VarInt::from_u32(20_000).into()))
-        .ack_frequency_config(Some(quinn::AckFrequencyConfig::default()));
+        .ack_frequency_config(Some(acks()));
     transport
 }

@@ -53,8 +53,9 @@ fn rights(relay: &Relay, subject: &Subject, resource: &Resource) -> BTreeMap<Str
     let examples =
         ["SELECT a FROM t", "UPDATE t SET a = 1 WHERE b = 2", "CREATE TABLE t (a int)", "GRANT SELECT ON t TO r"];
     for example in examples {
-        let example = relay.facts.of(example);
-        if let Some(action) = facts::action(example.class) {
+        if let Some(example) = relay.facts.of(example)
+            && let Some(action) = facts::action(example.class)
+        {
             rights.insert(facts::name(example.class).to_owned(), say(action, Some(&example)));
         }
     }

@@ -73,11 +73,8 @@ enum Command {
 pub fn main() -> ExitCode {
     harden();
     let cli = Cli::parse();
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    // One core is left to the kernel's network work and to the recordings' thread: waking a worker on the last core costs
-    // more than it brings.
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let done = match runtime.worker_threads(cores.saturating_sub(1).max(1)).enable_all().build() {
+    // One thread; `serve` starts more, each with a runtime of its own.
+    let done = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(Box::pin(run(cli))),
         Err(error) => Err(UserFacing::new(Kind::System, format!("no runtime: {error}"), "")),
     };

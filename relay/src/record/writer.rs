@@ -27,6 +27,8 @@ pub struct Recorder {
     durability: Durability,
     /// An intent is buffered that nothing may be sent for yet.
     uncommitted: bool,
+    /// What was written must reach the disk first.
+    unsynced: bool,
 }
 
 /// What the session's task and the syncer share.
@@ -159,7 +161,7 @@ impl Recorder {
         };
         let shared = Arc::new(Shared { inner: Mutex::new(inner), file, dirty: AtomicBool::new(true) });
         syncer.watch(&shared);
-        Ok(Self { shared, started: Instant::now(), durability, uncommitted: false })
+        Ok(Self { shared, started: Instant::now(), durability, uncommitted: false, unsynced: false })
     }
 
     fn at(&self) -> u64 {
@@ -205,23 +207,30 @@ impl Recorder {
         self.forgiven(result)
     }
 
-    /// True when something was announced that is not written yet.
-    #[must_use]
-    pub fn uncommitted(&self) -> bool {
-        self.uncommitted
-    }
-
-    /// Writes what was announced.
+    /// Writes what was announced, if anything was. False when it must also reach the disk, by [`Recorder::reach_disk`].
     ///
     /// # Errors
     /// It could not be written: nothing of it may be sent (except under best effort).
-    pub fn commit(&mut self) -> Result<(), RecordError> {
-        self.uncommitted = false;
-        let mut result = self.shared.flush(&mut self.shared.lock());
-        if result.is_ok() && self.durability == Durability::Sync {
-            result = tokio::task::block_in_place(|| self.shared.file.sync_data()).map_err(RecordError::Io);
+    pub fn commit(&mut self) -> Result<bool, RecordError> {
+        if self.uncommitted {
+            self.uncommitted = false;
+            self.unsynced = self.durability == Durability::Sync;
+            let written = self.shared.flush(&mut self.shared.lock());
+            self.forgiven(written)?;
         }
-        self.forgiven(result)
+        Ok(!self.unsynced)
+    }
+
+    /// Brings what was committed to the disk.
+    ///
+    /// # Errors
+    /// The disk refused: nothing of it may be sent.
+    pub async fn reach_disk(&mut self) -> Result<(), RecordError> {
+        let shared = Arc::clone(&self.shared);
+        let synced = tokio::task::spawn_blocking(move || shared.file.sync_data()).await;
+        synced.map_err(std::io::Error::other)??;
+        self.unsynced = false;
+        Ok(())
     }
 
     /// Best effort goes on, loudly.

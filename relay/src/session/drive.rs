@@ -20,12 +20,12 @@ use std::{
     collections::VecDeque,
     future::poll_fn,
     pin::Pin,
-    sync::atomic::Ordering,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use weir_protocol::{Control, Engine as _, Refusal, Reply, Step, postgres::Postgres};
+use weir_protocol::{Action, Control, Engine as _, Refusal, Reply, Step, postgres::Postgres};
 
 /// A side is not read while so much waits to be written to the other.
 const HIGH_WATER: usize = 256 * 1024;
@@ -111,11 +111,12 @@ impl ToClient {
 struct ToUpstream(Out);
 
 impl ToUpstream {
-    fn carry_out(&mut self, engine: &mut Postgres, verdict: Verdict) -> Option<Box<Held>> {
+    fn carry_out(&mut self, engine: &mut Postgres, verdict: Verdict) -> Option<Happened> {
         match verdict {
             Verdict::Permit(permit) => self.0.push(permit.admit(engine)),
             Verdict::Refuse(action, number, refusal) => self.0.push(engine.refuse(action, number, &refusal)),
-            Verdict::Hold(held) => return Some(held),
+            Verdict::Hold(held) => return Some(Happened::Hold(held)),
+            Verdict::Parse(action) => return Some(Happened::Parse(action)),
         }
         None
     }
@@ -128,6 +129,10 @@ impl ToUpstream {
 /// What the pump cannot do by itself.
 enum Happened {
     Hold(Box<Held>),
+    /// A text must be parsed that takes long.
+    Parse(Action),
+    /// What was written of the recording must reach the disk before anything is sent.
+    Sync,
     /// The session is over.
     End(String),
     /// The client must be told why.
@@ -200,28 +205,69 @@ impl<'a, 'g> Drive<'a, 'g> {
                     Happened::Fatal(too_idle())
                 }
             };
-            let over = match happened {
-                Happened::Hold(held) => self.hold(*held, client).await,
-                over => Some(over),
-            };
-            match over {
-                None => {}
-                Some(Happened::Fatal(refusal)) => {
-                    self.pump.to_client.reply(self.pump.engine.fatal(&refusal));
-                    self.last_words(client).await;
-                    return refusal.message;
-                }
-                Some(Happened::End(reason)) => {
-                    self.last_words(client).await;
-                    return reason;
-                }
-                Some(Happened::Hold(_)) => return "two requests held at once".to_owned(),
+            let mut next = Some(happened);
+            while let Some(happened) = next.take() {
+                next = match happened {
+                    Happened::Hold(held) => self.hold(*held, client).await,
+                    Happened::Parse(action) => self.parse(action, client).await,
+                    Happened::Sync => self.settle().await.err(),
+                    Happened::Fatal(refusal) => {
+                        self.pump.to_client.reply(self.pump.engine.fatal(&refusal));
+                        self.last_words(client).await;
+                        return refusal.message;
+                    }
+                    Happened::End(reason) => {
+                        self.last_words(client).await;
+                        return reason;
+                    }
+                };
             }
         }
     }
 
+    /// Waits for the facts of a text, while earlier answers keep flowing.
+    async fn parse(&mut self, action: Action, client: &mut Stream) -> Option<Happened> {
+        if let Err(over) = self.settle().await {
+            return Some(over);
+        }
+        let relay = self.pump.gate.relay();
+        let handle = self.place.handle();
+        self.pump.held = true;
+        let facts = tokio::select! {
+            biased;
+            () = handle.kill.cancelled() => Err(Happened::Fatal(ended(handle.reason()))),
+            facts = relay.facts.parse(Arc::clone(&action.text)) => Ok(facts),
+            happened = poll_fn(|cx| self.pump.poll(cx, client)) => Err(happened),
+        };
+        self.pump.held = false;
+        match facts {
+            Ok(facts) => {
+                let verdict = self.pump.gate.judge(self.pump.engine, action, facts);
+                self.pump.to_upstream.carry_out(self.pump.engine, verdict)
+            }
+            Err(over) => Some(over),
+        }
+    }
+
+    /// Brings the intents of what was permitted to where they must be; while a request waits, no others follow.
+    async fn settle(&mut self) -> Result<(), Happened> {
+        let settled = match self.pump.gate.commit() {
+            Ok(true) => Ok(()),
+            Ok(false) => self.pump.gate.reach_disk().await,
+            Err(refusal) => Err(refusal),
+        };
+        settled.map_err(|refusal| {
+            // Nothing that is not recorded may go out, not even with the last words.
+            self.pump.to_upstream = ToUpstream::default();
+            Happened::Fatal(refusal)
+        })
+    }
+
     /// Waits for a human, while earlier answers keep flowing and the client's cancel and disconnect are seen.
     async fn hold(&mut self, held: Held, client: &mut Stream) -> Option<Happened> {
+        if let Err(over) = self.settle().await {
+            return Some(over);
+        }
         let relay = self.pump.gate.relay();
         let handle = self.place.handle();
         let (approval, seconds) = (held.approval, relay.config.approval_timeout.as_secs());
@@ -262,9 +308,7 @@ impl<'a, 'g> Drive<'a, 'g> {
     /// Gives both sides what is on its way, within bounds, and stops what still runs upstream.
     async fn last_words(&mut self, client: &mut Stream) {
         use tokio::io::AsyncWriteExt as _;
-        if self.pump.gate.commit().is_err() {
-            self.pump.to_upstream = ToUpstream::default();
-        }
+        let _ = self.settle().await;
         let Pump { to_client, to_upstream, upstream, engine, terminating, .. } = &mut self.pump;
         let flush = async {
             let _ = poll_fn(|cx| to_client.0.poll(cx, client)).await;
@@ -293,9 +337,13 @@ impl Pump<'_, '_> {
             }
             // What had to wait for room goes on once there is some: nothing else would wake this task for it.
             let full = self.to_upstream.0.length >= HIGH_WATER;
-            if let Err(refusal) = self.gate.commit() {
-                self.to_upstream = ToUpstream::default();
-                return Poll::Ready(Happened::Fatal(refusal));
+            match self.gate.commit() {
+                Ok(true) => {}
+                Ok(false) => return Poll::Ready(Happened::Sync),
+                Err(refusal) => {
+                    self.to_upstream = ToUpstream::default();
+                    return Poll::Ready(Happened::Fatal(refusal));
+                }
             }
             let sent = self.to_upstream.0.poll(cx, &mut self.upstream);
             moved |= full && self.to_upstream.0.length < HIGH_WATER;
@@ -348,8 +396,8 @@ impl Pump<'_, '_> {
                 Step::Act(action) => {
                     *moved = true;
                     let verdict = self.gate.request(self.engine, action);
-                    if let Some(held) = self.to_upstream.carry_out(self.engine, verdict) {
-                        return Some(Happened::Hold(held));
+                    if let Some(happened) = self.to_upstream.carry_out(self.engine, verdict) {
+                        return Some(happened);
                     }
                 }
                 Step::Control(control) => {
@@ -391,7 +439,7 @@ impl Pump<'_, '_> {
 
     fn resume(&mut self, held: Held, outcome: Outcome) -> Option<Happened> {
         let verdict = self.gate.resume(self.engine, held, outcome);
-        self.to_upstream.carry_out(self.engine, verdict).map(Happened::Hold)
+        self.to_upstream.carry_out(self.engine, verdict)
     }
 
     fn upstream_closed(&self) -> Happened {

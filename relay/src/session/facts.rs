@@ -1,6 +1,6 @@
 //! Facts about statements, cached by text for the whole relay.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use weir_policy::sql::{self, Class, Facts, FactsCache};
 
 /// The relay's cache.
@@ -8,10 +8,50 @@ use weir_policy::sql::{self, Class, Facts, FactsCache};
 pub struct SharedFacts(Mutex<FactsCache>);
 
 impl SharedFacts {
-    /// The facts of a text. A long text is parsed off the async threads.
-    pub fn of(&self, text: &str) -> Arc<Facts> {
-        let look = || self.0.lock().unwrap_or_else(PoisonError::into_inner).facts(text);
-        if sql::is_quick(text) { look() } else { tokio::task::block_in_place(look) }
+    fn lock(&self) -> MutexGuard<'_, FactsCache> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The facts of a text that is known, or short enough to be parsed in place; none for one that takes long.
+    pub fn of(&self, text: &str) -> Option<Arc<Facts>> {
+        let known = self.lock().get(text);
+        known.or_else(|| sql::is_quick(text).then(|| self.fresh(text)))
+    }
+
+    /// The facts of a text that takes long, parsed where it holds nobody up.
+    pub async fn parse(self: &Arc<Self>, text: Arc<str>) -> Arc<Facts> {
+        let shared = Arc::clone(self);
+        // A parser that dies has not understood the text.
+        tokio::task::spawn_blocking(move || shared.fresh(&text))
+            .await
+            .unwrap_or_else(|_| Arc::new(unjudged("a text that could not be parsed")))
+    }
+
+    fn fresh(&self, text: &str) -> Arc<Facts> {
+        let fresh = Arc::new(sql::facts(text));
+        self.lock().insert(text, Arc::clone(&fresh));
+        fresh
+    }
+}
+
+/// Facts of what cannot be judged: the most dangerous class.
+#[must_use]
+pub fn unjudged(reason: &str) -> Facts {
+    Facts {
+        class: Class::Admin,
+        statements: 1,
+        reads: Vec::new(),
+        writes: Vec::new(),
+        columns: Vec::new(),
+        functions: Vec::new(),
+        has_where: false,
+        destructive: true,
+        reason: reason.to_owned(),
+        prepares: Vec::new(),
+        executes: Vec::new(),
+        has_password: false,
+        copy_out: None,
+        is_copy_out: false,
     }
 }
 

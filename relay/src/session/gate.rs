@@ -71,6 +71,8 @@ pub enum Verdict {
     Refuse(Action, u64, Refusal),
     /// A human decides first.
     Hold(Box<Held>),
+    /// Its text takes long to parse: to be given to [`Gate::judge`] with its facts.
+    Parse(Action),
 }
 
 /// What a session adds up to.
@@ -182,18 +184,27 @@ impl<'a> Gate<'a> {
 
     /// Inspects, asks policy, records the intent.
     pub fn request(&mut self, engine: &mut Postgres, action: Action) -> Verdict {
-        self.number += 1;
-        let number = self.number;
         let facts = match action.kind {
-            ActionKind::Query | ActionKind::Prepare | ActionKind::Execute => self.shared.facts.of(&action.text),
-            ActionKind::Call | ActionKind::Unknown => Arc::new(unjudged(&action.text)),
+            ActionKind::Query | ActionKind::Prepare | ActionKind::Execute => match self.shared.facts.of(&action.text) {
+                Some(facts) => facts,
+                None => return Verdict::Parse(action),
+            },
+            ActionKind::Call | ActionKind::Unknown => Arc::new(facts::unjudged(&action.text)),
             ActionKind::TooLarge => {
                 let limit = self.grant.resource().limits.statement_bytes;
                 let refusal =
                     refusal("54000", &action.text, &format!("the limit is {limit} bytes, or 10,000 names"), "");
-                return self.refuse(action, number, &unjudged(""), &none(), refusal);
+                self.number += 1;
+                return self.refuse(action, self.number, &facts::unjudged(""), &none(), refusal);
             }
         };
+        self.judge(engine, action, facts)
+    }
+
+    /// The same, for a request whose facts had to be found elsewhere.
+    pub fn judge(&mut self, engine: &mut Postgres, action: Action, facts: Arc<Facts>) -> Verdict {
+        self.number += 1;
+        let number = self.number;
         let decided = self.decide(&facts);
         let decision = Arc::clone(&decided.decision);
         if let Some(refusal) = self.objection(&action, &facts) {
@@ -222,18 +233,21 @@ impl<'a> Gate<'a> {
         }
     }
 
-    /// What was permitted may go out once this has succeeded: its intent is written then.
+    /// What was permitted may go out once this has succeeded: its intent is written then. False when it must also reach
+    /// the disk, by [`Gate::reach_disk`].
     ///
     /// # Errors
     /// It could not be written: nothing that was permitted since the last time may go out, and the session must end.
-    pub fn commit(&mut self) -> Result<(), Refusal> {
-        if !self.recorder.uncommitted() {
-            return Ok(());
-        }
-        self.recorder.commit().map_err(|error| {
-            tracing::error!(session = %self.grant.session(), %error, "statements cannot be recorded: the session ends");
-            unrecorded(self.grant)
-        })
+    pub fn commit(&mut self) -> Result<bool, Refusal> {
+        self.recorder.commit().map_err(|error| lost_intents(self.grant, &error))
+    }
+
+    /// Brings what was committed to the disk.
+    ///
+    /// # Errors
+    /// As [`Gate::commit`].
+    pub async fn reach_disk(&mut self) -> Result<(), Refusal> {
+        self.recorder.reach_disk().await.map_err(|error| lost_intents(self.grant, &error))
     }
 
     /// A held request goes on as the human decided.
@@ -557,6 +571,11 @@ impl<'a> Gate<'a> {
     }
 }
 
+fn lost_intents(grant: &Grant, error: &RecordError) -> Refusal {
+    tracing::error!(session = %grant.session(), %error, "statements cannot be recorded: the session ends");
+    unrecorded(grant)
+}
+
 fn unrecorded(grant: &Grant) -> Refusal {
     refusal(
         "58000",
@@ -568,25 +587,6 @@ fn unrecorded(grant: &Grant) -> Refusal {
 
 fn none() -> Arc<bundle::Decision> {
     Arc::new(bundle::Decision { outcome: bundle::Outcome::Allow, policies: [].into() })
-}
-
-fn unjudged(reason: &str) -> Facts {
-    Facts {
-        class: Class::Admin,
-        statements: 1,
-        reads: Vec::new(),
-        writes: Vec::new(),
-        columns: Vec::new(),
-        functions: Vec::new(),
-        has_where: false,
-        destructive: true,
-        reason: reason.to_owned(),
-        prepares: Vec::new(),
-        executes: Vec::new(),
-        has_password: false,
-        copy_out: None,
-        is_copy_out: false,
-    }
 }
 
 fn unasked() -> Refusal {

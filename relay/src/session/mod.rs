@@ -154,7 +154,9 @@ async fn begin_recording(
         started_at: now,
         bundle: grant.bundle().to_owned(),
     };
-    recorder.intent(open).and_then(|()| recorder.commit()).map_err(|error| failed(&error))?;
+    if !recorder.intent(open).and_then(|()| recorder.commit()).map_err(|error| failed(&error))? {
+        recorder.reach_disk().await.map_err(|error| failed(&error))?;
+    }
     relay
         .store
         .session_open(

@@ -130,7 +130,9 @@ async fn scram(
     match connection.next().await? {
         // The salted hash costs about a millisecond: other sessions go on meanwhile.
         backend::Message::AuthenticationSaslContinue(body) => {
-            tokio::task::block_in_place(|| scram.update(body.data())).map_err(broken)?;
+            let data = body.data().to_vec();
+            let salted = tokio::task::spawn_blocking(move || scram.update(&data).map(|()| scram)).await;
+            scram = salted.map_err(std::io::Error::other)?.map_err(broken)?;
         }
         backend::Message::ErrorResponse(body) => return Err(refused(&body)),
         _ => return Err(UpstreamError::Method("the server left the SCRAM exchange".into())),
