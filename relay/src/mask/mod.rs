@@ -40,6 +40,8 @@ impl Counts {
 
 /// What a mask is called for a whole value.
 const LABEL: &str = "label";
+/// Nothing shorter in a numeric column is personal.
+const SHORTEST_CARD: usize = 13;
 
 /// What the gate knows of the statement that a chunk belongs to.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +60,19 @@ pub struct Masker {
     plan: Plan,
     found: Vec<Span>,
     stream: stream::Held,
+    /// The chunk at hand holds the credential in some form.
+    known_here: bool,
+    /// A cell's or line's new text.
+    edited: Vec<u8>,
+}
+
+/// What becomes of a cell.
+enum Edit {
+    Keep,
+    Null,
+    Whole(&'static str),
+    /// As it stands in [`Masker::edited`].
+    Text,
 }
 
 /// A row whose bytes make no sense: nothing of it may be shown.
@@ -70,13 +85,27 @@ impl Masker {
     #[must_use]
     pub fn new(detector: Arc<Detector>, credential: Option<&str>, labels: Labels) -> Self {
         let known = credential.map(|credential| KnownValues::new(&[credential.as_bytes()]));
-        Self { detector, known, labels, plan: Plan::default(), found: Vec::new(), stream: stream::Held::default() }
+        Self {
+            detector,
+            known,
+            labels,
+            plan: Plan::default(),
+            found: Vec::new(),
+            stream: stream::Held::default(),
+            known_here: true,
+            edited: Vec::new(),
+        }
+    }
+
+    /// Looks for the credential in a whole chunk, so that its many cells need not be looked at one by one.
+    fn look_for_known(&mut self, chunk: &[u8]) {
+        self.known_here = self.known.as_ref().is_some_and(|known| known.is_in(chunk));
     }
 
     fn find(&mut self, text: &[u8]) -> bool {
         self.found.clear();
         self.detector.detect(text, &mut self.found);
-        if let Some(known) = &self.known {
+        if let Some(known) = self.known.as_ref().filter(|_| self.known_here) {
             let before = self.found.len();
             known.find(text, &mut self.found);
             if self.found.len() > before && before > 0 {
@@ -88,6 +117,7 @@ impl Masker {
 
     /// Text with its secrets replaced, as recordings and errors show it; none when there is nothing to hide.
     pub fn text(&mut self, text: &[u8], counts: &mut Counts) -> Option<Vec<u8>> {
+        self.known_here = true;
         if !self.find(text) {
             return None;
         }
@@ -110,115 +140,122 @@ impl Masker {
         self.plan.prepare(shape, &self.labels, about);
         let mut out: Option<BytesMut> = None;
         let mut count = 0;
+        if !self.plan.nothing() {
+            self.look_for_known(&bytes);
+        }
         for message in rows::messages(&bytes) {
             count += 1;
             if self.plan.nothing() {
                 continue;
             }
-            let mut edits: Vec<(usize, Option<Bytes>)> = Vec::new();
+            // Where the row begins in `out`, once one of its cells has changed.
+            let mut begun = None;
+            let mut offset = rows::FIRST_CELL;
             for (index, cell) in rows::cells(message.bytes).ok_or(MalformedRow)?.enumerate() {
-                if let Some(cell) = cell.map_err(|_| MalformedRow)?
-                    && let Some(edit) = self.cell(index, cell, counts)
-                {
-                    edits.push((index, edit));
+                let cell = cell.map_err(|_| MalformedRow)?;
+                let end = offset + 4 + cell.map_or(0, <[u8]>::len);
+                let edit = cell.map_or(Edit::Keep, |cell| self.cell(index, cell, counts));
+                match (edit, &mut out) {
+                    (Edit::Keep, Some(out)) if begun.is_some() => {
+                        out.extend_from_slice(message.bytes.get(offset..end).unwrap_or_default());
+                    }
+                    (Edit::Keep, _) => {}
+                    (edit, out) => {
+                        let out = out.get_or_insert_with(|| begin(&bytes, message.start));
+                        if begun.is_none() {
+                            begun = Some(out.len());
+                            out.extend_from_slice(message.bytes.get(..offset).unwrap_or_default());
+                        }
+                        rows::put_cell(
+                            out,
+                            match edit {
+                                Edit::Whole(text) => Some(text.as_bytes()),
+                                Edit::Text => Some(&self.edited),
+                                Edit::Keep | Edit::Null => None,
+                            },
+                        );
+                    }
                 }
+                offset = end;
             }
-            if edits.is_empty() {
-                if let Some(out) = &mut out {
-                    out.extend_from_slice(message.bytes);
-                }
-                continue;
+            match (begun, &mut out) {
+                (Some(start), Some(out)) => rows::end_message(out, start),
+                (None, Some(out)) => out.extend_from_slice(message.bytes),
+                _ => {}
             }
-            let out = out.get_or_insert_with(|| {
-                let mut out = BytesMut::with_capacity(bytes.len() + 256);
-                out.extend_from_slice(bytes.get(..message.start).unwrap_or_default());
-                out
-            });
-            let mut edits = edits.iter().peekable();
-            let cells: Option<Vec<_>> = rows::cells(message.bytes)
-                .ok_or(MalformedRow)?
-                .enumerate()
-                .map(|(index, cell)| match edits.next_if(|(at, _)| *at == index) {
-                    Some((_, edit)) => Some(edit.as_deref()),
-                    None => cell.ok(),
-                })
-                .collect();
-            rows::put_row(out, cells.ok_or(MalformedRow)?.into_iter());
         }
         Ok((out.map_or(bytes, BytesMut::freeze), count))
     }
 
-    /// None leaves the cell; Some(None) makes it NULL.
-    fn cell(&mut self, index: usize, cell: &[u8], counts: &mut Counts) -> Option<Option<Bytes>> {
+    fn cell(&mut self, index: usize, cell: &[u8], counts: &mut Counts) -> Edit {
         match self.plan.treatment(index) {
-            Treatment::Pass => None,
+            Treatment::Pass => Edit::Keep,
             Treatment::Whole(text) => {
                 counts.add(LABEL);
-                Some(text.map(|text| Bytes::from_static(text.as_bytes())))
+                text.map_or(Edit::Null, Edit::Whole)
             }
             Treatment::Text { json } => {
                 if !self.find(cell) {
-                    return None;
+                    return Edit::Keep;
                 }
-                let mut text = Vec::with_capacity(cell.len());
-                replace(cell, &self.found, json, &mut text, counts);
-                Some(Some(text.into()))
+                self.edited.clear();
+                replace(cell, &self.found, json, &mut self.edited, counts);
+                Edit::Text
             }
-            Treatment::Opaque => {
-                if !self.find(cell) {
-                    return None;
+            Treatment::Number if cell.len() < SHORTEST_CARD => Edit::Keep,
+            Treatment::Opaque | Treatment::Number => self.null_if_found(cell, counts),
+            Treatment::Hex => match decode_hex(cell) {
+                Some(decoded) => {
+                    // What is encoded here was not seen in the chunk.
+                    self.known_here = true;
+                    self.null_if_found(&decoded, counts)
                 }
-                tally(&self.found, counts);
-                Some(None)
-            }
-            Treatment::Hex => {
-                let decoded = decode_hex(cell)?;
-                if !self.find(&decoded) {
-                    return None;
-                }
-                tally(&self.found, counts);
-                Some(None)
-            }
-            Treatment::Integer => {
-                // Only a card number is long enough to hide in an integer.
-                let value = i64::from_be_bytes(*cell.first_chunk::<8>()?);
-                if value < 1_000_000_000_000 || !self.find(value.to_string().as_bytes()) {
-                    return None;
-                }
-                tally(&self.found, counts);
-                Some(None)
-            }
+                None => Edit::Keep,
+            },
+            // Only a card number is long enough to hide in an integer.
+            Treatment::Integer => match cell.first_chunk::<8>().map(|bytes| i64::from_be_bytes(*bytes)) {
+                Some(value) if value >= 1_000_000_000_000 => self.null_if_found(value.to_string().as_bytes(), counts),
+                _ => Edit::Keep,
+            },
         }
+    }
+
+    fn null_if_found(&mut self, text: &[u8], counts: &mut Counts) -> Edit {
+        if !self.find(text) {
+            return Edit::Keep;
+        }
+        tally(&self.found, counts);
+        Edit::Null
     }
 
     /// Whole messages of COPY data, one line each.
     pub fn copy(&mut self, bytes: Bytes, binary: bool, about: &About, counts: &mut Counts) -> (Bytes, u64) {
         let mut out: Option<BytesMut> = None;
         let mut count = 0;
+        self.look_for_known(&bytes);
         for message in rows::messages(&bytes) {
             count += 1;
             let data = rows::copy_payload(message.bytes);
-            let mut line = self.copy_line(data, about, counts);
-            if self.find(line.as_deref().unwrap_or(data)) {
-                let mut text = Vec::with_capacity(data.len());
-                let from = line.as_deref().unwrap_or(data);
+            let line = self.copy_line(data, about, counts);
+            let from = line.as_deref().unwrap_or(data);
+            self.edited.clear();
+            if self.find(from) {
                 if binary {
                     // The lengths inside must stay what they are.
-                    text.extend_from_slice(from);
-                    fill(&mut text, &self.found, counts);
+                    self.edited.extend_from_slice(from);
+                    fill(&mut self.edited, &self.found, counts);
                 } else {
-                    replace(from, &self.found, false, &mut text, counts);
+                    replace(from, &self.found, false, &mut self.edited, counts);
                 }
-                line = Some(text);
-            }
-            match (&line, &mut out) {
-                (None, None) => {}
-                (None, Some(out)) => out.extend_from_slice(message.bytes),
-                (Some(line), _) => {
-                    let out = out.get_or_insert_with(|| BytesMut::from(bytes.get(..message.start).unwrap_or_default()));
-                    rows::put_copy(out, line);
+            } else if let Some(line) = line {
+                self.edited = line;
+            } else {
+                if let Some(out) = &mut out {
+                    out.extend_from_slice(message.bytes);
                 }
+                continue;
             }
+            rows::put_copy(out.get_or_insert_with(|| begin(&bytes, message.start)), &self.edited);
         }
         (out.map_or(bytes, BytesMut::freeze), count)
     }
@@ -272,6 +309,7 @@ impl Masker {
         counts: &mut Counts,
     ) -> Bytes {
         self.plan.prepare(shape, &self.labels, about);
+        self.known_here = true;
         let whole = match column {
             Some(column) => matches!(self.plan.treatment(column), Treatment::Whole(_)),
             None => about.copy_labelled.iter().any(|labelled| *labelled),
@@ -284,6 +322,13 @@ impl Masker {
         self.stream = held;
         out
     }
+}
+
+/// A copy of a chunk's messages up to `end`, with room for the rest.
+fn begin(chunk: &Bytes, end: usize) -> BytesMut {
+    let mut out = BytesMut::with_capacity(chunk.len() + chunk.len() / 8 + 64);
+    out.extend_from_slice(chunk.get(..end).unwrap_or_default());
+    out
 }
 
 fn tally(found: &[Span], counts: &mut Counts) {

@@ -22,6 +22,8 @@ pub enum Treatment {
     },
     /// Look for values; the cell becomes NULL when there is one, since its format cannot carry a mask.
     Opaque,
+    /// The same, for the text of a number.
+    Number,
     /// Text form of bytes: look inside.
     Hex,
     /// Binary eight-byte integer.
@@ -107,7 +109,8 @@ fn treatment(column: &Column, binary: bool, labels: &Labels, risky: bool) -> Tre
     match column.type_oid {
         oid if CANNOT_HOLD.contains(&oid) => Treatment::Pass,
         20 if binary => Treatment::Integer,
-        20 | 1700 | 790 => Treatment::Opaque,
+        20 | 1700 if !binary => Treatment::Number,
+        1700 | 790 => Treatment::Opaque,
         17 if !binary => Treatment::Hex,
         _ if text => Treatment::Text { json: false },
         // The version byte of binary jsonb is no character of a value.

@@ -13,7 +13,10 @@
 
 use super::RecordError;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use std::io::{Read, Write};
+use std::{
+    cell::RefCell,
+    io::{Read, Write},
+};
 use weir_shared::{id::SessionId, secret::Secret};
 
 const MAGIC: &[u8; 8] = b"WEIRREC1";
@@ -24,6 +27,11 @@ const COMPRESS_FROM: usize = 1024;
 const LEVEL: i32 = -3;
 /// No segment is larger, sealed or plain.
 const LARGEST: usize = 64 * 1024 * 1024;
+
+thread_local! {
+    /// Its tables are large: making them anew for each segment would cost more than the compression.
+    static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
+}
 
 /// Seals or opens the segments of one recording.
 pub struct Seal {
@@ -108,7 +116,10 @@ impl Seal {
         let mut flags = 0;
         let mut sealed = if payload.len() >= COMPRESS_FROM {
             flags |= COMPRESSED;
-            zstd::bulk::compress(payload, LEVEL)?
+            COMPRESSOR.with_borrow_mut(|compressor| match compressor {
+                Some(compressor) => compressor.compress(payload),
+                None => compressor.insert(zstd::bulk::Compressor::new(LEVEL)?).compress(payload),
+            })?
         } else {
             payload.to_vec()
         };

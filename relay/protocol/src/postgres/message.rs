@@ -70,10 +70,7 @@ pub(crate) fn put(out: &mut BytesMut, kind: u8, fill: impl FnOnce(&mut BytesMut)
     out.put_u8(kind);
     out.put_u32(0);
     fill(out);
-    let length = u32::try_from(out.len() - start - 1).unwrap_or(u32::MAX);
-    if let Some(field) = out.get_mut(start + 1..start + HEADER) {
-        field.copy_from_slice(&length.to_be_bytes());
-    }
+    super::rows::end_message(out, start);
 }
 
 /// Appends text and its NUL; NUL bytes inside are dropped.

@@ -87,19 +87,33 @@ impl<'a> Cells<'a> {
     }
 }
 
+/// Where the first cell's length stands in a `DataRow`.
+pub const FIRST_CELL: usize = HEADER + 2;
+
+/// Appends a cell of a `DataRow`; none is NULL.
+pub fn put_cell(out: &mut BytesMut, cell: Option<&[u8]>) {
+    match cell {
+        None => out.put_u32(u32::MAX),
+        Some(bytes) => {
+            out.put_u32(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+            out.put_slice(bytes);
+        }
+    }
+}
+
+/// Writes the length of the message that begins at `start` and ends with `out`.
+pub fn end_message(out: &mut BytesMut, start: usize) {
+    let length = u32::try_from(out.len() - start - 1).unwrap_or(u32::MAX);
+    if let Some(field) = out.get_mut(start + 1..start + HEADER) {
+        field.copy_from_slice(&length.to_be_bytes());
+    }
+}
+
 /// Appends a `DataRow`; a cell of none is NULL.
 pub fn put_row<'a>(out: &mut BytesMut, cells: impl ExactSizeIterator<Item = Option<&'a [u8]>>) {
     message::put(out, b'D', |out| {
         out.put_u16(u16::try_from(cells.len()).unwrap_or(u16::MAX));
-        for cell in cells {
-            match cell {
-                None => out.put_u32(u32::MAX),
-                Some(bytes) => {
-                    out.put_u32(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
-                    out.put_slice(bytes);
-                }
-            }
-        }
+        cells.for_each(|cell| put_cell(out, cell));
     });
 }
 
@@ -151,8 +165,7 @@ pub fn edit_text(bytes: &Bytes, mut edit: impl FnMut(u8, &[u8]) -> Option<Vec<u8
             }
         }
     }
-    let length = u32::try_from(out.len() - 1).unwrap_or(u32::MAX);
-    out.get_mut(1..HEADER)?.copy_from_slice(&length.to_be_bytes());
+    end_message(&mut out, 0);
     changed.then(|| out.freeze())
 }
 
