@@ -88,12 +88,10 @@ fn card_of_16(text: &[u8], start: usize) -> Option<usize> {
         sum.wrapping_add(if place % 2 == 0 { twice } else { *value })
     });
     let end = start + length;
-    if !all || sum % 10 != 0 || is_word(byte(text, end)) {
-        return None;
-    }
-    // The rest is asked of few.
-    let shape = read(rest.get(..length)?, 0)?;
-    is_card(&shape).then_some(end)
+    let [a, b, c, d, ..] = values.map(u32::from);
+    let (two, three) = (a * 10 + b, a * 100 + b * 10 + c);
+    let good = all && sum.is_multiple_of(10) && sum > 0 && is_issued_of_16(two, three, three * 10 + d);
+    (good && !is_word(byte(text, end))).then_some(end)
 }
 
 /// Most numbers in rows and logs are short, decimals or dates, and cost no more than this.
@@ -103,6 +101,12 @@ fn is_short(text: &[u8], start: usize) -> bool {
     match (digits, rest.get(digits..).unwrap_or_default()) {
         (..7, []) => true,
         (4, [b'-' | b'/' | b'.', a, b, b'-' | b'/' | b'.', ..]) => a.is_ascii_digit() && b.is_ascii_digit(),
+        // A decimal with few digits in all, and nothing that could go on with more.
+        (whole @ ..7, [b'.', tail @ ..]) if tail.first().is_some_and(u8::is_ascii_digit) => {
+            let part = tail.iter().take(7).take_while(|byte| byte.is_ascii_digit()).count();
+            whole + part < 7
+                && !tail.get(part).is_some_and(|mark| matches!(mark, b' ' | b'-' | b'.' | b'(' | b')' | b'/'))
+        }
         (..7, [mark, next, ..]) => {
             !matches!(mark, b' ' | b'-' | b'.' | b'(' | b')' | b'/')
                 || !next.is_ascii_digit() && !matches!(next, b' ' | b'-' | b'(' | b')')
@@ -225,18 +229,21 @@ fn is_issued(shape: &Shape) -> bool {
         13 => two / 10 == 4 && shape.group_count <= 4,
         14 => matches!(two, 36 | 38 | 39) || (300..=305).contains(&three),
         15 => matches!(two, 34 | 37) || matches!(four, 1800 | 2131),
-        16 => {
-            two / 10 == 4
-                || (51..=55).contains(&two)
-                || (2221..=2720).contains(&four)
-                || matches!(two, 62 | 65 | 60 | 81)
-                || (644..=649).contains(&three)
-                || (3528..=3589).contains(&four)
-                || matches!(two, 36 | 38 | 50 | 56 | 57 | 58 | 67 | 63)
-        }
+        16 => is_issued_of_16(two, three, four),
         19 => two == 62 || two / 10 == 4 || matches!(two, 50 | 63 | 67),
         _ => matches!(two, 50 | 62 | 63 | 67) && shape.group_count > 1,
     }
+}
+
+/// By the first two, three and four digits of a number of sixteen.
+fn is_issued_of_16(two: u32, three: u32, four: u32) -> bool {
+    two / 10 == 4
+        || (51..=55).contains(&two)
+        || (2221..=2720).contains(&four)
+        || matches!(two, 62 | 65 | 60 | 81)
+        || (644..=649).contains(&three)
+        || (3528..=3589).contains(&four)
+        || matches!(two, 36 | 38 | 50 | 56 | 57 | 58 | 67 | 63)
 }
 
 fn luhn(digits: &[u8]) -> bool {
