@@ -1,5 +1,7 @@
 //! What `weir` prints without a relay: help of every command, and the main errors; output, exit code and all.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::process::Command;
 
 /// Runs `weir` in a state folder of its own.

@@ -1,5 +1,7 @@
 //! What `weir-relay` prints: help of every command, the main errors, and what `init` and `check` say.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::{io::Write as _, path::Path, process::Command};
 
 /// Runs `weir-relay` in `folder`, which is named FOLDER in what comes back.
