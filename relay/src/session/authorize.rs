@@ -2,7 +2,7 @@
 //!
 //! A grant cannot be made elsewhere:
 //! ```compile_fail
-//! let grant = weir_relay::session::authorize::Grant { session: todo!() };
+//! let grant = weir_relay::session::authorize::Grant { expires_at: 0 };
 //! ```
 
 use crate::{identity::Principal, relay::Relay};
