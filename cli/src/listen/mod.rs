@@ -91,9 +91,9 @@ impl Local {
                 accepted = self.tcp.accept() => {
                     let Ok((mut stream, peer)) = accepted else { continue };
                     let _ = stream.set_nodelay(true);
-                    let port = self.port;
                     tasks.spawn(async move {
-                        if !peer::is_ours(peer, port).await {
+                        let ours = stream.local_addr();
+                        if !matches!(ours, Ok(ours) if peer::is_ours(peer, ours).await) {
                             events("refused", Some(&resource), "a connection of another user of this machine");
                             let _ = stream.write_all(&stranger()).await;
                             return;

@@ -1,17 +1,20 @@
-//! Who connected to a loopback port: on Linux the kernel's socket table tells the owner's uid.
+//! Who connected to a loopback port: on Linux the kernel tells the uid of the socket's owner.
+//!
+//! One socket is asked for by its addresses (sock_diag(7)); the table of all sockets, `/proc/net/tcp` (proc(5)), is read
+//! only where that is not offered: it takes milliseconds where many connections come and go.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 
 /// True when the peer belongs to this user. Where the system does not tell, loopback has to do.
-pub(super) async fn is_ours(peer: SocketAddr, port: u16) -> bool {
+pub(super) async fn is_ours(peer: SocketAddr, ours: SocketAddr) -> bool {
     if !cfg!(target_os = "linux") {
         return true;
     }
+    let (SocketAddr::V4(peer), SocketAddr::V4(ours)) = (peer, ours) else { return false };
     let uid = rustix::process::getuid().as_raw();
-    // The row may not be there yet at the first look.
+    // The peer may not be there yet at the first look.
     for _ in 0..3 {
-        let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-        if let Some(owner) = owner(&table, peer, port) {
+        if let Some(owner) = ask(peer, ours).unwrap_or_else(|_| look_up(peer, ours)) {
             return owner == uid;
         }
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -19,27 +22,110 @@ pub(super) async fn is_ours(peer: SocketAddr, port: u16) -> bool {
     false
 }
 
-/// The uid of the socket whose local end is `peer` and whose remote end is our port (proc(5), /proc/net/tcp).
-fn owner(table: &str, peer: SocketAddr, port: u16) -> Option<u32> {
-    let SocketAddr::V4(peer) = peer else { return None };
-    let local = format!("{:08X}:{:04X}", u32::from_ne_bytes(peer.ip().octets()), peer.port());
-    let remote = format!(":{port:04X}");
+/// The uid of the socket whose local end is `peer` and whose remote end is `ours`; none when there is no such socket.
+#[cfg(target_os = "linux")]
+fn ask(peer: SocketAddrV4, ours: SocketAddrV4) -> std::io::Result<Option<u32>> {
+    use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with};
+    const SOCK_DIAG_BY_FAMILY: u16 = 20;
+    const NLM_F_REQUEST: u16 = 1;
+    const NLMSG_ERROR: u16 = 2;
+    const AF_INET: u8 = 2;
+    const IPPROTO_TCP: u8 = 6;
+    const LENGTH: u32 = 72;
+    // nlmsghdr: length, type, flags, sequence, port
+    let mut request = Vec::with_capacity(LENGTH as usize);
+    request.extend_from_slice(&LENGTH.to_ne_bytes());
+    request.extend_from_slice(&SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    request.extend_from_slice(&NLM_F_REQUEST.to_ne_bytes());
+    request.extend_from_slice(&[0; 8]);
+    // inet_diag_req_v2: family, protocol, extensions, padding, states, then the socket's id
+    request.extend_from_slice(&[AF_INET, IPPROTO_TCP, 0, 0]);
+    request.extend_from_slice(&u32::MAX.to_ne_bytes());
+    request.extend_from_slice(&peer.port().to_be_bytes());
+    request.extend_from_slice(&ours.port().to_be_bytes());
+    for address in [peer.ip(), ours.ip()] {
+        request.extend_from_slice(&address.octets());
+        request.extend_from_slice(&[0; 12]);
+    }
+    // Any interface, no cookie.
+    request.extend_from_slice(&[0; 4]);
+    request.extend_from_slice(&[0xff; 8]);
+    let socket = socket_with(
+        AddressFamily::NETLINK,
+        SocketType::DGRAM,
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        Some(netlink::SOCK_DIAG),
+    )?;
+    send(&socket, &request, SendFlags::empty())?;
+    let mut answer = [0; 512];
+    let (_, length) = recv(&socket, &mut answer, RecvFlags::empty())?;
+    let answer = answer.get(..length).unwrap_or_default();
+    let field = |at: usize| answer.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_ne_bytes);
+    let kind = answer.get(4..6).and_then(|bytes| bytes.try_into().ok()).map(u16::from_ne_bytes);
+    match kind {
+        // nlmsghdr 16, inet_diag_msg: family to retransmits 4, id 48, expires 4, queues 8, uid
+        Some(SOCK_DIAG_BY_FAMILY) => Ok(field(80)),
+        Some(NLMSG_ERROR)
+            if field(16) == Some(rustix::io::Errno::NOENT.raw_os_error().wrapping_neg().cast_unsigned()) =>
+        {
+            Ok(None)
+        }
+        _ => Err(std::io::ErrorKind::Unsupported.into()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ask(_: SocketAddrV4, _: SocketAddrV4) -> std::io::Result<Option<u32>> {
+    Ok(None)
+}
+
+fn look_up(peer: SocketAddrV4, ours: SocketAddrV4) -> Option<u32> {
+    owner(&std::fs::read_to_string("/proc/net/tcp").ok()?, peer, ours)
+}
+
+fn owner(table: &str, peer: SocketAddrV4, ours: SocketAddrV4) -> Option<u32> {
+    let shown =
+        |address: SocketAddrV4| format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port());
+    let (local, remote) = (shown(peer), shown(ours));
     table.lines().skip(1).find_map(|line| {
         let mut fields = line.split_ascii_whitespace().skip(1);
         let (here, there) = (fields.next()?, fields.next()?);
-        (here == local && there.ends_with(&remote)).then(|| fields.nth(4)?.parse().ok())?
+        (here == local && there == remote).then(|| fields.nth(4)?.parse().ok())?
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+
     #[test]
     fn the_row_of_the_peer_is_found() {
         let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
             0: 0100007F:1538 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 1 1\n\
             1: 0100007F:C001 0100007F:1538 01 00000000:00000000 00:00000000 00000000  1234        0 2 1\n";
         let peer = "127.0.0.1:49153".parse().unwrap();
-        assert_eq!(super::owner(table, peer, 0x1538), Some(1234));
-        assert_eq!(super::owner(table, peer, 0x1539), None);
+        assert_eq!(owner(table, peer, "127.0.0.1:5432".parse().unwrap()), Some(1234));
+        assert_eq!(owner(table, peer, "127.0.0.1:5433".parse().unwrap()), None);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn both_ways_of_asking_know_this_process() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (SocketAddr::V4(peer), SocketAddr::V4(ours)) =
+            (client.local_addr().unwrap(), listener.local_addr().unwrap())
+        else {
+            panic!("not IPv4")
+        };
+        let uid = rustix::process::getuid().as_raw();
+        assert_eq!(look_up(peer, ours), Some(uid));
+        // A sandbox may not offer the socket; then the table is what there is.
+        if let Ok(owner) = ask(peer, ours) {
+            assert_eq!(owner, Some(uid));
+            let nobody = SocketAddrV4::new(*peer.ip(), 1);
+            assert_eq!(ask(nobody, ours).unwrap(), None);
+        }
     }
 }
