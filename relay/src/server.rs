@@ -56,7 +56,7 @@ pub async fn run(config: Config) -> Result<(), UserFacing> {
     close_orphans(&relay).await;
     tracing::info!(%address, policy = relay.policy.hash(), resources = relay.config.resources.len(), "listening");
 
-    let workers = Arc::new(Workers::start().map_err(|error| failed("no threads", &error, ""))?);
+    let workers = Arc::new(Workers::start(relay.config.threads).map_err(|error| failed("no threads", &error, ""))?);
     let stop = CancellationToken::new();
     relay.tasks.spawn(accept_quic(Arc::clone(&relay), endpoint.clone(), Arc::clone(&workers), stop.clone()));
     let acceptor = TlsAcceptor::from(certificate.server_config(&[b"h2", b"http/1.1"])?);

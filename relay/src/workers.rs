@@ -19,16 +19,17 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// One thread a core, but for one core that is left to the kernel's network work and to the recordings' thread. The
-    /// current thread is the first of them.
+    /// So many threads, the current one among them. Otherwise one a core, but for one core that is left to the kernel's
+    /// network work and to the recordings' thread.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start() -> std::io::Result<Self> {
-        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    pub fn start(threads: Option<NonZero<usize>>) -> std::io::Result<Self> {
+        let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get() - 1).max(1);
+        let count = threads.map_or_else(cores, NonZero::get);
         let stop = CancellationToken::new();
         let (mut handles, mut threads) = (vec![Handle::current()], Vec::new());
-        for number in 1..cores.saturating_sub(1) {
+        for number in 1..count {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             handles.push(runtime.handle().clone());
             let stop = stop.clone();

@@ -70,6 +70,10 @@ async fn planted_secrets_are_nowhere() -> Result<()> {
     // While everything runs: arguments and environments of the processes.
     let passwords: Vec<String> = USERS.iter().map(|(user, _)| password_of(user)).chain([password_of("root")]).collect();
     for pid in [lab.relay()?.pid(), shop.process.pid()] {
+        // A crash leaves no memory on the disk.
+        let limits = std::fs::read_to_string(format!("/proc/{pid}/limits"))?;
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).context("no such limit")?;
+        ensure!(core.split_whitespace().nth(4) == Some("0"), "{core}");
         for file in ["cmdline", "environ"] {
             let bytes = std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
             for secret in passwords.iter().map(String::as_str).chain([upstream]) {

@@ -1,6 +1,6 @@
 //! Clients and relays that die, values larger than any buffer, and what remains.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use std::{
     process::Stdio,
     time::{Duration, Instant},
@@ -117,6 +117,34 @@ async fn a_login_that_ends_ends_its_sessions(transport: Transport) -> Result<()>
     ensure!(psql.wait(Duration::from_secs(10))? != Some(0));
     ensure!(psql.log().contains("28000"), "{}", psql.log());
     gone(&lab, Duration::from_secs(5)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tunnels_on_several_threads() -> Result<()> {
+    let mut lab = Lab::start().await?;
+    if let Some(mut relay) = lab.relay.take() {
+        relay.terminate(Duration::from_secs(40))?;
+    }
+    let config = lab.relay_folder().join("weir-relay.toml");
+    std::fs::write(&config, format!("threads = 4\n{}", std::fs::read_to_string(&config)?))?;
+    lab.serve().await?;
+    let alice = lab.login("alice").await?;
+    let mut open = Vec::new();
+    for transport in [Transport::Quic, Transport::WebSocket, Transport::Quic, Transport::WebSocket, Transport::Quic] {
+        let shop = alice.connect("shop-dev", transport)?;
+        let client = shop.client().await?;
+        open.push((shop, client));
+    }
+    for round in 0..20_i32 {
+        for (_, client) in &open {
+            let row = client.query_one("SELECT $1::int, repeat('x', 100000)", &[&round]).await?;
+            ensure!(row.get::<_, i32>(0) == round && row.get::<_, &str>(1).len() == 100_000);
+        }
+    }
+    drop(open);
+    let mut relay = lab.relay.take().context("no relay")?;
+    ensure!(relay.terminate(Duration::from_secs(40))? == Some(0), "{}", relay.log());
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

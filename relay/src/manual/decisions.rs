@@ -5,9 +5,26 @@
 //!   the latest definition counts (if it fails, the server skips what follows), across segments only confirmed ones.
 //! - **The driver is generic over nothing and boxes nothing.** One engine exists; the trait is the contract for the next.
 //!   An enum of engines comes with the second one.
+//! - **At most 8,192 answers may be owed.** More is not read from the client until the server has answered: the server holds
+//!   back at most a buffer of answers, which is fewer, so waiting ends.
 //! - **WebSocket carries one stream a connection.** TCP then gives each stream its own flow control, nothing of ours
 //!   multiplexes, and a slow stream cannot stall another. The price is a resumed TLS handshake for each connection.
 //! - **`access_token` is the agent's id.** The proof is the key: the id is no secret, and nothing accepts it as one.
+//! - **A tunnel stays on one thread.** Each thread has a runtime of its own, and a tunnel's connection and sessions live on
+//!   one of them. On a work-stealing runtime the connection's task ran right after each session's, so every answer left in
+//!   a packet of its own; now the sessions run first and their answers share packets. One very busy agent is thereby
+//!   bound to one core of the relay.
+//! - **Intents are buffered, and written before anything is sent.** A pipeline's statements cost one write, not one each.
+//!   Room for them is reserved on the disk when they are accepted, so that a full disk refuses the statement; if the write
+//!   fails all the same, nothing of the batch goes out and the session ends.
+//! - **The local client's first bytes are kept until the relay has answered.** A tunnel that died without a word then costs
+//!   seconds: the same bytes begin again over a new one.
+//! - **Views over labelled tables are masked whole.** The catalog says which columns a view uses, not which of its own show
+//!   them.
+//! - **A refresh token's predecessor stays good until its successor is used.** An answer that is lost on the way must not
+//!   end a login; a thief and the owner still meet at the second use, which ends it for both.
+//! - **A held request ends with its relay.** It is bound to a session, and the session is gone: after a restart it is shown as
+//!   withdrawn, and the statement is run, and asked for, again.
 //! - **A session's file is its recording.** Segments are small and sealed one by one; a write that fails half-way is cut
 //!   back, so that the chain stays whole and the next try can work.
 //! - **Values too large to hold are masked by filling**, since their length has been sent already.

@@ -1,7 +1,7 @@
 //! The validated configuration. Whoever holds one needs to check nothing again.
 
 use crate::id::ResourceName;
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, num::NonZero, path::PathBuf, time::Duration};
 
 /// Everything the relay needs to know.
 #[derive(Clone, Debug)]
@@ -34,6 +34,8 @@ pub struct Config {
     pub approval_timeout: Duration,
     /// How long open sessions may go on after SIGTERM.
     pub drain_timeout: Duration,
+    /// Threads that serve tunnels; none leaves it to the relay.
+    pub threads: Option<NonZero<usize>>,
     /// The resources by name.
     pub resources: BTreeMap<ResourceName, Resource>,
 }

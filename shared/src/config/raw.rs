@@ -9,6 +9,7 @@ use crate::id::ResourceName;
 use std::{
     collections::BTreeMap,
     fmt,
+    num::NonZero,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -210,6 +211,10 @@ impl Reader<'_> {
             agent_lifetime: self.value(top, "", KEYS, "agent_lifetime", hours(8), duration),
             approval_timeout: self.value(top, "", KEYS, "approval_timeout", Duration::from_secs(900), duration),
             drain_timeout: self.value(top, "", KEYS, "drain_timeout", Duration::from_secs(30), duration),
+            threads: self.value(top, "", KEYS, "threads", None, |item| {
+                let count = usize::try_from(item.as_integer()?).ok().filter(|count| *count <= 1024)?;
+                NonZero::new(count).map(Some)
+            }),
             resources,
         }
     }

@@ -32,6 +32,7 @@ pub const TOP: &[Key] = keys! {
     "agent_lifetime", "duration; 8h", "how long an agent's key lasts";
     "approval_timeout", "duration; 15m", "how long a held request waits";
     "drain_timeout", "duration; 30s", "how long sessions may go on after SIGTERM";
+    "threads", "number; one fewer than cores", "threads that serve tunnels";
     "tls", "table", "the relay's certificate";
     "resources", "tables", "the resources by name";
 };

@@ -33,7 +33,8 @@ pub(super) fn step(engine: &mut Postgres, input: &mut BytesMut) -> Step {
     }
     let Ok(head) = peek(input) else { return broken("invalid message length") };
     let Some((kind, size)) = head else { return Step::NeedMore };
-    if engine.queue.len() >= super::MOST_IN_FLIGHT && kind != b'X' {
+    // Bulk data is no request: the server may be waiting for it.
+    if engine.queue.len() >= super::MOST_IN_FLIGHT && !matches!(kind, b'X' | b'd' | b'c' | b'f') {
         return Step::Wait;
     }
     match kind {

@@ -233,6 +233,27 @@ fn a_large_row_comes_in_parts_and_unchanged() {
 }
 
 #[test]
+fn who_asks_for_too_much_at_once_waits() {
+    let mut engine = Postgres::new(1000);
+    let queries = vec![q("SELECT 1"); MOST_IN_FLIGHT + 10];
+    let mut input = BytesMut::from(&queries.concat()[..]);
+    let mut judged = 0;
+    let mut go_on = |engine: &mut Postgres| loop {
+        match engine.client_bytes(&mut input) {
+            Step::Act(action) => {
+                judged += 1;
+                engine.admit(action, judged);
+            }
+            Step::Wait | Step::NeedMore => return judged,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(go_on(&mut engine), MOST_IN_FLIGHT as u64);
+    server(&mut engine, &[message(b'C', |out| put_cstr(out, "SELECT 1")), ready(b'I')]);
+    assert_eq!(go_on(&mut engine), MOST_IN_FLIGHT as u64 + 1);
+}
+
+#[test]
 fn what_weir_does_not_follow_ends_the_session() {
     let mut engine = Postgres::new(1000);
     for bytes in [
