@@ -61,3 +61,64 @@ async fn denied(transport: Transport) -> Result<()> {
     ensure!(lab.sql("SELECT count(*) FROM orders")?.trim() == "100");
     Ok(())
 }
+
+/// A held statement belongs to its session: a relay that dies takes it along, and nobody can run it afterwards.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_relay_leaves_its_requests_withdrawn() -> Result<()> {
+    let mut lab = Lab::start().await?;
+    let (alice, rita) = (lab.login("alice").await?, lab.login("rita").await?);
+    let shop = alice.connect("shop-prod", Transport::WebSocket)?;
+    let (mut psql, _lines) = held(&lab, &shop, "DELETE FROM orders WHERE id = 9")?;
+    let id = rita.next_pending().await?;
+    lab.relay.take().context("no relay")?.kill()?;
+    ensure!(psql.wait(Duration::from_secs(30))? != Some(0), "psql does not notice");
+    lab.serve().await?;
+    let seen = rita.weir(&["approvals", "show", &id, "--output", "json"])?;
+    ensure!(seen.contains("\"withdrawn\"") && seen.contains("the relay was restarted"), "{seen}");
+    ensure!(rita.try_weir(&["approvals", "approve", &id, "--yes"])?.status.code() == Some(9));
+    ensure!(lab.sql("SELECT count(*) FROM orders")?.trim() == "100");
+    // The same statement asks anew, and runs once it is approved.
+    let (mut psql, lines) = held(&lab, &shop, "DELETE FROM orders WHERE id = 9")?;
+    let id = rita.next_pending().await?;
+    rita.weir(&["approvals", "approve", &id, "--yes"])?;
+    lines.find(Duration::from_secs(20), |line| (line == "DELETE 1").then_some(()))?;
+    ensure!(psql.wait(Duration::from_secs(20))? == Some(0));
+    Ok(())
+}
+
+/// What the extended protocol holds: the values are part of what is approved, and a cancel takes the request back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_prepared_statement_is_held_with_its_values() -> Result<()> {
+    let lab = Lab::start().await?;
+    let (alice, rita) = (lab.login("alice").await?, lab.login("rita").await?);
+    let shop = alice.connect("shop-prod", Transport::Quic)?;
+    let client = shop.client().await?;
+    let delete = client.prepare("DELETE FROM orders WHERE id = $1").await?;
+    let decide = async {
+        let id = rita.next_pending().await?;
+        let seen = rita.weir(&["approvals", "show", &id])?;
+        ensure!(seen.contains("$1 = ") && seen.contains("DELETE FROM orders WHERE id = $1"), "{seen}");
+        rita.weir(&["approvals", "approve", &id, "--yes"])?;
+        Ok(())
+    };
+    let (deleted, decided) = futures_util::future::join(client.execute(&delete, &[&5_i32]), decide).await;
+    decided?;
+    ensure!(deleted? == 1);
+    ensure!(lab.sql("SELECT count(*) FROM orders WHERE id = 5")?.trim() == "0");
+
+    // The same statement with another value is another request; the client thinks better of it.
+    let token = client.cancel_token();
+    let cancel = async {
+        let id = rita.next_pending().await?;
+        token.cancel_query(tokio_postgres::NoTls).await?;
+        anyhow::Ok(id)
+    };
+    let (deleted, id) = futures_util::future::join(client.execute(&delete, &[&6_i32]), cancel).await;
+    let code = deleted.as_ref().err().and_then(|error| error.code()).map(|code| code.code().to_owned());
+    ensure!(code.as_deref() == Some("57014"), "{deleted:?}");
+    ensure!(!rita.try_weir(&["approvals", "approve", &id?, "--yes"])?.status.success());
+    ensure!(lab.sql("SELECT count(*) FROM orders WHERE id = 6")?.trim() == "1");
+    // The session goes on.
+    ensure!(client.query_one("SELECT 1", &[]).await?.get::<_, i32>(0) == 1);
+    Ok(())
+}

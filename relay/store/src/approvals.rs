@@ -150,8 +150,8 @@ impl Store {
     /// When the store fails.
     pub async fn approvals_orphaned(&self) -> Result<(), StoreError> {
         sqlx::query(
-            "UPDATE approvals SET state = 'withdrawn' WHERE state IN ('pending', 'approved') \
-             AND session NOT IN (SELECT id FROM sessions WHERE ended IS NULL)",
+            "UPDATE approvals SET state = 'withdrawn', reason = COALESCE(reason, 'the relay was restarted') \
+             WHERE state IN ('pending', 'approved') AND session NOT IN (SELECT id FROM sessions WHERE ended IS NULL)",
         )
         .execute(&self.pool)
         .await?;
