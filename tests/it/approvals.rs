@@ -77,6 +77,12 @@ async fn a_killed_relay_leaves_its_requests_withdrawn() -> Result<()> {
     ensure!(seen.contains("\"withdrawn\"") && seen.contains("the relay was restarted"), "{seen}");
     ensure!(rita.try_weir(&["approvals", "approve", &id, "--yes"])?.status.code() == Some(9));
     ensure!(lab.sql("SELECT count(*) FROM orders")?.trim() == "100");
+    // What was asked for is recorded, although it never ran.
+    let session =
+        weir_tests::agent::json(&seen)?.first().and_then(|view| view.get("session")?.as_str().map(str::to_owned));
+    let adam = lab.login("adam").await?;
+    let replay = adam.weir(&["sessions", "replay", &session.context("no session")?])?;
+    ensure!(replay.contains("DELETE FROM orders WHERE id = 9") && replay.contains("gap"), "{replay}");
     // The same statement asks anew, and runs once it is approved.
     let (mut psql, lines) = held(&lab, &shop, "DELETE FROM orders WHERE id = 9")?;
     let id = rita.next_pending().await?;

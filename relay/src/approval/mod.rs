@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
-use weir_policy::{bundle::Decision, sql::Facts};
+use weir_policy::sql::Facts;
 use weir_protocol::{Action, Parameters};
 use weir_shared::{
     api::{ApprovalView, DecisionBody},
@@ -22,7 +22,6 @@ pub struct Held {
     pub(crate) action: Action,
     pub(crate) number: u64,
     pub(crate) facts: Arc<Facts>,
-    pub(crate) decision: Arc<Decision>,
     /// BLAKE3 over what the approval is bound to.
     pub(crate) digest: String,
     /// Its id.
@@ -59,7 +58,7 @@ pub enum Outcome {
 impl Held {
     /// Holds an action of this grant's session.
     #[must_use]
-    pub fn new(grant: &Grant, action: Action, number: u64, facts: Arc<Facts>, decision: Arc<Decision>) -> Self {
+    pub fn new(grant: &Grant, action: Action, number: u64, facts: Arc<Facts>) -> Self {
         // Each part with its length, so that no two requests give the same input.
         let mut hasher = blake3::Hasher::new();
         let resource = grant.resource();
@@ -80,7 +79,6 @@ impl Held {
         Self {
             number,
             facts,
-            decision,
             digest: hasher.finalize().to_hex().to_string(),
             approval: ApprovalId::generate(),
             user: grant.user().to_owned(),

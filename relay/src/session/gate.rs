@@ -217,7 +217,11 @@ impl<'a> Gate<'a> {
             }
             // Preparing runs nothing: the hold comes when it is executed, with its values.
             bundle::Outcome::Hold if action.kind != ActionKind::Prepare => {
-                let held = Held::new(self.grant, action, number, facts, decision);
+                // That it was asked for is recorded whatever becomes of it.
+                if let Err(error) = self.record_intent(&action, number, &facts, &decision, "hold") {
+                    return self.unrecorded(action, number, &error);
+                }
+                let held = Held::new(self.grant, action, number, facts);
                 Verdict::Hold(Box::new(held))
             }
             bundle::Outcome::Allow | bundle::Outcome::Hold => {
@@ -252,7 +256,7 @@ impl<'a> Gate<'a> {
 
     /// A held request goes on as the human decided.
     pub fn resume(&mut self, engine: &mut Postgres, held: Held, outcome: Outcome) -> Verdict {
-        let Held { action, number, facts, decision, digest, approval, .. } = held;
+        let Held { action, number, facts, digest, approval, .. } = held;
         let (state, by) = match &outcome {
             Outcome::Approved { by } => ("approved", Some(by.clone())),
             Outcome::Denied { by, .. } => ("denied", Some(by.clone())),
@@ -287,12 +291,11 @@ impl<'a> Gate<'a> {
         };
         if let Some(refusal) = refused {
             self.recorder.note(note);
-            return self.refuse(action, number, &facts, &decision, refusal);
+            return self.refused(action, number, refusal);
         }
         facts.prepares.iter().for_each(|(name, _)| engine.shadow_statement(name));
         self.remember_names(&action, &facts);
-        self.recorder.note(note);
-        match self.record_intent(&action, number, &facts, &decision, "hold") {
+        match self.recorder.intent(note) {
             Ok(()) => {
                 let about = self.about(&facts);
                 self.permit(action, number, about)
@@ -506,11 +509,15 @@ impl<'a> Gate<'a> {
         decision: &bundle::Decision,
         refusal: Refusal,
     ) -> Verdict {
-        self.totals.refused += 1;
         // A refusal that cannot be recorded is still a refusal.
         if let Err(error) = self.record_intent(&action, number, facts, decision, "deny") {
             tracing::error!(session = %self.grant.session(), %error, "a refusal was not recorded");
         }
+        self.refused(action, number, refusal)
+    }
+
+    fn refused(&mut self, action: Action, number: u64, refusal: Refusal) -> Verdict {
+        self.totals.refused += 1;
         self.recorder.note(Payload::Complete {
             number,
             status: format!("error {} {}", refusal.code, refusal.message),
