@@ -1,6 +1,6 @@
 //! The local port: TLS for clients that insist, the UNIX socket, Ctrl-C in psql, stable and taken ports.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use std::{
     net::TcpListener,
     process::{Command, Stdio},
@@ -9,7 +9,7 @@ use std::{
 use weir_tests::{
     agent::Transport,
     lab::{Lab, output, run},
-    process::{Running, signal},
+    process::{Lines, Running, signal},
 };
 
 over_both_transports!(tls_and_socket, an_interrupted_psql);
@@ -80,6 +80,34 @@ async fn ports_are_stable_and_a_taken_one_is_said_to_be() -> Result<()> {
     let said = alice.try_weir(&["connect", "shop-dev", "--port", &number])?;
     ensure!(said.status.code() == Some(9), "{said:?}");
     ensure!(String::from_utf8_lossy(&said.stderr).contains("hint: choose another --port"), "{said:?}");
+    Ok(())
+}
+
+/// Several resources at once, and what scripts read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_resources_and_what_scripts_read() -> Result<()> {
+    let lab = Lab::start().await?;
+    let alice = lab.login("alice").await?;
+    let mut connect = alice.command()?;
+    connect.args(["connect", "shop-dev", "shop-prod", "--print", "env"]).stdout(Stdio::piped());
+    let mut connect = Running::start(&mut connect, &lab.folder().join("connect.log"))?;
+    let lines = Lines::of(connect.stdout().context("no standard output")?);
+    for _ in 0..2 {
+        let line = lines.find(Duration::from_secs(20), |line| Some(line.to_owned()))?;
+        // As a shell would.
+        let script = format!("{line}; psql -X -At -c 'SELECT 3'");
+        ensure!(run(Command::new("sh").args(["-c", &script]), None)?.trim() == "3", "{line}");
+    }
+    signal(connect.pid(), "TERM")?;
+    ensure!(connect.wait(Duration::from_secs(10))? == Some(0), "{}", connect.log());
+    ensure!(
+        connect.log().contains("shop-dev: closed") && connect.log().contains("shop-prod: opened"),
+        "{}",
+        connect.log()
+    );
+    // The sockets are gone with it.
+    let left = run(Command::new("find").arg(alice.home()).args(["-type", "s"]), None)?;
+    ensure!(left.is_empty(), "{left}");
     Ok(())
 }
 

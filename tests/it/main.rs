@@ -5,6 +5,7 @@
 //! - [`clients`]: other languages' drivers
 //! - [`approvals`]: held requests
 //! - [`lifecycle`]: clients and relays that die, large values
+//! - [`limits`]: what a resource's configuration limits, and how much of it is recorded
 //! - [`local`]: the local port: TLS, the UNIX socket, Ctrl-C in psql, a port that is taken
 //! - [`injection`]: every way in which the relay logs in to a resource, and what it refuses to
 //! - [`mishaps`]: what goes wrong, with its exit code or SQLSTATE and the next step
@@ -37,6 +38,7 @@ mod injection;
 mod install;
 mod leaks;
 mod lifecycle;
+mod limits;
 mod local;
 mod mishaps;
 mod network;

@@ -341,12 +341,12 @@ impl<'a> Gate<'a> {
             Chunk::Part { number, bytes, column, shape, last, copy } => {
                 let Some(running) = self.running.find(number) else { return Err(unasked()) };
                 let bytes = self.masker.part(&bytes, column, &shape, &running.about, last, &mut running.counts);
-                running.rows.record(&mut self.recorder, number, &bytes, 0, copy);
+                running.rows.record_part(&mut self.recorder, number, &bytes, false, copy);
                 bytes
             }
             Chunk::Frame { number, bytes, first, copy } => {
                 let Some(running) = self.running.find(number) else { return Err(unasked()) };
-                running.rows.record(&mut self.recorder, number, &bytes, u64::from(first), copy);
+                running.rows.record_part(&mut self.recorder, number, &bytes, first, copy);
                 bytes
             }
         };

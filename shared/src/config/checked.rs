@@ -155,7 +155,7 @@ pub struct Limits {
 pub struct Recording {
     /// How much of the result rows.
     pub rows: RecordRows,
-    /// Most bytes of rows a session records; zero is no quota.
+    /// Most bytes of rows a statement records; zero is no quota.
     pub quota_bytes: u64,
     /// How sure the intent is on disk before the statement goes out.
     pub durability: Durability,
