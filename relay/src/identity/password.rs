@@ -4,6 +4,8 @@ use argon2::{
     Argon2,
     password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
 };
+use std::time::Duration;
+use tokio::sync::Semaphore;
 use weir_shared::{
     error::{Kind, UserFacing},
     secret::Secret,
@@ -13,6 +15,10 @@ use weir_store::{Store, users::User};
 /// Wrong passwords in a row that lock a user, and for how long (microseconds).
 const MOST: i64 = 10;
 const LOCK: i64 = 15 * 60 * 1_000_000;
+/// Passwords that are verified at a time: each takes 19 MiB and a core.
+static VERIFIERS: Semaphore = Semaphore::const_new(2);
+/// How long a login may wait for its turn.
+const TURN: Duration = Duration::from_secs(15);
 /// Shortest password that is accepted.
 pub const SHORTEST: usize = 10;
 
@@ -50,6 +56,9 @@ pub async fn verify(store: &Store, name: &str, password: Secret<String>, now: i6
         let hint = "wait a quarter of an hour, or let an administrator set a new password";
         return Err(UserFacing::new(Kind::Limit, "too many wrong passwords", hint));
     }
+    let busy = || UserFacing::new(Kind::Limit, "too many logins at once", "try again in a moment");
+    let turn = tokio::time::timeout(TURN, VERIFIERS.acquire()).await;
+    let Ok(Ok(_turn)) = turn else { return Err(busy()) };
     let stored = user.as_ref().map(|user| user.password_hash.clone());
     let right = tokio::task::spawn_blocking(move || match stored.as_deref().map(PasswordHash::new) {
         Some(Ok(hash)) => Argon2::default().verify_password(password.expose().as_bytes(), &hash).is_ok(),

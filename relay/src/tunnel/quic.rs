@@ -1,7 +1,7 @@
 //! The tunnel over QUIC: one connection a `weir` process, one bidirectional stream a local connection.
 
-use super::{Carrier, Stream, serve};
-use crate::relay::Relay;
+use super::{Carrier, FIRST_FRAME, Stream, serve};
+use crate::{identity, relay::Relay};
 use quinn::{Endpoint, Incoming, TransportConfig, VarInt, crypto::rustls::QuicServerConfig};
 use rustls::pki_types::CertificateDer;
 use std::{net::UdpSocket, sync::Arc, time::Duration};
@@ -12,6 +12,8 @@ const STREAMS: u32 = 1024;
 /// Bytes in flight on one stream and on one connection: what a slow reader can make the relay hold.
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
+/// The same, as long as nobody knows whose connection it is.
+const STRANGER_WINDOW: u32 = 64 * 1024;
 
 /// Opens the endpoint on a bound socket.
 ///
@@ -38,7 +40,7 @@ fn transport() -> TransportConfig {
         .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
-        .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
+        .receive_window(VarInt::from_u32(STRANGER_WINDOW))
         .send_window(u64::from(CONNECTION_WINDOW))
         .datagram_receive_buffer_size(None)
         .keep_alive_interval(Some(Duration::from_secs(5)))
@@ -56,6 +58,14 @@ pub async fn connection(relay: Arc<Relay>, incoming: Incoming) {
     let Some(key) = peer_key(&connection) else {
         return connection.close(VarInt::from_u32(1), b"no client certificate");
     };
+    if identity::authenticate(&relay.store, key, relay.now()).await.is_err() {
+        // A stranger is told why, on one stream, and no more.
+        if let Ok(Ok((send, receive))) = tokio::time::timeout(FIRST_FRAME, connection.accept_bi()).await {
+            serve(relay, key, Stream::new(Carrier::Quic(send, receive))).await;
+        }
+        return connection.close(VarInt::from_u32(2), b"no agent's key");
+    }
+    connection.set_receive_window(VarInt::from_u32(CONNECTION_WINDOW));
     while let Ok((send, receive)) = connection.accept_bi().await {
         relay.tasks.spawn(serve(Arc::clone(&relay), key, Stream::new(Carrier::Quic(send, receive))));
     }
