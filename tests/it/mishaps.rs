@@ -9,7 +9,7 @@ use std::{
 };
 use weir_tests::{
     agent::Transport,
-    lab::{Lab, output, password_of},
+    lab::{Lab, output, password_of, run},
     login::{self, Outcome},
     process::Running,
 };
@@ -95,6 +95,72 @@ async fn what_agents_run_into() -> Result<()> {
     // And comes again: the same port works, nobody logs in anew.
     lab.serve().await?;
     ensure!(shop.sql("SELECT 1")? == "1");
+    Ok(())
+}
+
+/// What identifies an agent is a key that its process holds, and nothing that could be copied out of a message.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_acts_without_a_bound_key() -> Result<()> {
+    let lab = Lab::start().await?;
+    let alice = lab.login("alice").await?;
+    let who = weir_tests::agent::json(&alice.weir(&["whoami", "--output", "json"])?)?;
+    let agent = who.first().and_then(|who| who.get("agent")?.as_str()).context("no agent")?.to_owned();
+    let file = |name: &str| lab.folder().join(name).display().to_string();
+    let (key, pem, ca) = (file("stranger.key"), file("stranger.pem"), lab.ca().display().to_string());
+    let mut make = std::process::Command::new("openssl");
+    make.args([
+        "req",
+        "-x509",
+        "-newkey",
+        "ed25519",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=weir-agent",
+        "-keyout",
+        &key,
+    ]);
+    run(make.args(["-out", &pem]), None)?;
+    let bearer = format!("Authorization: Bearer {agent}");
+    let upgrade = [
+        "-H",
+        "Connection: Upgrade",
+        "-H",
+        "Upgrade: websocket",
+        "-H",
+        "Sec-WebSocket-Version: 13",
+        "-H",
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+    ];
+    let ask = |path: &str, more: &[&str]| -> Result<String> {
+        let mut curl = std::process::Command::new("curl");
+        curl.args(["-sS", "-m", "10", "--http1.1", "--cacert", &ca, "-w", "\n%{http_code}"]).args(more);
+        Ok(run(curl.arg(format!("{}{path}", lab.url())), None)?)
+    };
+    let stranger = ["--cert", pem.as_str(), "--key", key.as_str()];
+    for path in ["whoami", "status", "resources", "sessions", "approvals", "sessions/x/entries"] {
+        let path = format!("/api/v1/{path}");
+        // Without a key, with the agent's name as if it were a token, and with a key of one's own.
+        for more in [&[][..], &["-H", &bearer][..], &stranger[..], &[&stranger[..], &["-H", &bearer]].concat()[..]] {
+            let answer = ask(&path, more)?;
+            ensure!(answer.ends_with("\n401") && answer.contains("\"hint\""), "{path} {more:?}: {answer}");
+        }
+    }
+    let answer = ask("/tunnel", &upgrade)?;
+    ensure!(answer.ends_with("\n400"), "{answer}");
+    // A code or a refresh token that was never given, and a grant that is not offered.
+    for (form, error) in [
+        ("grant_type=authorization_code&client_id=weir-cli&code=x&redirect_uri=y&code_verifier=z", "invalid_grant"),
+        ("grant_type=refresh_token&client_id=weir-cli&refresh_token=x", "invalid_grant"),
+        ("grant_type=password&client_id=weir-cli&username=alice&password=x", "unsupported_grant_type"),
+        ("grant_type=refresh_token&client_id=other&refresh_token=x", "invalid_client"),
+    ] {
+        let answer = ask("/oauth/token", &[&stranger[..], &["-d", form]].concat())?;
+        ensure!(answer.ends_with("\n400") && answer.contains(error), "{form}: {answer}");
+    }
+    let answer = ask("/oauth/token", &["-d", "grant_type=refresh_token&client_id=weir-cli&refresh_token=x"])?;
+    ensure!(answer.contains("invalid_client"), "no key came with it: {answer}");
     Ok(())
 }
 
