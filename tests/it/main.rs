@@ -9,7 +9,7 @@
 //! - [`local`]: the local port: TLS, the UNIX socket, Ctrl-C in psql, a port that is taken
 //! - [`injection`]: every way in which the relay logs in to a resource, and what it refuses to
 //! - [`mishaps`]: what goes wrong, with its exit code or SQLSTATE and the next step
-//! - [`install`]: `install.sh`
+//! - [`install`]: the installer, from an archive
 //! - [`network`]: networks that are in the way
 //! - [`leaks`]: planted secrets are nowhere
 

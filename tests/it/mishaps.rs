@@ -136,7 +136,7 @@ async fn nobody_acts_without_a_bound_key() -> Result<()> {
     let ask = |path: &str, more: &[&str]| -> Result<String> {
         let mut curl = std::process::Command::new("curl");
         curl.args(["-sS", "-m", "10", "--http1.1", "--cacert", &ca, "-w", "\n%{http_code}"]).args(more);
-        Ok(run(curl.arg(format!("{}{path}", lab.url())), None)?)
+        run(curl.arg(format!("{}{path}", lab.url())), None)
     };
     let stranger = ["--cert", pem.as_str(), "--key", key.as_str()];
     for path in ["whoami", "status", "resources", "sessions", "approvals", "sessions/x/entries"] {
