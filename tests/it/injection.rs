@@ -135,6 +135,27 @@ async fn every_login_method() -> Result<()> {
     Ok(())
 }
 
+/// A label that names nothing would mask nothing without a word.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_label_without_a_column_is_said_to_be_one() -> Result<()> {
+    let lab = Lab::start().await?;
+    let good = output(lab.admin_command()?.args(["resource", "test", "shop-dev"]), None)?;
+    ensure!(good.status.success() && !String::from_utf8_lossy(&good.stderr).contains("warning"), "{good:?}");
+    let config = lab.relay_folder().join("weir-relay.toml");
+    let text =
+        std::fs::read_to_string(&config)?.replace("[\"customers.ssn\"]", "[\"customers.ssn\", \"customers.snn\"]");
+    std::fs::write(&config, text)?;
+    let said = output(lab.admin_command()?.args(["resource", "test", "shop-dev"]), None)?;
+    let talk = String::from_utf8_lossy(&said.stderr).into_owned();
+    ensure!(
+        said.status.success() && talk.contains("there is no public.customers.snn") && !talk.contains("ssn"),
+        "{talk}"
+    );
+    let json = run(lab.admin_command()?.args(["resource", "test", "shop-dev", "--output", "json"]), None)?;
+    ensure!(json.contains("\"missing_columns\":[\"public.customers.snn\"]"), "{json}");
+    Ok(())
+}
+
 /// Which resources log in with the password that the test asks for.
 fn role_of(name: &str) -> &str {
     if matches!(name, "scram" | "program") { "scram" } else { name }

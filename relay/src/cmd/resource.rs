@@ -43,7 +43,10 @@ pub(super) async fn run(command: Command, config: &Config, output: Output) -> Re
             let resource = config.resources.values().find(|resource| resource.name.as_str() == name);
             let missing =
                 || UserFacing::new(Kind::NotFound, format!("no resource {name:?}"), "run `weir-relay resource list`");
-            let report = upstream::test(config, resource.ok_or_else(missing)?).await?;
+            let report = upstream::test(resource.ok_or_else(missing)?).await?;
+            for column in &report.missing_columns {
+                tell(&format!("warning: columns: there is no {column}: nothing is masked by that name"));
+            }
             if output == Output::Json {
                 return say(&serde_json::to_string(&report).map_err(|error| system(&error))?);
             }

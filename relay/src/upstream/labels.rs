@@ -17,6 +17,8 @@ pub struct Labels {
     pub relations: HashSet<String>,
     /// The configuration's own words.
     pub columns: Vec<ColumnLabel>,
+    /// Those of them that name no column of this database.
+    pub missing: Vec<ColumnLabel>,
 }
 
 impl Labels {
@@ -58,16 +60,17 @@ pub(super) async fn resolve(connection: &mut Connection, columns: &[ColumnLabel]
     let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
     let wanted: Vec<String> = columns
         .iter()
-        .map(|c| format!("({}, {}, {})", quoted(&c.schema), quoted(&c.table), quoted(&c.column)))
+        .enumerate()
+        .map(|(n, c)| format!("({n}, {}, {}, {})", quoted(&c.schema), quoted(&c.table), quoted(&c.column)))
         .collect();
     // Partitions and inheritance children hold the same column under their own OID. A view depends on the columns that
     // it uses; where it uses a whole row (`varattno 0` in its rule) the catalog notes no column.
     let query = format!(
-        "WITH RECURSIVE wanted(s, t, c) AS (VALUES {}), \
-         tree(oid, c) AS (SELECT r.oid, w.c FROM wanted w JOIN pg_catalog.pg_namespace n ON n.nspname = w.s \
+        "WITH RECURSIVE wanted(n, s, t, c) AS (VALUES {}), \
+         tree(oid, c, n) AS (SELECT r.oid, w.c, w.n FROM wanted w JOIN pg_catalog.pg_namespace n ON n.nspname = w.s \
            JOIN pg_catalog.pg_class r ON r.relnamespace = n.oid AND r.relname = w.t \
-           UNION SELECT i.inhrelid, tree.c FROM tree JOIN pg_catalog.pg_inherits i ON i.inhparent = tree.oid), \
-         labelled(oid, attnum) AS (SELECT a.attrelid, a.attnum FROM tree \
+           UNION SELECT i.inhrelid, tree.c, tree.n FROM tree JOIN pg_catalog.pg_inherits i ON i.inhparent = tree.oid), \
+         labelled(oid, attnum, n) AS (SELECT a.attrelid, a.attnum, tree.n FROM tree \
            JOIN pg_catalog.pg_attribute a ON a.attrelid = tree.oid AND a.attname = tree.c), \
          uses(view, oid, attnum, whole) AS (SELECT r.ev_class, d.refobjid, d.refobjsubid, \
              d.refobjsubid = 0 OR pg_catalog.strpos(r.ev_action::pg_catalog.text, ':varattno 0 ') > 0 \
@@ -77,13 +80,17 @@ pub(super) async fn resolve(connection: &mut Connection, columns: &[ColumnLabel]
          views(oid) AS (SELECT u.view FROM labelled l JOIN uses u ON u.oid = l.oid AND (u.whole OR u.attnum = l.attnum) \
            UNION SELECT u.view FROM views v JOIN uses u ON u.oid = v.oid), \
          found(oid, attnum) AS (SELECT oid, attnum FROM labelled UNION SELECT oid, 0 FROM views) \
-         SELECT f.oid::pg_catalog.int8, f.attnum, r.relname FROM found f JOIN pg_catalog.pg_class r ON r.oid = f.oid",
+         SELECT f.oid::pg_catalog.int8, f.attnum::pg_catalog.int4, r.relname FROM found f \
+           JOIN pg_catalog.pg_class r ON r.oid = f.oid \
+         UNION ALL SELECT 0, n, '' FROM labelled",
         wanted.join(", ")
     );
+    let mut met = HashSet::new();
     for row in connection.query(&query).await? {
-        if let [oid, attribute, name] = row.as_slice()
-            && let (Ok(oid), Ok(attribute)) = (oid.parse(), attribute.parse())
-        {
+        let [oid, attribute, name] = row.as_slice() else { continue };
+        if oid == "0" {
+            met.extend(attribute.parse::<usize>());
+        } else if let (Ok(oid), Ok(attribute)) = (oid.parse(), attribute.parse()) {
             labels.relations.insert(name.clone());
             if attribute == 0 {
                 labels.views.insert(oid);
@@ -93,5 +100,7 @@ pub(super) async fn resolve(connection: &mut Connection, columns: &[ColumnLabel]
             }
         }
     }
+    let missing = columns.iter().enumerate().filter(|(n, _)| !met.contains(n));
+    labels.missing = missing.map(|(_, column)| column.clone()).collect();
     Ok(labels)
 }

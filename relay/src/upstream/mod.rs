@@ -13,7 +13,7 @@ use crate::{credential, session::authorize::Grant};
 use std::time::Duration;
 use weir_protocol::postgres::startup::SessionStart;
 use weir_shared::{
-    config::checked::{Config, Resource},
+    config::checked::Resource,
     error::{Kind, UserFacing},
     id::SessionId,
     secret::Secret,
@@ -112,23 +112,36 @@ pub struct TestReport {
     pub role: String,
     /// The server's version.
     pub server_version: String,
+    /// Labelled columns that none of its databases has: nothing of that name will be masked.
+    pub missing_columns: Vec<String>,
 }
 
-/// Dials and logs in to a resource for the administrator at the relay's own machine, and hangs up.
+/// Dials and logs in to a resource for the administrator at the relay's own machine, to each of its databases, and hangs up.
 ///
 /// # Errors
 /// Says which step failed and what to do.
-pub async fn test(_config: &Config, resource: &Resource) -> Result<TestReport, UserFacing> {
-    let database = resource.databases.first().cloned().unwrap_or_default();
-    let connected = open(resource, SessionId::generate(), &SessionStart::default(), &database)
-        .await
-        .map_err(|error| facing(&error))?;
-    let version = connected.parameters.iter().find(|(name, _)| name == "server_version");
-    Ok(TestReport {
-        tls: connected.io.describe(),
-        role: resource.role.clone(),
-        server_version: version.map(|(_, value)| value.clone()).unwrap_or_default(),
-    })
+pub async fn test(resource: &Resource) -> Result<TestReport, UserFacing> {
+    let mut report: Option<TestReport> = None;
+    for database in &resource.databases {
+        let connected = open(resource, SessionId::generate(), &SessionStart::default(), database)
+            .await
+            .map_err(|error| facing(&error))?;
+        let missing: Vec<String> = connected.labels.missing.iter().map(ToString::to_string).collect();
+        match &mut report {
+            // A column has to be in one of them.
+            Some(report) => report.missing_columns.retain(|column| missing.contains(column)),
+            None => {
+                let version = connected.parameters.iter().find(|(name, _)| name == "server_version");
+                report = Some(TestReport {
+                    tls: connected.io.describe(),
+                    role: resource.role.clone(),
+                    server_version: version.map(|(_, value)| value.clone()).unwrap_or_default(),
+                    missing_columns: missing,
+                });
+            }
+        }
+    }
+    report.ok_or_else(|| UserFacing::new(Kind::Config, "the resource offers no database", "name one in databases"))
 }
 
 /// The error with a next step.

@@ -1,7 +1,7 @@
 //! The validated configuration. Whoever holds one needs to check nothing again.
 
 use crate::id::ResourceName;
-use std::{collections::BTreeMap, net::SocketAddr, num::NonZero, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, num::NonZero, path::PathBuf, time::Duration};
 
 /// Everything the relay needs to know.
 #[derive(Clone, Debug)]
@@ -137,6 +137,12 @@ pub struct ColumnLabel {
     pub table: String,
     /// Column.
     pub column: String,
+}
+
+impl fmt::Display for ColumnLabel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.schema, self.table, self.column)
+    }
 }
 
 /// Limits of a resource.
