@@ -86,6 +86,8 @@ else
   (cd "$source_tree" && cargo build --locked --release "${packages[@]}" --bins)
   for program in "${programs[@]}"; do
     cp "${CARGO_TARGET_DIR:-${CARGO_BUILD_TARGET_DIR:-$source_tree/target}}/release/$program" "$work/$program"
+    # Line tables make it three times as large, and are for who works on it.
+    ! command -v strip >/dev/null || strip "$work/$program"
   done
 fi
 
