@@ -36,6 +36,25 @@ async fn prepared_and_pipelined(transport: Transport) -> Result<()> {
     let answers = future::try_join_all(queries).await?;
     ensure!(answers == (1..=100).collect::<Vec<_>>());
 
+    // A text of several statements still runs, and has shown a part, when others follow it.
+    let several =
+        client.simple_query("SELECT repeat('1', 20000); SELECT repeat('2', 20000); SELECT 3 FROM pg_sleep(0.5)");
+    let after = async {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        future::join(client.simple_query("SELECT 4"), client.simple_query("SELECT 5; SELECT 6")).await
+    };
+    let (several, (one, two)) = future::join(several, after).await;
+    let answers = [several?, one?, two?];
+    let values: Vec<_> = answers
+        .iter()
+        .flatten()
+        .filter_map(
+            |message| if let tokio_postgres::SimpleQueryMessage::Row(row) = message { row.get(0) } else { None },
+        )
+        .map(|value| value.get(..1))
+        .collect();
+    ensure!(values == ["1", "2", "3", "4", "5", "6"].map(Some), "{values:?}");
+
     // More in flight than any buffer on the way holds.
     let large = (0..64).map(|_| client.query_one("SELECT repeat('x', 200000)", &[]));
     let large = tokio::time::timeout(Duration::from_secs(60), future::try_join_all(large)).await??;

@@ -101,26 +101,40 @@ struct Running {
 
 /// The statements that run, in the order of their numbers.
 #[derive(Default)]
-struct RunningList(VecDeque<Running>);
+struct RunningList {
+    list: VecDeque<Running>,
+    /// The highest number of which a statement has ended.
+    last_completed: u64,
+}
 
 /// More than the engine lets be in flight; beyond, the oldest can only be a suspended portal that nobody closed.
 const MOST_RUNNING: usize = 3 * weir_protocol::postgres::MOST_IN_FLIGHT;
 
 impl RunningList {
     fn find(&mut self, number: u64) -> Option<&mut Running> {
-        let at = self.0.binary_search_by_key(&number, |running| running.number).ok()?;
-        self.0.get_mut(at)
+        let at = self.list.binary_search_by_key(&number, |running| running.number).ok()?;
+        self.list.get_mut(at)
+    }
+
+    /// One of the texts of a query, or an execution, has ended.
+    fn complete(&mut self, number: u64, suspended: bool) -> Option<&mut Running> {
+        self.last_completed = self.last_completed.max(number);
+        let running = self.find(number)?;
+        running.completed = !suspended;
+        Some(running)
     }
 
     fn push(&mut self, running: Running) {
-        // Answers come in order: what completed before another completed will say no more.
-        while self.0.len() > 1 && self.0.front().is_some_and(|first| first.completed) {
-            self.0.pop_front();
+        // Answers come in order: once a later one has ended, an earlier one says no more. Before, it may: a query can hold
+        // several statements.
+        let over = |first: &Running| first.completed && first.number < self.last_completed;
+        while self.list.front().is_some_and(over) {
+            self.list.pop_front();
         }
-        if self.0.len() >= MOST_RUNNING {
-            self.0.pop_front();
+        if self.list.len() >= MOST_RUNNING {
+            self.list.pop_front();
         }
-        self.0.push_back(running);
+        self.list.push_back(running);
     }
 }
 
@@ -381,7 +395,7 @@ impl<'a> Gate<'a> {
 
     /// The recording and the sums, at the session's end.
     pub fn finish(mut self) -> (Recorder, Totals) {
-        let open = self.running.0.iter().filter(|running| !running.completed);
+        let open = self.running.list.iter().filter(|running| !running.completed);
         let open: Vec<u64> = open.map(|running| running.number).collect();
         open.into_iter().for_each(|number| self.complete(number, "unfinished".to_owned()));
         (self.recorder, self.totals)
@@ -389,8 +403,7 @@ impl<'a> Gate<'a> {
 
     fn complete(&mut self, number: u64, status: String) {
         // A simple query of several statements completes several times under one number.
-        let Some(running) = self.running.find(number) else { return };
-        running.completed = status != SUSPENDED;
+        let Some(running) = self.running.complete(number, status == SUSPENDED) else { return };
         let counts = std::mem::take(&mut running.counts);
         let masked = counts.iter().map(|(_, count)| count).sum::<u64>();
         self.totals.masked += masked;
