@@ -12,7 +12,12 @@
 //! }
 //! ```
 
-use super::{authorize::Grant, facts, rows::Rows};
+use super::{
+    authorize::Grant,
+    facts,
+    rows::Rows,
+    running::{Running, RunningList},
+};
 use crate::{
     approval::{self, Held, Outcome},
     mask::{About, Counts, Masker},
@@ -21,11 +26,7 @@ use crate::{
     upstream::Labels,
 };
 use bytes::Bytes;
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 use weir_policy::{
     bundle,
     sql::{Class, Facts},
@@ -86,56 +87,6 @@ pub struct Totals {
     pub masked: u64,
     /// Requests refused.
     pub refused: u64,
-}
-
-/// A statement that runs.
-struct Running {
-    number: u64,
-    about: About,
-    since: Instant,
-    rows: Rows,
-    counts: Counts,
-    /// It has ended, or one statement of several has.
-    completed: bool,
-}
-
-/// The statements that run, in the order of their numbers.
-#[derive(Default)]
-struct RunningList {
-    list: VecDeque<Running>,
-    /// The highest number of which a statement has ended.
-    last_completed: u64,
-}
-
-/// More than the engine lets be in flight; beyond, the oldest can only be a suspended portal that nobody closed.
-const MOST_RUNNING: usize = 3 * weir_protocol::postgres::MOST_IN_FLIGHT;
-
-impl RunningList {
-    fn find(&mut self, number: u64) -> Option<&mut Running> {
-        let at = self.list.binary_search_by_key(&number, |running| running.number).ok()?;
-        self.list.get_mut(at)
-    }
-
-    /// One of the texts of a query, or an execution, has ended.
-    fn complete(&mut self, number: u64, suspended: bool) -> Option<&mut Running> {
-        self.last_completed = self.last_completed.max(number);
-        let running = self.find(number)?;
-        running.completed = !suspended;
-        Some(running)
-    }
-
-    fn push(&mut self, running: Running) {
-        // Answers come in order: once a later one has ended, an earlier one says no more. Before, it may: a query can hold
-        // several statements.
-        let over = |first: &Running| first.completed && first.number < self.last_completed;
-        while self.list.front().is_some_and(over) {
-            self.list.pop_front();
-        }
-        if self.list.len() >= MOST_RUNNING {
-            self.list.pop_front();
-        }
-        self.list.push_back(running);
-    }
 }
 
 /// A decision and what masking must know, kept for as long as the facts they were made about.
@@ -395,9 +346,7 @@ impl<'a> Gate<'a> {
 
     /// The recording and the sums, at the session's end.
     pub fn finish(mut self) -> (Recorder, Totals) {
-        let open = self.running.list.iter().filter(|running| !running.completed);
-        let open: Vec<u64> = open.map(|running| running.number).collect();
-        open.into_iter().for_each(|number| self.complete(number, "unfinished".to_owned()));
+        self.running.unfinished().into_iter().for_each(|number| self.complete(number, "unfinished".to_owned()));
         (self.recorder, self.totals)
     }
 

@@ -12,6 +12,7 @@ pub mod facts;
 pub mod gate;
 pub mod registry;
 mod rows;
+mod running;
 
 use crate::{identity::Principal, record::Recorder, relay::Relay, tunnel::Stream, upstream};
 use bytes::BytesMut;

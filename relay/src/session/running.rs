@@ -1,0 +1,60 @@
+//! The statements of a session that were permitted and may still say something.
+
+use super::rows::Rows;
+use crate::mask::{About, Counts};
+use std::{collections::VecDeque, time::Instant};
+
+/// A statement that runs.
+pub(super) struct Running {
+    pub(super) number: u64,
+    pub(super) about: About,
+    pub(super) since: Instant,
+    pub(super) rows: Rows,
+    pub(super) counts: Counts,
+    /// It has ended, or one statement of several has.
+    pub(super) completed: bool,
+}
+
+/// The statements that run, in the order of their numbers.
+#[derive(Default)]
+pub(super) struct RunningList {
+    list: VecDeque<Running>,
+    /// The highest number of which a statement has ended.
+    last_completed: u64,
+}
+
+/// More than the engine lets be in flight; beyond, the oldest can only be a suspended portal that nobody closed.
+const MOST_RUNNING: usize = 3 * weir_protocol::postgres::MOST_IN_FLIGHT;
+
+impl RunningList {
+    pub(super) fn find(&mut self, number: u64) -> Option<&mut Running> {
+        let at = self.list.binary_search_by_key(&number, |running| running.number).ok()?;
+        self.list.get_mut(at)
+    }
+
+    /// One of the texts of a query, or an execution, has ended.
+    pub(super) fn complete(&mut self, number: u64, suspended: bool) -> Option<&mut Running> {
+        self.last_completed = self.last_completed.max(number);
+        let running = self.find(number)?;
+        running.completed = !suspended;
+        Some(running)
+    }
+
+    pub(super) fn push(&mut self, running: Running) {
+        // Answers come in order: once a later one has ended, an earlier one says no more. Before, it may: a query can hold
+        // several statements.
+        let over = |first: &Running| first.completed && first.number < self.last_completed;
+        while self.list.front().is_some_and(over) {
+            self.list.pop_front();
+        }
+        if self.list.len() >= MOST_RUNNING {
+            self.list.pop_front();
+        }
+        self.list.push_back(running);
+    }
+
+    /// Those of which nothing has ended.
+    pub(super) fn unfinished(&self) -> Vec<u64> {
+        self.list.iter().filter(|running| !running.completed).map(|running| running.number).collect()
+    }
+}
