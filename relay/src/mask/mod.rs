@@ -202,7 +202,7 @@ impl Masker {
                 replace(cell, &self.found, json, &mut self.edited, counts);
                 Edit::Text
             }
-            Treatment::Number if cell.len() < SHORTEST_CARD => Edit::Keep,
+            Treatment::Number if cell.len() < SHORTEST_CARD && !self.known_here => Edit::Keep,
             Treatment::Opaque | Treatment::Number => self.null_if_found(cell, counts),
             Treatment::Hex => match decode_hex(cell) {
                 Some(decoded) => {

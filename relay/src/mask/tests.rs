@@ -83,6 +83,16 @@ fn the_injected_credential_never_comes_back() {
 }
 
 #[test]
+fn a_credential_of_digits_hides_in_no_number() {
+    let mut masker = Masker::new(Arc::new(Detector::standard()), Some("90417736"), Labels::default());
+    let shape = shape(&[(1, 1, 20), (1, 2, 1700)], false);
+    let out = run(&mut masker, &shape, &About::default(), &[Some(b"90417736"), Some(b"90417736.5")]);
+    assert_eq!(out, [None, None]);
+    let out = run(&mut masker, &shape, &About::default(), &[Some(b"90417737"), Some(b"1.5")]);
+    assert_eq!(out, [Some(b"90417737".to_vec()), Some(b"1.5".to_vec())]);
+}
+
+#[test]
 fn columns_that_nobody_described_show_nothing_of_a_labelled_database() {
     let out = run(&mut masker(labels()), &Shape::default(), &About::default(), &[Some(b"anything")]);
     assert_eq!(out, [None]);

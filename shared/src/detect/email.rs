@@ -64,26 +64,23 @@ fn is_url_login(text: &[u8], at: usize) -> bool {
 /// The end of the domain that begins at `at`, when it has at least two labels and a top-level name of letters.
 fn domain(text: &[u8], at: usize) -> Option<usize> {
     let host = slice(text, at, at + 255);
-    let (mut label, mut labels, mut letters) = (0, 0, true);
-    let mut end = 0;
-    for (place, byte) in host.iter().chain(&[0]).enumerate() {
+    let (mut label, mut labels, mut end) = (0, 0, 0);
+    for (place, byte) in host.iter().enumerate() {
         match byte {
-            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
-                letters &= byte.is_ascii_alphabetic();
-                end = place + 1;
-            }
-            b'-' if place > label => letters = false,
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => end = place + 1,
+            b'-' if place > label => {}
             // A label follows, or what came was the last one.
             b'.' if place > label && host.get(place + 1).is_some_and(u8::is_ascii_alphanumeric) => {
-                if end != place || place - label > 63 {
+                if place - label > 63 {
                     return None;
                 }
-                (label, labels, letters) = (place + 1, labels + 1, true);
+                (label, labels) = (place + 1, labels + 1);
             }
             _ => break,
         }
     }
     let top = host.get(label..end).unwrap_or_default();
-    let ok = labels > 0 && ((2..=24).contains(&top.len()) && letters || top.starts_with(b"xn--"));
+    let letters = (2..=24).contains(&top.len()) && top.iter().all(u8::is_ascii_alphabetic);
+    let ok = labels > 0 && (letters || top.starts_with(b"xn--"));
     (ok && byte(text, at + end) != b'@').then_some(at + end)
 }

@@ -16,6 +16,8 @@ fn examples() {
         ("<a.b+c@mail.example.co.uk>", ("email", "a.b+c@mail.example.co.uk")),
         ("user=ada@example.com&x=1", ("email", "ada@example.com")),
         ("'o'neil@example.com", ("email", "neil@example.com")),
+        ("ada@example.com- and", ("email", "ada@example.com")),
+        ("ada@a-.example.com.-", ("email", "ada@a-.example.com")),
         ("4111 1111 1111 1111", ("card", "4111 1111 1111 1111")),
         ("card:5555-5555-5555-4444.", ("card", "5555-5555-5555-4444")),
         ("378282246310005", ("card", "378282246310005")),
