@@ -37,22 +37,7 @@ impl SharedFacts {
 /// Facts of what cannot be judged: the most dangerous class.
 #[must_use]
 pub fn unjudged(reason: &str) -> Facts {
-    Facts {
-        class: Class::Admin,
-        statements: 1,
-        reads: Vec::new(),
-        writes: Vec::new(),
-        columns: Vec::new(),
-        functions: Vec::new(),
-        has_where: false,
-        destructive: true,
-        reason: reason.to_owned(),
-        prepares: Vec::new(),
-        executes: Vec::new(),
-        has_password: false,
-        copy_out: None,
-        is_copy_out: false,
-    }
+    Facts { class: Class::Admin, statements: 1, destructive: true, reason: reason.to_owned(), ..Facts::default() }
 }
 
 /// The policy action of a class; none where a right to connect is enough.
