@@ -48,12 +48,17 @@ impl Session {
         path: &str,
         mut each: impl AsyncFnMut(&str) -> Result<(), UserFacing>,
     ) -> Result<(), UserFacing> {
-        let sent = self.client.get(format!("{}{BASE}{path}", self.login.relay)).send().await;
-        let mut response = accepted(&self.login.relay, sent).await?;
         let broken = |_| {
             let hint = "the recording may have been changed: tell the relay's administrator";
             UserFacing::new(Kind::System, "the recording broke off", hint)
         };
+        let sent = self.client.get(format!("{}{BASE}{path}", self.login.relay)).send().await;
+        // A stream that is reset right at its beginning loses its head as well: HTTP/2 sends nothing after a reset.
+        let sent = match sent {
+            Err(error) if !error.is_connect() && !error.is_timeout() => return Err(broken(error)),
+            sent => sent,
+        };
+        let mut response = accepted(&self.login.relay, sent).await?;
         let mut buffer = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(broken)? {
             buffer.extend_from_slice(&chunk);
