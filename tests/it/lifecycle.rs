@@ -122,12 +122,7 @@ async fn a_login_that_ends_ends_its_sessions(transport: Transport) -> Result<()>
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tunnels_on_several_threads() -> Result<()> {
     let mut lab = Lab::start().await?;
-    if let Some(mut relay) = lab.relay.take() {
-        relay.terminate(Duration::from_secs(40))?;
-    }
-    let config = lab.relay_folder().join("weir-relay.toml");
-    std::fs::write(&config, format!("threads = 4\n{}", std::fs::read_to_string(&config)?))?;
-    lab.serve().await?;
+    lab.restart_with(|config| format!("threads = 4\n{config}")).await?;
     let alice = lab.login("alice").await?;
     let mut open = Vec::new();
     for transport in [Transport::Quic, Transport::WebSocket, Transport::Quic, Transport::WebSocket, Transport::Quic] {
@@ -191,12 +186,7 @@ async fn recordings_whose_time_is_over_are_deleted() -> Result<()> {
     };
     let file = lab.relay_folder().join("recordings").join(format!("{id}.weir"));
     ensure!(file.exists());
-    if let Some(mut relay) = lab.relay.take() {
-        relay.terminate(Duration::from_secs(40))?;
-    }
-    let config = lab.relay_folder().join("weir-relay.toml");
-    std::fs::write(&config, format!("retention = \"1ms\"\n{}", std::fs::read_to_string(&config)?))?;
-    lab.serve().await?;
+    lab.restart_with(|config| format!("retention = \"1ms\"\n{config}")).await?;
     let until = Instant::now() + Duration::from_secs(10);
     while file.exists() {
         ensure!(Instant::now() < until, "the recording stays");

@@ -167,12 +167,7 @@ async fn nobody_acts_without_a_bound_key() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_login_expires() -> Result<()> {
     let mut lab = Lab::start().await?;
-    if let Some(mut relay) = lab.relay.take() {
-        relay.terminate(Duration::from_secs(40))?;
-    }
-    let config = lab.relay_folder().join("weir-relay.toml");
-    std::fs::write(&config, format!("login_lifetime = \"4s\"\n{}", std::fs::read_to_string(&config)?))?;
-    lab.serve().await?;
+    lab.restart_with(|config| format!("login_lifetime = \"4s\"\n{config}")).await?;
     let alice = lab.login("alice").await?;
     let shop = alice.connect("shop-dev", Transport::WebSocket)?;
     let client = shop.client().await?;

@@ -11,18 +11,10 @@ use weir_tests::{
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_udp_is_blocked() -> Result<()> {
     let mut lab = Lab::start().await?;
-    if let Some(mut relay) = lab.relay.take() {
-        relay.terminate(std::time::Duration::from_secs(40))?;
-    }
     let way = Middle::forward(lab.url().trim_start_matches("https://").to_owned())?;
     let url = format!("https://{}", way.address);
-    let config = lab.relay_folder().join("weir-relay.toml");
-    std::fs::write(
-        &config,
-        std::fs::read_to_string(&config)?
-            .replace(&format!("public_url = \"{}\"", lab.url()), &format!("public_url = \"{url}\"")),
-    )?;
-    lab.serve().await?;
+    let (old, new) = (format!("public_url = \"{}\"", lab.url()), format!("public_url = \"{url}\""));
+    lab.restart_with(|config| config.replace(&old, &new)).await?;
     let home = lab.folder().join("homes/behind");
     let alice = Agent::login(home, &url, &lab.ca(), "alice", &password_of("alice")).await?;
     let shop = alice.connect("shop-dev", Transport::Auto)?;

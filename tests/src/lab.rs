@@ -123,6 +123,19 @@ impl Lab {
         Ok(std::fs::OpenOptions::new().append(true).open(path)?.write_all(lines.as_bytes())?)
     }
 
+    /// Starts the relay again with its configuration changed.
+    ///
+    /// # Errors
+    /// It does not stop or does not come up; the error holds its log.
+    pub async fn restart_with(&mut self, change: impl FnOnce(String) -> String) -> Result<()> {
+        if let Some(mut relay) = self.relay.take() {
+            relay.terminate(Duration::from_secs(40))?;
+        }
+        let path = self.relay_folder().join("weir-relay.toml");
+        std::fs::write(&path, change(std::fs::read_to_string(&path)?))?;
+        self.serve().await
+    }
+
     /// Starts the relay, and waits until it listens.
     ///
     /// # Errors
