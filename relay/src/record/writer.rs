@@ -200,7 +200,6 @@ impl Recorder {
         };
         if result.is_err() {
             inner.pending.truncate(start);
-            inner.lost |= self.durability == Durability::BestEffort;
         }
         drop(inner);
         self.uncommitted |= result.is_ok();
