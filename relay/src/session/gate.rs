@@ -92,7 +92,7 @@ pub struct Totals {
 /// A decision and what masking must know, kept for as long as the facts they were made about.
 struct Decided {
     _facts: Arc<Facts>,
-    decision: Arc<bundle::Decision>,
+    decision: bundle::Decision,
     about: About,
 }
 
@@ -171,19 +171,19 @@ impl<'a> Gate<'a> {
         self.number += 1;
         let number = self.number;
         let decided = self.decide(&facts);
-        let decision = Arc::clone(&decided.decision);
+        let decision = &decided.decision;
         if let Some(refusal) = self.objection(&action, &facts) {
-            return self.refuse(action, number, &facts, &decision, refusal);
+            return self.refuse(action, number, &facts, decision, refusal);
         }
         match decision.outcome {
             bundle::Outcome::Deny => {
-                let refusal = self.denial(&facts, &decision);
-                self.refuse(action, number, &facts, &decision, refusal)
+                let refusal = self.denial(&facts, decision);
+                self.refuse(action, number, &facts, decision, refusal)
             }
             // Preparing runs nothing: the hold comes when it is executed, with its values.
             bundle::Outcome::Hold if action.kind != ActionKind::Prepare => {
                 // That it was asked for is recorded whatever becomes of it.
-                if let Err(error) = self.record_intent(&action, number, &facts, &decision, "hold") {
+                if let Err(error) = self.record_intent(&action, number, &facts, decision, "hold") {
                     return self.unrecorded(action, number, &error);
                 }
                 let held = Held::new(self.grant, action, number, facts);
@@ -194,7 +194,7 @@ impl<'a> Gate<'a> {
                     facts.prepares.iter().for_each(|(name, _)| engine.shadow_statement(name));
                 }
                 self.remember_names(&action, &facts);
-                match self.record_intent(&action, number, &facts, &decision, "allow") {
+                match self.record_intent(&action, number, &facts, decision, "allow") {
                     Ok(()) => self.permit(action, number, decided.about.clone()),
                     Err(error) => self.unrecorded(action, number, &error),
                 }
@@ -374,7 +374,7 @@ impl<'a> Gate<'a> {
             return Arc::clone(decided);
         }
         let decision = match facts::action(self.effective_class(facts)) {
-            Some(action) => Arc::new(self.grant.decide(action, facts)),
+            Some(action) => self.grant.decide(action, facts),
             None => none(),
         };
         let decided = Arc::new(Decided { _facts: Arc::clone(facts), decision, about: self.about(facts) });
@@ -554,8 +554,8 @@ fn unrecorded(grant: &Grant) -> Refusal {
     )
 }
 
-fn none() -> Arc<bundle::Decision> {
-    Arc::new(bundle::Decision { outcome: bundle::Outcome::Allow, policies: [].into() })
+fn none() -> bundle::Decision {
+    bundle::Decision { outcome: bundle::Outcome::Allow, policies: [].into() }
 }
 
 fn unasked() -> Refusal {
