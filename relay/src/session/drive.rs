@@ -251,16 +251,14 @@ impl<'a, 'g> Drive<'a, 'g> {
 
     /// Brings the intents of what was permitted to where they must be; while a request waits, no others follow.
     async fn settle(&mut self) -> Result<(), Happened> {
-        let settled = match self.pump.gate.commit() {
-            Ok(true) => Ok(()),
-            Ok(false) => self.pump.gate.reach_disk().await,
-            Err(refusal) => Err(refusal),
-        };
-        settled.map_err(|refusal| {
-            // Nothing that is not recorded may go out, not even with the last words.
-            self.pump.to_upstream = ToUpstream::default();
-            Happened::Fatal(refusal)
-        })
+        match self.pump.commit() {
+            Some(Happened::Sync) => {
+                let synced = self.pump.gate.reach_disk().await;
+                synced.map_err(|refusal| self.pump.unrecorded(refusal))
+            }
+            Some(over) => Err(over),
+            None => Ok(()),
+        }
     }
 
     /// Waits for a human, while earlier answers keep flowing and the client's cancel and disconnect are seen.
@@ -328,6 +326,21 @@ impl<'a, 'g> Drive<'a, 'g> {
 }
 
 impl Pump<'_, '_> {
+    /// Writes the intents of what was permitted; what still stands between them and the resource, if anything does.
+    fn commit(&mut self) -> Option<Happened> {
+        match self.gate.commit() {
+            Ok(true) => None,
+            Ok(false) => Some(Happened::Sync),
+            Err(refusal) => Some(self.unrecorded(refusal)),
+        }
+    }
+
+    /// Nothing that is not recorded may go out, not even with the last words.
+    fn unrecorded(&mut self, refusal: Refusal) -> Happened {
+        self.to_upstream = ToUpstream::default();
+        Happened::Fatal(refusal)
+    }
+
     /// Moves bytes until nothing moves; ready when something happened that it cannot do by itself.
     fn poll(&mut self, cx: &mut Context<'_>, client: &mut Stream) -> Poll<Happened> {
         loop {
@@ -337,13 +350,8 @@ impl Pump<'_, '_> {
             }
             // What had to wait for room goes on once there is some: nothing else would wake this task for it.
             let full = self.to_upstream.0.length >= HIGH_WATER;
-            match self.gate.commit() {
-                Ok(true) => {}
-                Ok(false) => return Poll::Ready(Happened::Sync),
-                Err(refusal) => {
-                    self.to_upstream = ToUpstream::default();
-                    return Poll::Ready(Happened::Fatal(refusal));
-                }
+            if let Some(happened) = self.commit() {
+                return Poll::Ready(happened);
             }
             let sent = self.to_upstream.0.poll(cx, &mut self.upstream);
             moved |= full && self.to_upstream.0.length < HIGH_WATER;
