@@ -4,6 +4,7 @@ use crate::{
     approval::Approvals,
     record::Syncer,
     session::{facts::SharedFacts, registry::Registry},
+    upstream::Upstreams,
 };
 use std::{sync::Arc, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -23,6 +24,8 @@ pub struct Relay {
     pub registry: Registry,
     /// Requests that wait for a human.
     pub approvals: Approvals,
+    /// What sessions with the same resource share.
+    pub upstreams: Upstreams,
     /// Facts about statements seen before.
     pub facts: Arc<SharedFacts>,
     /// Finds what must be masked.

@@ -1,7 +1,8 @@
 //! The only wiring: configuration in, a running relay out, until SIGTERM or SIGINT.
 
 use crate::{
-    api, approval::Approvals, keep, record, relay::Relay, session, tls::Certificate, tunnel, workers::Workers,
+    api, approval::Approvals, keep, record, relay::Relay, session, tls::Certificate, tunnel, upstream::Upstreams,
+    workers::Workers,
 };
 use fs_err as fs;
 use hyper_util::{
@@ -90,6 +91,7 @@ async fn start(config: Config) -> Result<Relay, UserFacing> {
         policy: Arc::new(policy),
         registry: session::registry::Registry::default(),
         approvals: Approvals::default(),
+        upstreams: Upstreams::default(),
         facts: Arc::default(),
         detector: Arc::new(Detector::standard()),
         syncer,

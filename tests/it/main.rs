@@ -5,6 +5,7 @@
 //! - [`clients`]: other languages' drivers
 //! - [`approvals`]: held requests
 //! - [`lifecycle`]: clients and relays that die, large values
+//! - [`labels`]: labelled columns while the database changes
 //! - [`limits`]: what a resource's configuration limits, and how much of it is recorded
 //! - [`local`]: the local port: TLS, the UNIX socket, Ctrl-C in psql, a port that is taken
 //! - [`injection`]: every way in which the relay logs in to a resource, and what it refuses to
@@ -36,6 +37,7 @@ mod approvals;
 mod clients;
 mod injection;
 mod install;
+mod labels;
 mod leaks;
 mod lifecycle;
 mod limits;

@@ -1,79 +1,77 @@
-//! The resource's credential: read from its source anew for every lease, held as a `Secret`, never seen by an agent.
+//! The resource's credential: read from its source anew for every session, held as a [`Lease`], never seen by an agent.
 
-use fs_err::tokio as fs;
-use std::time::Duration;
-use weir_shared::{config::checked::CredentialSource, secret::Secret};
-use zeroize::Zeroize as _;
+mod source;
 
-/// A credential that could not be had. Its text never holds the credential.
-#[derive(Debug, thiserror::Error)]
-pub enum CredentialError {
-    /// The environment variable is not set.
-    #[error("the environment variable {0} is not set")]
-    Env(String),
-    /// The file cannot be read.
-    #[error("the credential file cannot be read: {0}")]
-    File(std::io::Error),
-    /// The program failed.
-    #[error("the credential program {program} {what}")]
-    Exec {
-        /// Program.
-        program: String,
-        /// How.
-        what: String,
-    },
-    /// There is nothing in it.
-    #[error("the credential is empty")]
-    Empty,
+pub use source::CredentialError;
+
+use crate::upstream::ScramKeys;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+use subtle::ConstantTimeEq as _;
+use weir_shared::{
+    config::checked::{CredentialSource, Resource},
+    detect::KnownValues,
+    id::ResourceName,
+    secret::Secret,
+};
+
+/// A credential, and what is derived from it at a price. Sessions share it for as long as the source gives the same text.
+pub struct Lease {
+    secret: Secret<String>,
+    known: Arc<KnownValues>,
+    scram: ScramKeys,
 }
 
-/// Reads the credential; none where the client certificate is the credential.
-///
-/// # Errors
-/// Says which source failed.
-pub async fn lease(source: &CredentialSource) -> Result<Option<Secret<String>>, CredentialError> {
-    let text = match source {
-        CredentialSource::None => return Ok(None),
-        CredentialSource::Env(name) => std::env::var(name).map_err(|_| CredentialError::Env(name.clone()))?,
-        CredentialSource::File(path) => fs::read_to_string(path).await.map_err(CredentialError::File)?,
-        CredentialSource::Exec { argv, timeout } => exec(argv, *timeout).await?,
-    };
-    let mut text = text;
-    let line = text.lines().next().unwrap_or_default().to_owned();
-    text.zeroize();
-    if line.is_empty() { Err(CredentialError::Empty) } else { Ok(Some(Secret::new(line))) }
-}
-
-async fn exec(argv: &[String], timeout: Duration) -> Result<String, CredentialError> {
-    let program = argv.first().cloned().unwrap_or_default();
-    let failed = |what: String| CredentialError::Exec { program: program.clone(), what };
-    let mut command = tokio::process::Command::new(&program);
-    command.args(argv.iter().skip(1)).stdin(std::process::Stdio::null()).kill_on_drop(true);
-    let output = tokio::time::timeout(timeout, command.output())
-        .await
-        .map_err(|_| failed(format!("did not answer within {} s", timeout.as_secs())))?
-        .map_err(|error| failed(format!("cannot be started: {error}")))?;
-    if !output.status.success() {
-        return Err(failed(format!("failed with {}", output.status)));
+impl Lease {
+    fn new(secret: Secret<String>) -> Self {
+        let known = Arc::new(KnownValues::new(&[secret.expose().as_bytes()]));
+        Self { secret, known, scram: ScramKeys::default() }
     }
-    String::from_utf8(output.stdout).map_err(|_| failed("printed something that is not UTF-8".to_owned()))
+
+    /// The credential, for the login alone.
+    #[must_use]
+    pub fn secret(&self) -> &Secret<String> {
+        &self.secret
+    }
+
+    /// Finds the credential in whatever form an answer may show it.
+    #[must_use]
+    pub fn known(&self) -> &Arc<KnownValues> {
+        &self.known
+    }
+
+    /// What SCRAM derives from it.
+    #[must_use]
+    pub fn scram(&self) -> &ScramKeys {
+        &self.scram
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The leases of one relay: the last of each resource.
+#[derive(Default)]
+pub struct Leases(Mutex<HashMap<ResourceName, Arc<Lease>>>);
 
-    #[tokio::test]
-    async fn a_program_gives_its_first_line_or_an_error() {
-        let exec = |script: &str| CredentialSource::Exec {
-            argv: ["sh", "-c", script].map(str::to_owned).to_vec(),
-            timeout: Duration::from_millis(500),
-        };
-        assert_eq!(lease(&exec("printf 'one\\ntwo'")).await.unwrap().unwrap().expose(), "one");
-        assert!(matches!(lease(&exec("exit 3")).await, Err(CredentialError::Exec { .. })));
-        assert!(matches!(lease(&exec("sleep 9")).await, Err(CredentialError::Exec { .. })));
-        assert!(matches!(lease(&exec("true")).await, Err(CredentialError::Empty)));
-        let missing = CredentialSource::Env("WEIR_NOT_SET_ANYWHERE".into());
-        assert!(matches!(lease(&missing).await, Err(CredentialError::Env(_))));
+impl Leases {
+    /// Reads the resource's credential; none where the client certificate is the credential.
+    ///
+    /// # Errors
+    /// Says which source failed.
+    pub async fn lease(&self, resource: &Resource) -> Result<Option<Arc<Lease>>, CredentialError> {
+        if resource.credential == CredentialSource::None {
+            return Ok(None);
+        }
+        let secret = source::read(&resource.credential).await?;
+        let mut leases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lease) = leases.get(&resource.name) {
+            let (old, new) = (lease.secret.expose().as_bytes(), secret.expose().as_bytes());
+            if bool::from(old.ct_eq(new)) {
+                return Ok(Some(Arc::clone(lease)));
+            }
+        }
+        let lease = Arc::new(Lease::new(secret));
+        leases.insert(resource.name.clone(), Arc::clone(&lease));
+        Ok(Some(lease))
     }
 }

@@ -7,7 +7,7 @@
 pub mod plan;
 pub mod stream;
 
-use crate::upstream::Labels;
+use crate::upstream::Catalog;
 use bytes::{Bytes, BytesMut};
 use plan::{Plan, Treatment};
 use std::sync::Arc;
@@ -48,6 +48,8 @@ const SHORTEST_CARD: usize = 13;
 pub struct About {
     /// The statement mentions a relation with labelled columns: what cannot be traced to a column is masked whole.
     pub risky: bool,
+    /// The snapshot of what is labelled was overtaken: what it does not know for certain is masked whole too.
+    pub uncertain: bool,
     /// For COPY: which of its columns are labelled.
     pub copy_labelled: Arc<Vec<bool>>,
 }
@@ -55,8 +57,8 @@ pub struct About {
 /// Masks one session's answers.
 pub struct Masker {
     detector: Arc<Detector>,
-    known: Option<KnownValues>,
-    pub(crate) labels: Labels,
+    known: Option<Arc<KnownValues>>,
+    pub(crate) catalog: Arc<Catalog>,
     plan: Plan,
     found: Vec<Span>,
     stream: stream::Held,
@@ -81,14 +83,13 @@ enum Edit {
 pub struct MalformedRow;
 
 impl Masker {
-    /// A masker that keeps `credential` out of every answer.
+    /// A masker that keeps `known`, the injected credential, out of every answer.
     #[must_use]
-    pub fn new(detector: Arc<Detector>, credential: Option<&str>, labels: Labels) -> Self {
-        let known = credential.map(|credential| KnownValues::new(&[credential.as_bytes()]));
+    pub fn new(detector: Arc<Detector>, known: Option<Arc<KnownValues>>, catalog: Arc<Catalog>) -> Self {
         Self {
             detector,
             known,
-            labels,
+            catalog,
             plan: Plan::default(),
             found: Vec::new(),
             stream: stream::Held::default(),
@@ -137,7 +138,7 @@ impl Masker {
         about: &About,
         counts: &mut Counts,
     ) -> Result<(Bytes, u64), MalformedRow> {
-        self.plan.prepare(shape, &self.labels, about);
+        self.plan.prepare(shape, &self.catalog.labels, about);
         let mut out: Option<BytesMut> = None;
         let mut count = 0;
         if !self.plan.nothing() {
@@ -285,7 +286,7 @@ impl Masker {
 
     /// An error, notice or notification.
     pub fn message(&mut self, bytes: Bytes, counts: &mut Counts) -> Bytes {
-        let labelled = !self.labels.is_empty();
+        let labelled = !self.catalog.labels.is_empty();
         let edited = rows::edit_text(&bytes, |field, text| match field {
             b'D' | b'W' | b'q' if labelled => Some(Vec::new()),
             b'M' | b'D' | b'H' | b'W' | b'q' | b'P' => {
@@ -308,7 +309,7 @@ impl Masker {
         last: bool,
         counts: &mut Counts,
     ) -> Bytes {
-        self.plan.prepare(shape, &self.labels, about);
+        self.plan.prepare(shape, &self.catalog.labels, about);
         self.known_here = true;
         let whole = match column {
             Some(column) => matches!(self.plan.treatment(column), Treatment::Whole(_)),

@@ -36,6 +36,7 @@ pub struct Plan {
     columns: Option<Arc<Vec<Column>>>,
     formats: Option<Arc<Vec<bool>>>,
     risky: bool,
+    uncertain: bool,
     treatments: Vec<Treatment>,
     nothing: bool,
     otherwise: Option<Treatment>,
@@ -50,16 +51,17 @@ impl Plan {
             _ => false,
         };
         let same_formats = self.formats.as_ref().is_some_and(|formats| Arc::ptr_eq(formats, &shape.formats));
-        if same_columns && same_formats && self.risky == about.risky {
+        if same_columns && same_formats && self.risky == about.risky && self.uncertain == about.uncertain {
             return;
         }
         self.columns.clone_from(&shape.columns);
         self.formats = Some(Arc::clone(&shape.formats));
         self.risky = about.risky;
+        self.uncertain = about.uncertain;
         let columns = shape.columns.as_deref().map(Vec::as_slice).unwrap_or_default();
         self.treatments.clear();
         for (index, column) in columns.iter().enumerate() {
-            self.treatments.push(treatment(column, shape.binary(index), labels, about.risky));
+            self.treatments.push(treatment(column, shape.binary(index), labels, about));
         }
         // Columns that nobody described: look at them, and where columns are labelled show nothing of them.
         self.otherwise = Some(match (labels.is_empty(), shape.binary(0)) {
@@ -84,7 +86,7 @@ impl Plan {
 }
 
 /// By type OID (`pg_type.dat` of the server's source).
-fn treatment(column: &Column, binary: bool, labels: &Labels, risky: bool) -> Treatment {
+fn treatment(column: &Column, binary: bool, labels: &Labels, about: &About) -> Treatment {
     // bool, int2, int4, oid, float4/8, date, time, timestamp(tz), interval, timetz, xid, cid, uuid
     const CANNOT_HOLD: [u32; 16] = [16, 21, 23, 26, 28, 29, 700, 701, 1082, 1083, 1114, 1184, 1186, 1266, 2278, 2950];
     // char, name, text, bpchar, varchar, unknown, xml, cstring
@@ -95,7 +97,9 @@ fn treatment(column: &Column, binary: bool, labels: &Labels, risky: bool) -> Tre
         // The whole row of a labelled table.
         || (column.attribute == 0 && labels.tables.contains(&column.table))
         // A view over a labelled table, and an expression in a statement that mentions one, may be made of anything in it.
-        || ((labels.views.contains(&column.table) || (risky && column.table == 0))
+        || ((labels.views.contains(&column.table)
+            || (about.risky && column.table == 0)
+            || (about.uncertain && !labels.others.contains(&column.table) && !labels.tables.contains(&column.table)))
             && !CANNOT_HOLD.contains(&column.type_oid)
             && column.type_oid != 20);
     if labelled {

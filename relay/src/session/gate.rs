@@ -20,10 +20,11 @@ use super::{
 };
 use crate::{
     approval::{self, Held, Outcome},
+    credential::Lease,
     mask::{About, Counts, Masker},
     record::{RecordError, Recorder},
     relay::Relay,
-    upstream::Labels,
+    upstream::Catalog,
 };
 use bytes::Bytes;
 use std::{collections::HashMap, sync::Arc, time::Instant};
@@ -35,7 +36,7 @@ use weir_protocol::{
     Action, ActionKind, Chunk, Engine, Event, Parameters, Refusal,
     postgres::{Postgres, SUSPENDED},
 };
-use weir_shared::{recording::Payload, secret::Secret};
+use weir_shared::recording::Payload;
 
 /// The right to send exactly these bytes, once: judged, and recorded as the durability asks.
 #[derive(Debug)]
@@ -101,6 +102,13 @@ pub struct Gate<'a> {
     grant: &'a Grant,
     shared: &'a Relay,
     recorder: Recorder,
+    database: String,
+    /// The snapshot that masking goes by.
+    catalog: Arc<Catalog>,
+    /// It was overtaken when this was last looked at.
+    uncertain: bool,
+    /// This session has changed, in a transaction that may still be open, what may be labelled.
+    changed: bool,
     masker: Masker,
     /// By address: each entry holds the Arc it is keyed by, so an address is never another's.
     decided: HashMap<usize, Arc<Decided>>,
@@ -117,15 +125,20 @@ impl<'a> Gate<'a> {
         shared: &'a Relay,
         grant: &'a Grant,
         recorder: Recorder,
-        credential: Option<&Secret<String>>,
-        labels: Labels,
+        database: String,
+        credential: Option<&Lease>,
+        catalog: Arc<Catalog>,
     ) -> Self {
-        let credential = credential.map(|credential| credential.expose().as_str());
-        let masker = Masker::new(Arc::clone(&shared.detector), credential, labels);
+        let known = credential.map(|lease| Arc::clone(lease.known()));
+        let masker = Masker::new(Arc::clone(&shared.detector), known, Arc::clone(&catalog));
         Self {
             grant,
             shared,
             recorder,
+            database,
+            catalog,
+            uncertain: false,
+            changed: false,
             masker,
             decided: HashMap::new(),
             prepared: HashMap::new(),
@@ -168,6 +181,7 @@ impl<'a> Gate<'a> {
 
     /// The same, for a request whose facts had to be found elsewhere.
     pub fn judge(&mut self, engine: &mut Postgres, action: Action, facts: Arc<Facts>) -> Verdict {
+        self.follow_catalog(engine);
         self.number += 1;
         let number = self.number;
         let decided = self.decide(&facts);
@@ -193,7 +207,7 @@ impl<'a> Gate<'a> {
                 if !facts.prepares.is_empty() {
                     facts.prepares.iter().for_each(|(name, _)| engine.shadow_statement(name));
                 }
-                self.remember_names(&action, &facts);
+                self.remember(&action, &facts);
                 match self.record_intent(&action, number, &facts, decision, "allow") {
                     Ok(()) => self.permit(action, number, decided.about.clone()),
                     Err(error) => self.unrecorded(action, number, &error),
@@ -259,7 +273,7 @@ impl<'a> Gate<'a> {
             return self.refused(action, number, refusal);
         }
         facts.prepares.iter().for_each(|(name, _)| engine.shadow_statement(name));
-        self.remember_names(&action, &facts);
+        self.remember(&action, &facts);
         match self.recorder.intent(note) {
             Ok(()) => {
                 let about = self.about(&facts);
@@ -346,6 +360,9 @@ impl<'a> Gate<'a> {
 
     /// The recording and the sums, at the session's end.
     pub fn finish(mut self) -> (Recorder, Totals) {
+        if self.changed {
+            self.overtake_catalog();
+        }
         self.running.unfinished().into_iter().for_each(|number| self.complete(number, "unfinished".to_owned()));
         (self.recorder, self.totals)
     }
@@ -388,11 +405,12 @@ impl<'a> Gate<'a> {
     }
 
     fn about(&self, facts: &Facts) -> About {
-        let labels = &self.masker.labels;
+        let labels = &self.catalog.labels;
         let mentions = |relations: &[String]| relations.iter().any(|relation| labels.mentions(relation));
         About {
             risky: !labels.is_empty()
-                && (mentions(&facts.reads) || mentions(&facts.writes) || !facts.executes.is_empty()),
+                && (self.uncertain || mentions(&facts.reads) || mentions(&facts.writes) || !facts.executes.is_empty()),
+            uncertain: self.uncertain,
             copy_labelled: Arc::new(facts.copy_out.as_ref().map_or_else(Vec::new, |(relation, columns)| {
                 columns.iter().map(|column| labels.labelled(relation, column)).collect()
             })),
@@ -403,6 +421,49 @@ impl<'a> Gate<'a> {
     fn effective_class(&self, facts: &Facts) -> Class {
         let named = facts.executes.iter().map(|name| self.prepared.get(name).copied().unwrap_or(Class::Admin));
         named.fold(facts.class, Class::max)
+    }
+
+    /// Takes note of what a permitted request may change for those that follow.
+    fn remember(&mut self, action: &Action, facts: &Facts) {
+        if facts.class >= Class::Ddl && action.kind != ActionKind::Prepare && self.may_change_labels(facts) {
+            self.changed = true;
+            self.overtake_catalog();
+        }
+        self.remember_names(action, facts);
+    }
+
+    fn may_change_labels(&self, facts: &Facts) -> bool {
+        let labels = &self.catalog.labels;
+        let mut named = facts.reads.iter().chain(&facts.writes);
+        // What a program on the server does, nobody sees.
+        !labels.is_empty() && (facts.class == Class::Admin || named.any(|relation| labels.mentions(relation)))
+    }
+
+    fn overtake_catalog(&self) {
+        self.shared.upstreams.catalogs.overtaken(&self.grant.resource().name, &self.database, &self.catalog);
+    }
+
+    /// Looks whether the snapshot was overtaken, and takes a newer one where there is one.
+    fn follow_catalog(&mut self, engine: &Postgres) {
+        if self.changed {
+            // Whoever took a snapshot meanwhile did not see what an open transaction has done.
+            self.overtake_catalog();
+            self.changed = engine.busy() || engine.transaction_status() != b'I';
+        }
+        let mut uncertain = self.catalog.is_overtaken();
+        if uncertain && !self.changed {
+            let newest = self.shared.upstreams.catalogs.newest(&self.grant.resource().name, &self.database);
+            if let Some(newest) = newest.filter(|newest| !newest.is_overtaken()) {
+                self.masker.catalog = Arc::clone(&newest);
+                self.catalog = newest;
+                uncertain = false;
+                self.decided.clear();
+            }
+        }
+        if uncertain != self.uncertain {
+            self.uncertain = uncertain;
+            self.decided.clear();
+        }
     }
 
     fn remember_names(&mut self, action: &Action, facts: &Facts) {
@@ -421,8 +482,19 @@ impl<'a> Gate<'a> {
 
     /// What cannot be allowed whatever policy says, because masking could not follow it.
     fn objection(&self, action: &Action, facts: &Facts) -> Option<Refusal> {
-        let labels = &self.masker.labels;
-        if labels.is_empty() || !facts.is_copy_out || !facts.reads.iter().any(|relation| labels.mentions(relation)) {
+        let labels = &self.catalog.labels;
+        if labels.is_empty() || !facts.is_copy_out {
+            return None;
+        }
+        if self.uncertain {
+            return Some(refusal(
+                "42501",
+                "what is labelled in this database may have changed: COPY has no columns that could be told apart",
+                &format!("session {}", self.grant.session()),
+                "reconnect in a few seconds, or use SELECT",
+            ));
+        }
+        if !facts.reads.iter().any(|relation| labels.mentions(relation)) {
             return None;
         }
         let lower = action.text.to_ascii_lowercase();

@@ -105,7 +105,7 @@ async fn serve(
 ) -> Result<(), Refusal> {
     let database = grant.database(&start.database)?;
     let recorder = begin_recording(relay, principal, grant, &database).await?;
-    let connected = match upstream::connect(grant, &start, &database).await {
+    let connected = match relay.upstreams.connect(grant, &start, &database).await {
         Ok(connected) => connected,
         Err(error) => {
             tracing::warn!(session = %grant.session(), resource = %grant.resource().name, %error, "no upstream");
@@ -117,7 +117,7 @@ async fn serve(
     let key = place.issue_key(start.minor, connected.cancel_key.clone());
     let reply = startup::accepted(&start, &connected.parameters, &key);
     let mut engine = Postgres::new(grant.resource().limits.statement_bytes);
-    let mut gate = Gate::new(relay, grant, recorder, connected.credential.as_ref(), connected.labels);
+    let mut gate = Gate::new(relay, grant, recorder, database, connected.credential.as_deref(), connected.catalog);
     let mut drive = drive::Drive::new(&mut engine, &mut gate, place, connected.io, connected.rest, reply);
     let reason = drive.run(stream).await;
     let (recorder, totals) = gate.finish();

@@ -13,6 +13,8 @@ pub struct Labels {
     pub tables: HashSet<u32>,
     /// OIDs of views made of them: which of a view's columns show a labelled value, the catalog does not say.
     pub views: HashSet<u32>,
+    /// OIDs of the tables that are certainly none of these.
+    pub others: HashSet<u32>,
     /// Names of all of these, without schemas.
     pub relations: HashSet<String>,
     /// The configuration's own words.
@@ -82,7 +84,10 @@ pub(super) async fn resolve(connection: &mut Connection, columns: &[ColumnLabel]
          found(oid, attnum) AS (SELECT oid, attnum FROM labelled UNION SELECT oid, 0 FROM views) \
          SELECT f.oid::pg_catalog.int8, f.attnum::pg_catalog.int4, r.relname FROM found f \
            JOIN pg_catalog.pg_class r ON r.oid = f.oid \
-         UNION ALL SELECT 0, n, '' FROM labelled",
+         UNION ALL SELECT 0, n, '' FROM labelled \
+         UNION ALL SELECT r.oid::pg_catalog.int8, -32768, '' FROM pg_catalog.pg_class r \
+           WHERE r.relkind IN ('r', 'p', 'f') \
+             AND r.oid NOT IN (SELECT oid FROM labelled)",
         wanted.join(", ")
     );
     let mut met = HashSet::new();
@@ -91,6 +96,10 @@ pub(super) async fn resolve(connection: &mut Connection, columns: &[ColumnLabel]
         if oid == "0" {
             met.extend(attribute.parse::<usize>());
         } else if let (Ok(oid), Ok(attribute)) = (oid.parse(), attribute.parse()) {
+            if attribute == i16::MIN {
+                labels.others.insert(oid);
+                continue;
+            }
             labels.relations.insert(name.clone());
             if attribute == 0 {
                 labels.views.insert(oid);

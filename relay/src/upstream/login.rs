@@ -1,29 +1,34 @@
 //! The login at a PostgreSQL server (documentation, "Start-up" and "SASL Authentication"): the relay's credential is
 //! injected here and nowhere else.
 
-use super::{Connected, UpstreamError, dial::Dialled, labels};
+use super::{
+    Catalog, Connected, UpstreamError, Upstreams,
+    dial::Dialled,
+    labels,
+    scram::{Binding, Challenge, Exchange, Keys, QUICK_ITERATIONS, SCRAM, SCRAM_PLUS, ScramError},
+};
+use crate::credential::Lease;
 use bytes::{BufMut as _, BytesMut};
 use postgres_protocol::{
-    authentication::{
-        md5_hash,
-        sasl::{ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256},
-    },
+    authentication::md5_hash,
     message::{backend, frontend},
 };
+use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use weir_protocol::postgres::startup::SessionStart;
-use weir_shared::{config::checked::Resource, id::SessionId, secret::Secret};
+use weir_shared::{config::checked::Resource, id::SessionId};
 
 /// No message of a login is larger.
 const LARGEST: usize = 64 * 1024;
 
 pub(super) async fn login(
+    upstreams: &Upstreams,
     dialled: Dialled,
     resource: &Resource,
     session: SessionId,
     start: &SessionStart,
     database: &str,
-    credential: Option<Secret<String>>,
+    credential: Option<Arc<Lease>>,
 ) -> Result<Connected, UpstreamError> {
     let encrypted = matches!(dialled.io, super::Io::Tls(_));
     let mut connection = Connection { io: dialled.io, input: BytesMut::new(), out: BytesMut::new() };
@@ -42,7 +47,7 @@ pub(super) async fn login(
     let mut proven = credential.is_none();
     let password = || {
         credential
-            .as_ref()
+            .as_deref()
             .ok_or_else(|| UpstreamError::Method("the server asks for a password, none is configured".into()))
     };
     loop {
@@ -58,12 +63,12 @@ pub(super) async fn login(
                 proven = true;
             }
             backend::Message::AuthenticationMd5Password(body) if resource.allow_md5 => {
-                let hash = md5_hash(resource.role.as_bytes(), password()?.expose().as_bytes(), body.salt());
+                let hash = md5_hash(resource.role.as_bytes(), password()?.secret().expose().as_bytes(), body.salt());
                 frontend::password_message(hash.as_bytes(), &mut connection.out)?;
                 proven = true;
             }
             backend::Message::AuthenticationCleartextPassword if resource.allow_cleartext && encrypted => {
-                frontend::password_message(password()?.expose().as_bytes(), &mut connection.out)?;
+                frontend::password_message(password()?.secret().expose().as_bytes(), &mut connection.out)?;
                 proven = true;
             }
             backend::Message::AuthenticationMd5Password(_) => {
@@ -100,50 +105,73 @@ pub(super) async fn login(
             "the role's standard_conforming_strings is off, which weir cannot judge".into(),
         ));
     }
-    let labels = labels::resolve(&mut connection, &resource.columns).await?;
+    let catalog = match upstreams.catalogs.fresh(&resource.name, database) {
+        Some(catalog) => catalog,
+        None => {
+            let labels = labels::resolve(&mut connection, &resource.columns).await?;
+            let catalog = Arc::new(Catalog::new(labels));
+            upstreams.catalogs.keep(&resource.name, database, &catalog);
+            catalog
+        }
+    };
     let Connection { io, input, .. } = connection;
-    Ok(Connected { io, rest: input, parameters, cancel_key, credential, labels })
+    // What came already goes into a buffer of its size: the login's own is larger than most sessions need.
+    let rest = if input.is_empty() { BytesMut::new() } else { BytesMut::from(&*input) };
+    Ok(Connected { io, rest, parameters, cancel_key, credential, catalog })
 }
 
 async fn scram(
     connection: &mut Connection,
     body: backend::AuthenticationSaslBody,
     end_point: Option<Vec<u8>>,
-    password: &Secret<String>,
+    lease: &Lease,
 ) -> Result<(), UpstreamError> {
     use fallible_iterator::FallibleIterator as _;
     let (mut plain, mut plus) = (false, false);
     let mut mechanisms = body.mechanisms();
     while let Some(mechanism) = mechanisms.next()? {
-        plain |= mechanism == SCRAM_SHA_256;
-        plus |= mechanism == SCRAM_SHA_256_PLUS;
+        plain |= mechanism == SCRAM;
+        plus |= mechanism == SCRAM_PLUS;
     }
     let (binding, mechanism) = match end_point {
-        Some(hash) if plus => (ChannelBinding::tls_server_end_point(hash), SCRAM_SHA_256_PLUS),
-        Some(_) if plain => (ChannelBinding::unrequested(), SCRAM_SHA_256),
-        None if plain => (ChannelBinding::unsupported(), SCRAM_SHA_256),
+        Some(hash) if plus => (Binding::EndPoint(hash), SCRAM_PLUS),
+        Some(_) if plain => (Binding::NotOffered, SCRAM),
+        None if plain => (Binding::None, SCRAM),
         _ => return Err(UpstreamError::Method("the server offers no SCRAM-SHA-256".into())),
     };
-    let broken = |_| UpstreamError::Refused("the SCRAM exchange failed: is the credential right?".into());
-    let mut scram = ScramSha256::new(password.expose().as_bytes(), binding);
-    frontend::sasl_initial_response(mechanism, scram.message(), &mut connection.out)?;
-    match connection.next().await? {
-        // The salted hash costs about a millisecond: other sessions go on meanwhile.
-        backend::Message::AuthenticationSaslContinue(body) => {
-            let data = body.data().to_vec();
-            let salted = tokio::task::spawn_blocking(move || scram.update(&data).map(|()| scram)).await;
-            scram = salted.map_err(std::io::Error::other)?.map_err(broken)?;
-        }
+    let broken = |error: ScramError| UpstreamError::Refused(format!("{error}: is the credential right?"));
+    let exchange = Exchange::begin(binding).ok_or_else(|| std::io::Error::other("no randomness"))?;
+    frontend::sasl_initial_response(mechanism, exchange.first().as_bytes(), &mut connection.out)?;
+    let challenge = match connection.next().await? {
+        backend::Message::AuthenticationSaslContinue(body) => exchange.challenge(body.data()).map_err(broken)?,
         backend::Message::ErrorResponse(body) => return Err(refused(&body)),
         _ => return Err(UpstreamError::Method("the server left the SCRAM exchange".into())),
-    }
-    frontend::sasl_response(scram.message(), &mut connection.out)?;
+    };
+    let keys = match lease.scram().get(&challenge.salt, challenge.iterations) {
+        Some(keys) => keys,
+        None => {
+            let keys = derive(lease, &challenge).await?;
+            lease.scram().keep(&challenge.salt, challenge.iterations, &keys);
+            keys
+        }
+    };
+    let (response, expected) = exchange.respond(&challenge, &keys);
+    frontend::sasl_response(response.as_bytes(), &mut connection.out)?;
     match connection.next().await? {
-        // Verifies the server's own signature: it knows the password too.
-        backend::Message::AuthenticationSaslFinal(body) => scram.finish(body.data()).map_err(broken),
+        backend::Message::AuthenticationSaslFinal(body) => expected.verify(body.data()).map_err(broken),
         backend::Message::ErrorResponse(body) => Err(refused(&body)),
         _ => Err(UpstreamError::Method("the server left the SCRAM exchange".into())),
     }
+}
+
+async fn derive(lease: &Lease, challenge: &Challenge) -> Result<Arc<Keys>, UpstreamError> {
+    let (password, iterations) = (lease.secret(), challenge.iterations);
+    if iterations.get() <= QUICK_ITERATIONS {
+        return Ok(Arc::new(Keys::derive(password.expose(), &challenge.salt, iterations)));
+    }
+    let (password, salt) = (password.clone(), challenge.salt.clone());
+    let derived = tokio::task::spawn_blocking(move || Keys::derive(password.expose(), &salt, iterations)).await;
+    Ok(Arc::new(derived.map_err(std::io::Error::other)?))
 }
 
 fn refused(body: &backend::ErrorResponseBody) -> UpstreamError {

@@ -1,22 +1,29 @@
 //! The way to the resource: [`connect`] takes a `Grant`, so nothing is dialled or injected before it is authorised.
 //!
-//! - `dial`: TCP and TLS; `login`: the resource's own authentication; `labels`: which columns are labelled
+//! - `dial`: TCP and TLS; `login`: the resource's own authentication, `scram` its arithmetic
+//! - `labels`: which columns are labelled; [`catalog`]: that, read once for many sessions
 
+pub mod catalog;
 mod dial;
 mod labels;
 mod login;
+mod scram;
 
+pub use catalog::{Catalog, Catalogs};
 pub use dial::Io;
 pub use labels::Labels;
+pub use scram::ScramKeys;
 
-use crate::{credential, session::authorize::Grant};
-use std::time::Duration;
+use crate::{
+    credential::{self, Lease, Leases},
+    session::authorize::Grant,
+};
+use std::{sync::Arc, time::Duration};
 use weir_protocol::postgres::startup::SessionStart;
 use weir_shared::{
     config::checked::Resource,
     error::{Kind, UserFacing},
     id::SessionId,
-    secret::Secret,
 };
 
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -58,31 +65,47 @@ pub struct Connected {
     /// The server's own cancel key; empty when it has none.
     pub cancel_key: Vec<u8>,
     /// The injected credential, so that it can be kept out of every answer.
-    pub credential: Option<Secret<String>>,
+    pub credential: Option<Arc<Lease>>,
     /// Labelled columns, as the server numbers them.
-    pub labels: Labels,
+    pub catalog: Arc<Catalog>,
 }
 
-/// Dials and logs in what the grant names.
-///
-/// # Errors
-/// Says which step failed, without the credential.
-pub async fn connect(grant: &Grant, start: &SessionStart, database: &str) -> Result<Connected, UpstreamError> {
-    open(grant.resource(), grant.session(), start, database).await
+/// What sessions with the same resource share, so that each need not make it anew.
+#[derive(Default)]
+pub struct Upstreams {
+    leases: Leases,
+    /// Snapshots of the databases' catalogs.
+    pub catalogs: Catalogs,
 }
 
-async fn open(
-    resource: &Resource,
-    session: SessionId,
-    start: &SessionStart,
-    database: &str,
-) -> Result<Connected, UpstreamError> {
-    let steps = async {
-        let credential = credential::lease(&resource.credential).await?;
-        let dialled = dial::dial(resource).await?;
-        login::login(dialled, resource, session, start, database, credential).await
-    };
-    tokio::time::timeout(PATIENCE, steps).await.unwrap_or(Err(UpstreamError::Timeout))
+impl Upstreams {
+    /// Dials and logs in what the grant names.
+    ///
+    /// # Errors
+    /// Says which step failed, without the credential.
+    pub async fn connect(
+        &self,
+        grant: &Grant,
+        start: &SessionStart,
+        database: &str,
+    ) -> Result<Connected, UpstreamError> {
+        self.open(grant.resource(), grant.session(), start, database).await
+    }
+
+    async fn open(
+        &self,
+        resource: &Resource,
+        session: SessionId,
+        start: &SessionStart,
+        database: &str,
+    ) -> Result<Connected, UpstreamError> {
+        let steps = async {
+            let credential = self.leases.lease(resource).await?;
+            let dialled = dial::dial(resource).await?;
+            login::login(self, dialled, resource, session, start, database, credential).await
+        };
+        tokio::time::timeout(PATIENCE, steps).await.unwrap_or(Err(UpstreamError::Timeout))
+    }
 }
 
 /// Asks the resource to stop what the connection with `key` runs. It answers by closing.
@@ -122,11 +145,13 @@ pub struct TestReport {
 /// Says which step failed and what to do.
 pub async fn test(resource: &Resource) -> Result<TestReport, UserFacing> {
     let mut report: Option<TestReport> = None;
+    let upstreams = Upstreams::default();
     for database in &resource.databases {
-        let connected = open(resource, SessionId::generate(), &SessionStart::default(), database)
+        let connected = upstreams
+            .open(resource, SessionId::generate(), &SessionStart::default(), database)
             .await
             .map_err(|error| facing(&error))?;
-        let missing: Vec<String> = connected.labels.missing.iter().map(ToString::to_string).collect();
+        let missing: Vec<String> = connected.catalog.labels.missing.iter().map(ToString::to_string).collect();
         match &mut report {
             // A column has to be in one of them.
             Some(report) => report.missing_columns.retain(|column| missing.contains(column)),

@@ -1,0 +1,96 @@
+//! What a database's catalog says of labelled columns, read once for the sessions that begin within [`FRESH`], by the
+//! first of them over its own connection.
+//!
+//! A snapshot may be overtaken: a view made after it could show a labelled column under a number that it does not know.
+//! So every session that may change what is labelled says so ([`Catalogs::overtaken`]), and all that hold the snapshot
+//! then treat what it does not know for certain as labelled.
+
+use super::labels::Labels;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use weir_shared::id::ResourceName;
+
+/// A snapshot serves new sessions for so long. Changes made past weir show after this.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// A snapshot.
+#[derive(Debug)]
+pub struct Catalog {
+    /// Labelled columns.
+    pub labels: Labels,
+    overtaken: AtomicBool,
+    made: Instant,
+}
+
+impl Catalog {
+    /// A snapshot made now.
+    #[must_use]
+    pub fn new(labels: Labels) -> Self {
+        Self { labels, overtaken: AtomicBool::new(false), made: Instant::now() }
+    }
+
+    /// True once something labelled may have changed since.
+    #[must_use]
+    pub fn is_overtaken(&self) -> bool {
+        self.overtaken.load(Ordering::Acquire)
+    }
+}
+
+type Key = (ResourceName, String);
+
+/// The newest snapshot of each resource's databases.
+#[derive(Debug, Default)]
+pub struct Catalogs(Mutex<HashMap<Key, Arc<Catalog>>>);
+
+impl Catalogs {
+    /// The newest one, if it is fresh.
+    pub(super) fn fresh(&self, resource: &ResourceName, database: &str) -> Option<Arc<Catalog>> {
+        let newest = self.newest(resource, database)?;
+        (!newest.is_overtaken() && newest.made.elapsed() < FRESH).then_some(newest)
+    }
+
+    pub(super) fn keep(&self, resource: &ResourceName, database: &str, catalog: &Arc<Catalog>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert((resource.clone(), database.to_owned()), Arc::clone(catalog));
+    }
+
+    /// The newest one, fresh or not.
+    #[must_use]
+    pub fn newest(&self, resource: &ResourceName, database: &str) -> Option<Arc<Catalog>> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&(resource.clone(), database.to_owned())).map(Arc::clone)
+    }
+
+    /// Something labelled may have changed: neither `held` nor the newest snapshot is certain any more.
+    pub fn overtaken(&self, resource: &ResourceName, database: &str, held: &Catalog) {
+        held.overtaken.store(true, Ordering::Release);
+        if let Some(newest) = self.newest(resource, database) {
+            newest.overtaken.store(true, Ordering::Release);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_serves_until_it_is_overtaken() {
+        let (catalogs, name) = (Catalogs::default(), ResourceName::new("shop").unwrap());
+        assert!(catalogs.fresh(&name, "shop").is_none());
+        let (first, second) = (Arc::new(Catalog::new(Labels::default())), Arc::new(Catalog::new(Labels::default())));
+        catalogs.keep(&name, "shop", &first);
+        assert!(catalogs.fresh(&name, "shop").is_some_and(|catalog| Arc::ptr_eq(&catalog, &first)));
+        assert!(catalogs.fresh(&name, "other").is_none());
+        catalogs.keep(&name, "shop", &second);
+        catalogs.overtaken(&name, "shop", &first);
+        assert!(first.is_overtaken() && second.is_overtaken());
+        assert!(catalogs.fresh(&name, "shop").is_none());
+    }
+}
