@@ -3,6 +3,7 @@
 use crate::{record, relay::Relay, session::registry::Reason};
 use fs_err::tokio as fs;
 use std::{sync::Arc, time::Duration};
+use weir_shared::id::{AgentId, SessionId};
 
 /// How often agents with open sessions are looked at: a revoked login ends its sessions within this.
 const AGENTS: Duration = Duration::from_secs(1);
@@ -14,15 +15,22 @@ const RECORDINGS: Duration = Duration::from_secs(600);
 pub async fn agents(relay: Arc<Relay>) {
     loop {
         tokio::time::sleep(AGENTS).await;
-        for agent in relay.registry.agents() {
-            match relay.store.agent_may_act(agent, relay.now()).await {
-                Ok(true) => {}
-                Ok(false) => {
-                    tracing::info!(%agent, "its login has ended: so do its sessions");
-                    relay.registry.kill_agent(agent, Reason::LoginEnded);
-                }
-                Err(error) => tracing::error!(%error, "agents cannot be read"),
+        let agents: Vec<AgentId> = relay.registry.agents().into_iter().collect();
+        if agents.is_empty() {
+            continue;
+        }
+        let acting = match relay.store.agents_that_may_act(&agents, relay.now()).await {
+            Ok(acting) => acting,
+            Err(error) => {
+                tracing::error!(%error, "agents cannot be read");
+                continue;
             }
+        };
+        for agent in agents.into_iter().filter(|agent| !acting.contains(agent)) {
+            tracing::info!(%agent, "its login has ended: so do its sessions");
+            // Not even one more stream by what was remembered of it.
+            relay.principals.forget();
+            relay.registry.kill_agent(agent, Reason::LoginEnded);
         }
     }
 }
@@ -42,7 +50,17 @@ pub async fn recordings(relay: Arc<Relay>) {
 }
 
 async fn delete_old(relay: &Relay, before: i64) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    for session in relay.store.sessions_ended_before(before).await? {
+    loop {
+        let sessions = relay.store.sessions_ended_before(before).await?;
+        if sessions.is_empty() {
+            return Ok(());
+        }
+        delete(relay, sessions).await?;
+    }
+}
+
+async fn delete(relay: &Relay, sessions: Vec<SessionId>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    for session in sessions {
         let body = serde_json::json!({ "session": session });
         relay.store.audit_append("recording.deleted", "retention", body, relay.now()).await?;
         match fs::remove_file(record::path(&relay.config.recordings, session)).await {

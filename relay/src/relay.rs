@@ -2,7 +2,8 @@
 
 use crate::{
     approval::Approvals,
-    record::Syncer,
+    identity::Principals,
+    record::{Index, Syncer},
     session::{facts::SharedFacts, registry::Registry},
     upstream::Upstreams,
 };
@@ -21,7 +22,11 @@ pub struct Relay {
     /// The policies in force.
     pub policy: Arc<Bundle>,
     /// Sessions and tunnels open now.
-    pub registry: Registry,
+    pub registry: Arc<Registry>,
+    /// The index of recordings.
+    pub index: Index,
+    /// Who opened a stream a moment ago.
+    pub principals: Principals,
     /// Requests that wait for a human.
     pub approvals: Approvals,
     /// What sessions with the same resource share.

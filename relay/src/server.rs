@@ -1,8 +1,8 @@
 //! The only wiring: configuration in, a running relay out, until SIGTERM or SIGINT.
 
 use crate::{
-    api, approval::Approvals, keep, record, relay::Relay, session, tls::Certificate, tunnel, upstream::Upstreams,
-    workers::Workers,
+    api, approval::Approvals, identity, keep, record, relay::Relay, session, tls::Certificate, tunnel,
+    upstream::Upstreams, workers::Workers,
 };
 use fs_err as fs;
 use hyper_util::{
@@ -12,6 +12,7 @@ use hyper_util::{
 };
 use session::registry::Reason;
 use std::{
+    collections::HashSet,
     net::UdpSocket,
     sync::Arc,
     time::{Duration, Instant},
@@ -24,6 +25,7 @@ use weir_shared::{
     config::checked::Config,
     detect::Detector,
     error::{Kind, UserFacing},
+    id::SessionId,
     keys::Thumbprint,
     secret::Secret,
     wire,
@@ -44,6 +46,7 @@ fn failed(what: &str, error: &dyn std::fmt::Display, hint: &str) -> UserFacing {
 /// # Errors
 /// When it cannot start.
 pub async fn run(config: Config) -> Result<(), UserFacing> {
+    let stopped = stop_signal()?;
     let certificate = Certificate::load(&config)?;
     let tcp = TcpListener::bind(config.listen)
         .await
@@ -54,7 +57,7 @@ pub async fn run(config: Config) -> Result<(), UserFacing> {
     let endpoint = tunnel::quic::endpoint(udp, certificate.server_config(&[wire::ALPN])?)
         .map_err(|error| failed("QUIC cannot start", &error, ""))?;
     let relay = Arc::new(start(config).await?);
-    close_orphans(&relay).await;
+    close_orphans(&relay).await?;
     tracing::info!(%address, policy = relay.policy.hash(), resources = relay.config.resources.len(), "listening");
 
     let workers = Arc::new(Workers::start(relay.config.threads).map_err(|error| failed("no threads", &error, ""))?);
@@ -66,7 +69,7 @@ pub async fn run(config: Config) -> Result<(), UserFacing> {
     relay.tasks.spawn(until(stop.clone(), keep::agents(Arc::clone(&relay))));
     relay.tasks.spawn(until(stop.clone(), keep::recordings(Arc::clone(&relay))));
 
-    wait_for_signal().await;
+    stopped.await;
     drain(&relay, &stop).await;
     endpoint.close(quinn::VarInt::from_u32(0), b"the relay stopped");
     let _ = tokio::time::timeout(Duration::from_secs(2), endpoint.wait_idle()).await;
@@ -84,18 +87,24 @@ async fn start(config: Config) -> Result<Relay, UserFacing> {
     })?;
     fs::create_dir_all(&config.recordings)
         .map_err(|error| failed("the recordings' folder cannot be made", &error, "correct `recordings`"))?;
+    let (registry, tasks) = (Arc::new(session::registry::Registry::default()), TaskTracker::new());
+    let failing = Arc::clone(&registry);
+    let (index, indexing) = record::Index::new(store.clone(), move |session| failing.kill(session, Reason::Unindexed));
+    tasks.spawn(indexing);
     let syncer = record::Syncer::start().map_err(|error| failed("no thread for recordings", &error, ""))?;
     Ok(Relay {
         sealing_key: sealing_key(&config)?,
         store,
         policy: Arc::new(policy),
-        registry: session::registry::Registry::default(),
+        registry,
+        index,
+        principals: identity::Principals::default(),
         approvals: Approvals::default(),
         upstreams: Upstreams::default(),
         facts: Arc::default(),
         detector: Arc::new(Detector::standard()),
         syncer,
-        tasks: TaskTracker::new(),
+        tasks,
         draining: CancellationToken::new(),
         started: Instant::now(),
         config,
@@ -114,23 +123,33 @@ fn sealing_key(config: &Config) -> Result<Secret<[u8; 32]>, UserFacing> {
 
 /// Sessions that were open when an earlier relay died: their recordings get a gap and an end, what they asked for is
 /// withdrawn.
-async fn close_orphans(relay: &Relay) {
+async fn close_orphans(relay: &Arc<Relay>) -> Result<(), UserFacing> {
     const WHY: &str = "the relay died";
-    let orphans = match relay.store.sessions_unfinished().await {
-        Ok(orphans) => orphans,
-        Err(error) => return tracing::error!(%error, "unfinished sessions cannot be read"),
-    };
-    for session in orphans {
+    let failed = |error: &dyn std::fmt::Display| failed("earlier sessions cannot be ended", error, "see the error");
+    index_missing(relay).await.map_err(|error| failed(&*error))?;
+    for session in relay.store.sessions_unfinished().await.map_err(|error| failed(&error))? {
         if let Err(error) = record::writer::close_orphan(&relay.config.recordings, session, &relay.sealing_key, WHY) {
             tracing::error!(%session, %error, "an unfinished recording cannot be closed");
         }
-        if let Err(error) = relay.store.session_close(session, relay.now(), WHY, 0, 0, 0, 0).await {
-            tracing::error!(%session, %error, "an unfinished session cannot be closed");
-        }
+        relay.store.session_orphaned(session, relay.now(), WHY).await.map_err(|error| failed(&error))?;
     }
-    if let Err(error) = relay.store.approvals_orphaned().await {
-        tracing::error!(%error, "approvals of ended sessions cannot be withdrawn");
+    relay.store.approvals_orphaned().await.map_err(|error| failed(&error))
+}
+
+/// Recordings that an earlier relay had begun and not yet indexed when it died.
+async fn index_missing(relay: &Arc<Relay>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let newest = relay.store.sessions_newest().await?;
+    let known: HashSet<SessionId> = relay.store.sessions_since(newest - record::index::SLACK).await?;
+    let reader = Arc::clone(relay);
+    let missing = tokio::task::spawn_blocking(move || {
+        record::index::missing(&reader.config.recordings, &reader.sealing_key, newest, &known)
+    });
+    let missing = missing.await??;
+    if !missing.is_empty() {
+        tracing::warn!(sessions = missing.len(), "recordings of a relay that died are indexed");
+        relay.store.sessions_record(&missing).await?;
     }
+    Ok(())
 }
 
 /// What goes on for ever, until the relay stops.
@@ -231,17 +250,21 @@ async fn drain(relay: &Relay, stop: &CancellationToken) {
     while relay.registry.open_sessions() > 0 && Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    relay.index.settled().await;
     stop.cancel();
     relay.tasks.close();
 }
 
-async fn wait_for_signal() {
+/// SIGTERM or SIGINT. Listened for from the first moment, so that one that comes during the start is not the end of the
+/// process.
+fn stop_signal() -> Result<impl Future<Output = ()>, UserFacing> {
     use tokio::signal::unix::{SignalKind, signal};
-    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        (Ok(mut terminate), Ok(mut interrupt)) => tokio::select! {
+    let listen = |kind| signal(kind).map_err(|error| failed("no signals", &error, ""));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
-        },
-        _ => std::future::pending().await,
-    }
+        }
+    })
 }

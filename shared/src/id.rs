@@ -28,6 +28,13 @@ macro_rules! id {
                 Self(Uuid::now_v7())
             }
 
+            /// When it was made, microseconds since 1970; it is precise to a millisecond. 0 for one of another kind.
+            #[must_use]
+            pub fn created_at(&self) -> i64 {
+                let stamp = self.0.get_timestamp().map_or((0, 0), |stamp| stamp.to_unix());
+                i64::try_from(stamp.0).unwrap_or(0) * 1_000_000 + i64::from(stamp.1 / 1000)
+            }
+
             /// The sixteen bytes, as stored.
             #[must_use]
             pub fn as_bytes(&self) -> &[u8; 16] {

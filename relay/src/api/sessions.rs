@@ -35,6 +35,7 @@ pub(super) async fn list(
     Query(filter): Query<Filter>,
 ) -> Result<Json<Vec<SessionView>>, ApiError> {
     let user = if sees_all(&principal) { filter.user.as_deref() } else { Some(principal.user()) };
+    relay.index.settled().await;
     let limit = filter.limit.unwrap_or(100).min(10_000);
     Ok(Json(relay.store.sessions(user, filter.resource.as_deref(), limit).await?))
 }
@@ -42,6 +43,7 @@ pub(super) async fn list(
 async fn find(relay: &Relay, principal: &Principal, id: &str) -> Result<SessionView, ApiError> {
     let missing = || UserFacing::new(Kind::NotFound, format!("no session {id}"), "run `weir sessions list`");
     let id: SessionId = id.parse().map_err(|_| missing())?;
+    relay.index.settled().await;
     let session = relay.store.session(id).await?;
     // One that may not be seen looks like one that is not there.
     let seen = session.filter(|session| session.user == principal.user() || sees_all(principal));

@@ -131,6 +131,8 @@ pub async fn ask(relay: &Relay, held: &Held) -> Option<Ticket> {
         decided_by: None,
         reason: None,
     };
+    // Whoever decides looks at the session too.
+    relay.index.settled().await;
     let (sender, decided) = oneshot::channel();
     relay.approvals.lock().insert(held.approval, sender);
     if let Err(error) = relay.store.approval_insert(&view, held.agent).await {

@@ -10,6 +10,11 @@
 pub mod oauth;
 pub mod password;
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 use weir_shared::{
     error::{Kind, UserFacing},
     id::AgentId,
@@ -58,6 +63,49 @@ impl Principal {
     #[must_use]
     pub fn is(&self, role: &str) -> bool {
         self.agent.roles.iter().any(|has| has == role)
+    }
+}
+
+/// How long a key's principal is taken from memory. `keep::agents` looks as often: what was revoked elsewhere ends within
+/// this either way.
+const FRESH: Duration = Duration::from_secs(1);
+/// Keys that are remembered.
+const MOST: usize = 10_000;
+
+/// Principals of keys that opened a stream a moment ago.
+#[derive(Default)]
+pub struct Principals(Mutex<HashMap<Thumbprint, (Instant, Arc<Principal>)>>);
+
+impl Principals {
+    /// As [`authenticate`], from memory where it was asked within [`FRESH`].
+    ///
+    /// # Errors
+    /// As [`authenticate`].
+    pub async fn authenticate(&self, store: &Store, key: Thumbprint, now: i64) -> Result<Arc<Principal>, UserFacing> {
+        let known = self.lock().get(&key).map(|(since, principal)| (*since, Arc::clone(principal)));
+        if let Some((since, principal)) = known
+            && since.elapsed() < FRESH
+            && principal.expires_at() > now
+        {
+            return Ok(principal);
+        }
+        let since = Instant::now();
+        let principal = Arc::new(authenticate(store, key, now).await?);
+        let mut known = self.lock();
+        if known.len() >= MOST {
+            known.clear();
+        }
+        known.insert(key, (since, Arc::clone(&principal)));
+        Ok(principal)
+    }
+
+    /// A login has ended: everyone is asked for anew.
+    pub fn forget(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Thumbprint, (Instant, Arc<Principal>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -237,7 +237,9 @@ pub struct Revoke {
 
 /// The revocation endpoint: unknown tokens are no error.
 pub async fn revoke(State(relay): State<Arc<Relay>>, Form(request): Form<Revoke>) -> Response {
-    match relay.store.login_revoke(&hash(&request.token)).await {
+    let revoked = relay.store.login_revoke(&hash(&request.token)).await;
+    relay.principals.forget();
+    match revoked {
         Ok(()) => StatusCode::OK.into_response(),
         Err(error) => broken(&error),
     }

@@ -2,13 +2,16 @@
 //!
 //! - [`container`]: the file's layout, sealing and chain
 //! - [`writer`]: appends frames, by the durability that the resource asks for
+//! - [`index`]: which recordings there are, in the store
 //! - [`read`]: the way back, to `api::Entry`
 
 pub mod container;
+pub mod index;
 pub mod read;
 mod syncer;
 pub mod writer;
 
+pub use index::Index;
 pub use syncer::Syncer;
 pub use writer::Recorder;
 

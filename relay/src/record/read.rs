@@ -5,12 +5,13 @@ use crate::relay::Relay;
 use bytes::{Buf as _, BytesMut};
 use fs_err as fs;
 use std::collections::{HashMap, VecDeque};
-use std::io::BufReader;
+use std::{io::BufReader, path::Path};
 use weir_protocol::postgres::rows;
 use weir_shared::{
     api::Entry,
     id::SessionId,
     recording::{Column, Frame, Payload},
+    secret::Secret,
 };
 
 /// A row larger than this is shown by its size.
@@ -29,6 +30,20 @@ pub fn entries(relay: &Relay, session: SessionId) -> Result<Entries, RecordError
     let mut file = BufReader::new(file);
     let seal = Seal::open(session, &relay.sealing_key, &mut file)?;
     Ok(Entries { file, seal, decoder: Decoder::default(), ready: VecDeque::new(), over: false })
+}
+
+/// The first frame of a session's recording; none when it has none yet. Blocking.
+///
+/// # Errors
+/// When there is no recording, or it is not what was written.
+pub(super) fn first(
+    folder: &Path,
+    session: SessionId,
+    relay_key: &Secret<[u8; 32]>,
+) -> Result<Option<Payload>, RecordError> {
+    let mut file = BufReader::new(fs::File::open(path(folder, session))?);
+    let Some(payload) = Seal::open(session, relay_key, &mut file)?.read(&mut file)? else { return Ok(None) };
+    Ok(writer::frames(&payload)?.into_iter().next().map(|frame| frame.payload))
 }
 
 /// See [`entries`]. An error is the last item.

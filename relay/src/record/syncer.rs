@@ -8,8 +8,10 @@ use std::time::Duration;
 const EVERY: Duration = Duration::from_millis(50);
 
 #[derive(Default)]
-struct Open {
+pub(super) struct Open {
     recordings: Vec<Weak<Shared>>,
+    /// Ended, and not on the disk yet.
+    ended: Vec<Arc<Shared>>,
     stop: bool,
 }
 
@@ -31,10 +33,22 @@ impl Syncer {
         Ok(Self { open, thread: Some(thread) })
     }
 
-    pub(super) fn watch(&self, recording: &Arc<Shared>) {
+    pub(super) fn watch(&self, recording: &Arc<Shared>) -> Watcher {
         let mut open = self.open.0.lock().unwrap_or_else(PoisonError::into_inner);
         open.recordings.push(Arc::downgrade(recording));
         self.open.1.notify_one();
+        Watcher(Arc::clone(&self.open))
+    }
+}
+
+/// Where an ended recording is handed in.
+pub(super) struct Watcher(Arc<(Mutex<Open>, Condvar)>);
+
+impl Watcher {
+    /// Everything of it has been written: it is brought to the disk, and closed.
+    pub(super) fn ended(self, recording: Arc<Shared>) {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).ended.push(recording);
+        self.0.1.notify_one();
     }
 }
 
@@ -50,19 +64,19 @@ impl Drop for Syncer {
 
 fn run(shared: &(Mutex<Open>, Condvar)) {
     loop {
-        let recordings: Vec<Arc<Shared>> = {
+        let (recordings, ended, stop): (Vec<Arc<Shared>>, _, _) = {
             let mut open = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if open.stop {
-                return;
-            }
             open.recordings.retain(|recording| recording.strong_count() > 0);
-            while open.recordings.is_empty() && !open.stop {
+            while open.recordings.is_empty() && open.ended.is_empty() && !open.stop {
                 open = shared.1.wait(open).unwrap_or_else(PoisonError::into_inner);
             }
-            open.recordings.iter().filter_map(Weak::upgrade).collect()
+            let ended = std::mem::take(&mut open.ended);
+            (open.recordings.iter().filter_map(Weak::upgrade).collect(), ended, open.stop)
         };
-        for recording in recordings {
-            recording.sync();
+        recordings.iter().for_each(|recording| recording.sync());
+        ended.iter().for_each(|recording| recording.end());
+        if stop {
+            return;
         }
         std::thread::sleep(EVERY);
     }

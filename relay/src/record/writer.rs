@@ -1,6 +1,6 @@
 //! Appends frames to a session's recording.
 
-use super::{RecordError, Syncer, container::Seal, path};
+use super::{RecordError, Syncer, container::Seal, path, syncer::Watcher};
 use fs_err as fs;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +23,7 @@ const LARGEST_FRAME: usize = 8 * 1024 * 1024;
 /// Writes one session's recording. Dropping it without [`Recorder::close`] leaves it without a closing frame.
 pub struct Recorder {
     shared: Arc<Shared>,
+    watcher: Watcher,
     started: Instant,
     durability: Durability,
     /// An intent is buffered that nothing may be sent for yet.
@@ -71,6 +72,18 @@ impl Shared {
             self.dirty.store(true, Ordering::Release);
             tracing::error!(%error, "a recording cannot be brought to the disk");
         }
+    }
+
+    /// Called by the syncer once the session has ended: gives back what was reserved and not used.
+    pub(super) fn end(&self) {
+        let inner = self.lock();
+        if inner.reserved.is_some_and(|end| end > inner.length)
+            && let Err(error) = self.file.set_len(inner.length)
+        {
+            tracing::error!(%error, "a recording's reserved space cannot be given back");
+        }
+        drop(inner);
+        self.sync();
     }
 
     /// Makes sure that what is buffered has its place on the disk.
@@ -160,8 +173,8 @@ impl Recorder {
             reserved: Some(0),
         };
         let shared = Arc::new(Shared { inner: Mutex::new(inner), file, dirty: AtomicBool::new(true) });
-        syncer.watch(&shared);
-        Ok(Self { shared, started: Instant::now(), durability, uncommitted: false, unsynced: false })
+        let watcher = syncer.watch(&shared);
+        Ok(Self { shared, watcher, started: Instant::now(), durability, uncommitted: false, unsynced: false })
     }
 
     fn at(&self) -> u64 {
@@ -264,20 +277,15 @@ impl Recorder {
         self.durability == Durability::BestEffort || !(inner.broken || inner.lost)
     }
 
-    /// Records the end and brings everything to the disk.
+    /// Records the end; everything reaches the disk within 50 ms.
     ///
     /// # Errors
     /// When the end could not be written; the recording then shows as cut off.
     pub fn close(mut self, reason: &str) -> Result<(), RecordError> {
         self.note(Payload::Close { reason: reason.to_owned() });
-        let mut inner = self.shared.lock();
-        self.shared.flush(&mut inner)?;
-        // Gives back what was reserved and not used.
-        self.shared.file.set_len(inner.length)?;
-        drop(inner);
-        self.shared.file.sync_data()?;
-        self.shared.dirty.store(false, Ordering::Release);
-        Ok(())
+        let written = self.shared.flush(&mut self.shared.lock());
+        self.watcher.ended(self.shared);
+        written
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Grant {
     agent: AgentId,
     subject: Subject,
     target: Target,
-    resource: Resource,
+    resource: Arc<Resource>,
     policy: Arc<Bundle>,
     expires_at: i64,
 }
@@ -47,7 +47,7 @@ impl Grant {
 
     /// The resource.
     #[must_use]
-    pub fn resource(&self) -> &Resource {
+    pub fn resource(&self) -> &Arc<Resource> {
         &self.resource
     }
 
@@ -119,7 +119,7 @@ pub fn authorize(
         agent: principal.agent(),
         subject,
         target,
-        resource: resource.clone(),
+        resource: Arc::clone(resource),
         policy,
         expires_at: principal.expires_at(),
     })

@@ -477,6 +477,9 @@ fn refusal(code: &'static str, message: &str, hint: &str) -> Refusal {
 fn ended(reason: Reason) -> Refusal {
     match reason {
         Reason::RelayStops => refusal("57P01", "the relay ended this session", "reconnect"),
+        Reason::Unindexed => {
+            refusal("58000", "the session cannot be recorded any more", "tell the relay's administrator")
+        }
         Reason::LoginEnded => refusal("28000", "the login behind this session has ended", "run `weir login`"),
     }
 }

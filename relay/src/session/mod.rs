@@ -27,10 +27,12 @@ use weir_protocol::{
     },
 };
 use weir_shared::{
+    api::SessionView,
     id::{ResourceName, SessionId},
     recording::Payload,
     wire::{Frame, RefusalCode, codec},
 };
+use weir_store::sessions::SessionRow;
 
 /// A client must begin within this.
 const START: Duration = Duration::from_secs(30);
@@ -104,12 +106,13 @@ async fn serve(
     stream: &mut Stream,
 ) -> Result<(), Refusal> {
     let database = grant.database(&start.database)?;
-    let recorder = begin_recording(relay, principal, grant, &database).await?;
+    let row = row(grant, principal, &database, relay.now());
+    let recorder = begin_recording(relay, principal, grant, &row).await?;
     let connected = match relay.upstreams.connect(grant, &start, &database).await {
         Ok(connected) => connected,
         Err(error) => {
             tracing::warn!(session = %grant.session(), resource = %grant.resource().name, %error, "no upstream");
-            end(relay, grant, recorder, "resource unavailable", &gate::Totals::default()).await;
+            end(relay, row, recorder, "resource unavailable".to_owned(), &gate::Totals::default()).await;
             let facing = upstream::facing(&error);
             return Err(refusal("08001", &facing.message, &facing.hint));
         }
@@ -121,7 +124,7 @@ async fn serve(
     let mut drive = drive::Drive::new(&mut engine, &mut gate, place, connected.io, connected.rest, reply);
     let reason = drive.run(stream).await;
     let (recorder, totals) = gate.finish();
-    end(relay, grant, recorder, &reason, &totals).await;
+    end(relay, row, recorder, reason, &totals).await;
     Ok(())
 }
 
@@ -129,14 +132,13 @@ async fn begin_recording(
     relay: &Relay,
     principal: &Principal,
     grant: &authorize::Grant,
-    database: &str,
+    row: &SessionRow,
 ) -> Result<Recorder, Refusal> {
     let resource = grant.resource();
     let failed = |error: &dyn std::fmt::Display| {
         tracing::error!(session = %grant.session(), %error, "the session cannot be recorded");
         refusal("58000", "the session cannot be recorded, so it may not begin", "tell the relay's administrator")
     };
-    let now = relay.now();
     let mut recorder = Recorder::create(
         &relay.config.recordings,
         grant.session(),
@@ -150,42 +152,46 @@ async fn begin_recording(
         agent: principal.agent(),
         user: principal.user().to_owned(),
         resource: resource.name.clone(),
-        database: database.to_owned(),
-        role: resource.role.clone(),
-        started_at: now,
+        database: row.view.database.clone().unwrap_or_default(),
+        role: row.role.clone(),
+        started_at: row.view.started_at,
         bundle: grant.bundle().to_owned(),
     };
     if !recorder.intent(open).and_then(|()| recorder.commit()).map_err(|error| failed(&error))? {
         recorder.reach_disk().await.map_err(|error| failed(&error))?;
     }
-    relay
-        .store
-        .session_open(
-            grant.session(),
-            principal.agent(),
-            principal.user(),
-            &resource.name,
-            database,
-            &resource.role,
-            now,
-        )
-        .await
-        .map_err(|error| failed(&error))?;
+    relay.index.session(row.clone()).await;
     Ok(recorder)
 }
 
-async fn end(relay: &Relay, grant: &authorize::Grant, recorder: Recorder, reason: &str, totals: &gate::Totals) {
-    let session = grant.session();
-    if let Err(error) = recorder.close(reason) {
-        tracing::error!(%session, %error, "the end of the recording was not written");
+/// A session as the index shows it when it begins.
+fn row(grant: &authorize::Grant, principal: &Principal, database: &str, now: i64) -> SessionRow {
+    let view = SessionView {
+        id: grant.session(),
+        user: principal.user().to_owned(),
+        agent: principal.agent(),
+        resource: grant.resource().name.clone(),
+        database: Some(database.to_owned()),
+        started_at: now,
+        ended_at: None,
+        close_reason: None,
+        statements: 0,
+        rows: 0,
+        masked: 0,
+        refused: 0,
+    };
+    SessionRow { view, role: grant.resource().role.clone() }
+}
+
+async fn end(relay: &Relay, mut row: SessionRow, recorder: Recorder, reason: String, totals: &gate::Totals) {
+    let view = &mut row.view;
+    if let Err(error) = recorder.close(&reason) {
+        tracing::error!(session = %view.id, %error, "the end of the recording was not written");
     }
-    if let Err(error) = relay
-        .store
-        .session_close(session, relay.now(), reason, totals.statements, totals.rows, totals.masked, totals.refused)
-        .await
-    {
-        tracing::error!(%session, %error, "the end of the session was not stored");
-    }
+    (view.ended_at, view.close_reason) = (Some(relay.now()), Some(reason));
+    let gate::Totals { statements, rows, masked, refused } = *totals;
+    (view.statements, view.rows, view.masked, view.refused) = (statements, rows, masked, refused);
+    relay.index.session(row).await;
 }
 
 /// Refuses a stream before raw bytes began.

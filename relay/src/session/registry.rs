@@ -26,12 +26,14 @@ pub enum Reason {
     RelayStops,
     /// The agent's key, its login or its user may act no longer.
     LoginEnded,
+    /// The store does not take it into the index of recordings.
+    Unindexed,
 }
 
 /// What others may do to an open session.
 pub struct Handle {
     agent: AgentId,
-    resource: Resource,
+    resource: Arc<Resource>,
     upstream_key: Mutex<Vec<u8>>,
     /// A cancel request came while a request was held.
     pub withdraw: Notify,
@@ -73,7 +75,7 @@ impl Registry {
         *count += 1;
         let handle = Arc::new(Handle {
             agent: grant.agent(),
-            resource: resource.clone(),
+            resource: Arc::clone(resource),
             upstream_key: Mutex::default(),
             withdraw: Notify::new(),
             holding: false.into(),
@@ -108,6 +110,14 @@ impl Registry {
     pub fn kill_all(&self, reason: Reason) {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.sessions.values().for_each(|handle| handle.end(reason));
+    }
+
+    /// Ends one session, if it is open.
+    pub fn kill(&self, session: SessionId, reason: Reason) {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(handle) = inner.sessions.get(&session) {
+            handle.end(reason);
+        }
     }
 
     /// The agents that have sessions open.

@@ -77,8 +77,8 @@ pub async fn serve(relay: Arc<Relay>, key: Thumbprint, mut stream: Stream) {
             return session::refuse(stream, RefusalCode::Protocol, &refusal).await;
         }
     };
-    let principal = match identity::authenticate(&relay.store, key, relay.now()).await {
-        Ok(principal) => Arc::new(principal),
+    let principal = match relay.principals.authenticate(&relay.store, key, relay.now()).await {
+        Ok(principal) => principal,
         Err(error) => {
             let refusal = refusal("28000", &error.message, &error.hint);
             return session::refuse(stream, RefusalCode::Unauthenticated, &refusal).await;

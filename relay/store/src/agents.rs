@@ -2,10 +2,24 @@
 
 use crate::{Store, StoreError};
 use sqlx::Row as _;
+use std::collections::HashSet;
 use weir_shared::{
     id::{AgentId, LoginId, UserId},
     keys::Thumbprint,
 };
+
+/// The agents whose key, login and user are all good at the time of this parameter.
+macro_rules! may_act {
+    ($now:literal) => {
+        concat!(
+            "FROM agents a JOIN logins l ON l.id = a.login JOIN users u ON u.id = l.user \
+             WHERE l.revoked = 0 AND u.disabled = 0 AND a.expires > ",
+            $now,
+            " AND l.expires > ",
+            $now
+        )
+    };
+}
 
 /// An agent whose key, login and user are all good.
 #[derive(Clone, Debug)]
@@ -59,15 +73,12 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn agent(&self, key: Thumbprint, now: i64) -> Result<Option<Agent>, StoreError> {
-        let row = sqlx::query(
-            "SELECT a.id, a.expires, l.expires AS login_expires, u.id AS user, u.name, u.roles \
-             FROM agents a JOIN logins l ON l.id = a.login JOIN users u ON u.id = l.user \
-             WHERE a.thumbprint = $1 AND a.expires > $2 AND l.expires > $2 AND l.revoked = 0 AND u.disabled = 0",
-        )
-        .bind(key.as_bytes().as_slice())
-        .bind(now)
-        .fetch_optional(&self.pool)
-        .await?;
+        let query = concat!(
+            "SELECT a.id, a.expires, l.expires AS login_expires, u.id AS user, u.name, u.roles ",
+            may_act!("$2"),
+            " AND a.thumbprint = $1"
+        );
+        let row = sqlx::query(query).bind(key.as_bytes().as_slice()).bind(now).fetch_optional(&self.pool).await?;
         let Some(row) = row else { return Ok(None) };
         Ok(Some(Agent {
             id: row.try_get::<String, _>("id")?.parse().map_err(|_| StoreError::Decode("agent id"))?,
@@ -79,19 +90,16 @@ impl Store {
         }))
     }
 
-    /// May this agent act now?
+    /// Those of these agents that may act now.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn agent_may_act(&self, agent: AgentId, now: i64) -> Result<bool, StoreError> {
-        let row = sqlx::query(
-            "SELECT 1 FROM agents a JOIN logins l ON l.id = a.login JOIN users u ON u.id = l.user \
-             WHERE a.id = $1 AND a.expires > $2 AND l.expires > $2 AND l.revoked = 0 AND u.disabled = 0",
-        )
-        .bind(agent.to_string())
-        .bind(now)
-        .fetch_optional(&self.pool)
-        .await?;
-        Ok(row.is_some())
+    pub async fn agents_that_may_act(&self, agents: &[AgentId], now: i64) -> Result<HashSet<AgentId>, StoreError> {
+        let agents = serde_json::to_string(agents).map_err(|_| StoreError::Decode("agent id"))?;
+        let query = concat!("SELECT a.id ", may_act!("$2"), " AND a.id IN (SELECT value FROM json_each($1))");
+        let rows = sqlx::query(query).bind(agents).bind(now).fetch_all(&self.pool).await?;
+        rows.iter()
+            .map(|row| row.try_get::<String, _>("id")?.parse().map_err(|_| StoreError::Decode("agent id")))
+            .collect()
     }
 }

@@ -2,10 +2,21 @@
 
 use crate::{Store, StoreError};
 use sqlx::Row as _;
+use std::collections::HashSet;
 use weir_shared::{
     api::SessionView,
-    id::{AgentId, ResourceName, SessionId},
+    id::{ResourceName, SessionId},
 };
+
+/// A session as the index keeps it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct SessionRow {
+    /// What people see of it.
+    #[serde(flatten)]
+    pub view: SessionView,
+    /// The role that weir logged in as.
+    pub role: String,
+}
 
 fn view(row: &sqlx::sqlite::SqliteRow) -> Result<SessionView, StoreError> {
     let count = |name: &str| row.try_get::<i64, _>(name).map(i64::cast_unsigned);
@@ -26,65 +37,52 @@ fn view(row: &sqlx::sqlite::SqliteRow) -> Result<SessionView, StoreError> {
 }
 
 impl Store {
-    /// A session begins.
+    /// Writes sessions as they stand now: those that begin, and those that have ended, once. All in one transaction.
     ///
     /// # Errors
-    /// When the store fails.
-    #[allow(clippy::too_many_arguments, reason = "the columns of one row")]
-    pub async fn session_open(
-        &self,
-        id: SessionId,
-        agent: AgentId,
-        user: &str,
-        resource: &ResourceName,
-        database: &str,
-        role: &str,
-        now: i64,
-    ) -> Result<(), StoreError> {
+    /// When the store fails; then none of them is written.
+    pub async fn sessions_record(&self, rows: &[SessionRow]) -> Result<(), StoreError> {
+        let rows = serde_json::to_string(rows).map_err(|_| StoreError::Decode("session"))?;
         sqlx::query(
-            "INSERT INTO sessions (id, agent, user, resource, database, role, started) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO sessions (id, agent, user, resource, database, role, started, ended, close_reason, \
+               statements, rows, masked, refused) \
+             SELECT value->>'$.id', value->>'$.agent', value->>'$.user', value->>'$.resource', value->>'$.database', \
+               value->>'$.role', value->>'$.started_at', value->>'$.ended_at', value->>'$.close_reason', \
+               value->>'$.statements', value->>'$.rows', value->>'$.masked', value->>'$.refused' \
+             FROM json_each($1) WHERE true \
+             ON CONFLICT (id) DO UPDATE SET ended = excluded.ended, close_reason = excluded.close_reason, \
+               statements = excluded.statements, rows = excluded.rows, masked = excluded.masked, \
+               refused = excluded.refused WHERE sessions.ended IS NULL",
         )
-        .bind(id.to_string())
-        .bind(agent.to_string())
-        .bind(user)
-        .bind(resource.as_str())
-        .bind(database)
-        .bind(role)
-        .bind(now)
+        .bind(rows)
         .execute(&self.pool)
         .await?;
         Ok(())
     }
 
-    /// A session ends, once.
+    /// A session whose relay died ends, with what is known of it.
     ///
     /// # Errors
     /// When the store fails.
-    #[allow(clippy::too_many_arguments, reason = "the columns of one row")]
-    pub async fn session_close(
-        &self,
-        id: SessionId,
-        now: i64,
-        reason: &str,
-        statements: u64,
-        rows: u64,
-        masked: u64,
-        refused: u64,
-    ) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE sessions SET ended = $2, close_reason = $3, statements = $4, rows = $5, masked = $6, refused = $7 \
-             WHERE id = $1 AND ended IS NULL",
-        )
-        .bind(id.to_string())
-        .bind(now)
-        .bind(reason)
-        .bind(statements.cast_signed())
-        .bind(rows.cast_signed())
-        .bind(masked.cast_signed())
-        .bind(refused.cast_signed())
-        .execute(&self.pool)
-        .await?;
+    pub async fn session_orphaned(&self, id: SessionId, now: i64, why: &str) -> Result<(), StoreError> {
+        sqlx::query("UPDATE sessions SET ended = $2, close_reason = $3 WHERE id = $1 AND ended IS NULL")
+            .bind(id.to_string())
+            .bind(now)
+            .bind(why)
+            .execute(&self.pool)
+            .await?;
         Ok(())
+    }
+
+    /// When the newest session began; 0 when there is none.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn sessions_newest(&self) -> Result<i64, StoreError> {
+        Ok(sqlx::query("SELECT coalesce(max(started), 0) AS newest FROM sessions")
+            .fetch_one(&self.pool)
+            .await?
+            .try_get("newest")?)
     }
 
     /// Sessions, newest first; of one user, of one resource, at most `limit`.
@@ -116,6 +114,17 @@ impl Store {
     pub async fn session(&self, id: SessionId) -> Result<Option<SessionView>, StoreError> {
         let row = sqlx::query("SELECT * FROM sessions WHERE id = $1").bind(id.to_string()).fetch_optional(&self.pool);
         row.await?.as_ref().map(view).transpose()
+    }
+
+    /// Sessions that began at `time` or later.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn sessions_since(&self, time: i64) -> Result<HashSet<SessionId>, StoreError> {
+        let rows = sqlx::query("SELECT id FROM sessions WHERE started >= $1").bind(time).fetch_all(&self.pool).await?;
+        rows.iter()
+            .map(|row| row.try_get::<String, _>("id")?.parse().map_err(|_| StoreError::Decode("session id")))
+            .collect()
     }
 
     /// Sessions without an end.

@@ -2,10 +2,11 @@
 
 use super::{
     logins::{Code, Refreshed},
+    sessions::SessionRow,
     *,
 };
 use weir_shared::{
-    api::ApprovalView,
+    api::{ApprovalView, SessionView},
     id::{ApprovalId, ResourceName, SessionId},
     keys::Thumbprint,
 };
@@ -41,7 +42,23 @@ async fn a_user_logs_in_acts_asks_and_leaves_a_trace() {
     assert!(store.agent(Thumbprint::from_bytes([5; 32]), 1).await.unwrap().is_none());
 
     let (session, resource) = (SessionId::generate(), ResourceName::new("db").unwrap());
-    store.session_open(session, agent, "alice", &resource, "shop", "weir", 1).await.unwrap();
+    let view = SessionView {
+        id: session,
+        user: "alice".into(),
+        agent,
+        resource: resource.clone(),
+        database: Some("shop".into()),
+        started_at: 1,
+        ended_at: None,
+        close_reason: None,
+        statements: 0,
+        rows: 0,
+        masked: 0,
+        refused: 0,
+    };
+    let mut row = SessionRow { view, role: "weir".into() };
+    store.sessions_record(&[row.clone()]).await.unwrap();
+    assert_eq!(store.sessions_newest().await.unwrap(), 1);
     assert_eq!(store.sessions_unfinished().await.unwrap(), [session]);
     let request = ApprovalView {
         id: ApprovalId::generate(),
@@ -69,7 +86,10 @@ async fn a_user_logs_in_acts_asks_and_leaves_a_trace() {
     assert!(store.approval_consume(request.id, "d", 2).await.unwrap());
     assert!(!store.approval_consume(request.id, "d", 2).await.unwrap(), "once");
 
-    store.session_close(session, 9, "client closed", 1, 2, 3, 4).await.unwrap();
+    (row.view.ended_at, row.view.close_reason, row.view.masked) = (Some(9), Some("client closed".into()), 3);
+    store.sessions_record(&[row.clone()]).await.unwrap();
+    row.view.masked = 7;
+    store.sessions_record(&[row]).await.unwrap();
     assert_eq!(store.session(session).await.unwrap().unwrap().masked, 3);
     for event in ["one", "two", "three"] {
         store.audit_append(event, "alice", serde_json::json!({}), 1).await.unwrap();

@@ -1,7 +1,7 @@
 //! The validated configuration. Whoever holds one needs to check nothing again.
 
 use crate::id::ResourceName;
-use std::{collections::BTreeMap, fmt, net::SocketAddr, num::NonZero, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, num::NonZero, path::PathBuf, sync::Arc, time::Duration};
 
 /// Everything the relay needs to know.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ pub struct Config {
     /// Threads that serve tunnels; none leaves it to the relay.
     pub threads: Option<NonZero<usize>>,
     /// The resources by name.
-    pub resources: BTreeMap<ResourceName, Resource>,
+    pub resources: BTreeMap<ResourceName, Arc<Resource>>,
 }
 
 /// One resource. Step by step more kinds follow; today every one is PostgreSQL.

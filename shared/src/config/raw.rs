@@ -11,6 +11,7 @@ use std::{
     fmt,
     num::NonZero,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 use toml_edit::{Document, Item, TableLike};
@@ -184,7 +185,7 @@ impl Reader<'_> {
             match item.as_table_like() {
                 Some(tables) => tables.iter().for_each(|(name, item)| {
                     if let Some(resource) = self.resource(name, item) {
-                        resources.insert(resource.name.clone(), resource);
+                        resources.insert(resource.name.clone(), Arc::new(resource));
                     }
                 }),
                 None => self.problem(offset(item), "resources", "is not a table".to_owned(), "[resources.NAME]"),
