@@ -131,10 +131,17 @@ pub enum Payload {
         /// What is known.
         why: String,
     },
-    /// Last in every recording.
+    /// The last of every recording.
     Close {
         /// Why.
         reason: String,
+    },
+    /// The rows that follow have the columns that an earlier statement's had: the last one whose columns were recorded.
+    SameColumns {
+        /// Statement.
+        number: u64,
+        /// The earlier statement.
+        of: u64,
     },
 }
 

@@ -175,6 +175,17 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// True when both are known to be the same without comparing each column.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        let columns = match (&self.columns, &other.columns) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (None, None) => true,
+            _ => false,
+        };
+        columns && Arc::ptr_eq(&self.formats, &other.formats)
+    }
+
     /// The column at `index`.
     #[must_use]
     pub fn column(&self, index: usize) -> Option<&Column> {

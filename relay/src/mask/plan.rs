@@ -2,7 +2,6 @@
 
 use super::About;
 use crate::upstream::Labels;
-use std::sync::Arc;
 use weir_protocol::{Column, Shape};
 
 /// What stands for a value that is masked whole.
@@ -33,8 +32,8 @@ pub enum Treatment {
 /// The treatments of one shape.
 #[derive(Debug, Default)]
 pub struct Plan {
-    columns: Option<Arc<Vec<Column>>>,
-    formats: Option<Arc<Vec<bool>>>,
+    made: bool,
+    shape: Shape,
     risky: bool,
     uncertain: bool,
     treatments: Vec<Treatment>,
@@ -45,17 +44,11 @@ pub struct Plan {
 impl Plan {
     /// Makes the plan fit `shape`; cheap when it does already.
     pub fn prepare(&mut self, shape: &Shape, labels: &Labels, about: &About) {
-        let same_columns = match (&self.columns, &shape.columns) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-            (None, None) => true,
-            _ => false,
-        };
-        let same_formats = self.formats.as_ref().is_some_and(|formats| Arc::ptr_eq(formats, &shape.formats));
-        if same_columns && same_formats && self.risky == about.risky && self.uncertain == about.uncertain {
+        if self.made && self.shape.is(shape) && self.risky == about.risky && self.uncertain == about.uncertain {
             return;
         }
-        self.columns.clone_from(&shape.columns);
-        self.formats = Some(Arc::clone(&shape.formats));
+        self.made = true;
+        self.shape = shape.clone();
         self.risky = about.risky;
         self.uncertain = about.uncertain;
         let columns = shape.columns.as_deref().map(Vec::as_slice).unwrap_or_default();

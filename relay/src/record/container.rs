@@ -21,8 +21,8 @@ use weir_shared::{id::SessionId, secret::Secret};
 
 const MAGIC: &[u8; 8] = b"WEIRREC1";
 const COMPRESSED: u8 = 1;
-/// Below this a payload is not worth compressing.
-const COMPRESS_FROM: usize = 1024;
+/// Below this a payload is not worth compressing: it is what was said since the last statement, and a statement waits for it.
+const COMPRESS_FROM: usize = 8 * 1024;
 /// Fast levels of zstd are negative; this one runs at about the speed of a copy and halves typical rows.
 const LEVEL: i32 = -3;
 /// No segment is larger, sealed or plain.
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read() {
-        let big = vec![b'x'; 5000];
+        let big = vec![b'x'; 50_000];
         let (session, key, file) = recording(&[b"one", &big]);
         assert_eq!(read_all(session, &key, &file).unwrap(), [b"one".to_vec(), big]);
         assert!(!file.windows(3).any(|w| w == b"one"), "sealed");

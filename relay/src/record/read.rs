@@ -5,7 +5,7 @@ use crate::relay::Relay;
 use bytes::{Buf as _, BytesMut};
 use fs_err as fs;
 use std::collections::{HashMap, VecDeque};
-use std::{io::BufReader, path::Path};
+use std::{io::BufReader, path::Path, sync::Arc};
 use weir_protocol::postgres::rows;
 use weir_shared::{
     api::Entry,
@@ -88,7 +88,9 @@ impl Iterator for Entries {
 #[derive(Default)]
 struct Decoder {
     bundle: String,
-    columns: HashMap<u64, Vec<Column>>,
+    columns: HashMap<u64, Arc<Vec<Column>>>,
+    /// The columns that were recorded last, and of which statement.
+    recorded: Option<(u64, Arc<Vec<Column>>)>,
     /// A row or bulk message that goes on in the next frame.
     partial: BytesMut,
     /// Bytes of a large row that are passed over.
@@ -118,9 +120,14 @@ impl Decoder {
                 Entry::Approval { at, number, approval, digest, state, by }
             }
             Payload::Columns { number, columns } => {
-                let names = columns.iter().map(|column| column.name.clone()).collect();
-                self.columns.insert(number, columns);
-                Entry::Columns { at, number, names }
+                let columns = Arc::new(columns);
+                self.recorded = Some((number, Arc::clone(&columns)));
+                self.columns(at, number, columns)
+            }
+            Payload::SameColumns { number, of } => {
+                let recorded = self.recorded.as_ref().filter(|recorded| recorded.0 == of);
+                let columns = recorded.map(|recorded| Arc::clone(&recorded.1)).unwrap_or_default();
+                self.columns(at, number, columns)
             }
             Payload::Rows { number, bytes } => return self.rows(at, number, &bytes, out),
             Payload::CopyOut { number, bytes } => return self.copy_out(number, &bytes),
@@ -141,6 +148,12 @@ impl Decoder {
             Payload::Close { reason } => Entry::Close { at, reason },
         };
         out.push_back(entry);
+    }
+
+    fn columns(&mut self, at: u64, number: u64, columns: Arc<Vec<Column>>) -> Entry {
+        let names = columns.iter().map(|column| column.name.clone()).collect();
+        self.columns.insert(number, columns);
+        Entry::Columns { at, number, names }
     }
 
     /// Whole messages off the front of what has come; large ones are passed over and shown by their size.
@@ -166,7 +179,7 @@ impl Decoder {
 
     fn rows(&mut self, at: u64, number: u64, bytes: &[u8], out: &mut VecDeque<Entry>) {
         let messages = self.take(bytes);
-        let columns = self.columns.get(&number).map(Vec::as_slice).unwrap_or_default();
+        let columns = self.columns.get(&number).map(Arc::clone).unwrap_or_default();
         for message in messages {
             let cells = match message {
                 Err(size) => vec![Some(format!("(a row of {size} bytes)"))],

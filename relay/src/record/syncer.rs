@@ -6,6 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 const EVERY: Duration = Duration::from_millis(50);
+/// From this many recordings on, one call that syncs their file system costs less than one for each.
+const MANY: usize = 4;
 
 #[derive(Default)]
 pub(super) struct Open {
@@ -73,11 +75,23 @@ fn run(shared: &(Mutex<Open>, Condvar)) {
             let ended = std::mem::take(&mut open.ended);
             (open.recordings.iter().filter_map(Weak::upgrade).collect(), ended, open.stop)
         };
-        recordings.iter().for_each(|recording| recording.sync());
         ended.iter().for_each(|recording| recording.end());
+        let all = recordings.into_iter().chain(ended);
+        sync(&all.filter(|recording| recording.write()).collect::<Vec<_>>());
         if stop {
             return;
         }
         std::thread::sleep(EVERY);
+    }
+}
+
+fn sync(written: &[Arc<Shared>]) {
+    let together = match written {
+        [first, ..] if written.len() >= MANY => first.sync_all(),
+        _ => Err(std::io::ErrorKind::Unsupported.into()),
+    };
+    // Where that fails each has to say for itself whether it is safe.
+    if together.is_err() {
+        written.iter().for_each(|recording| recording.sync());
     }
 }

@@ -60,18 +60,26 @@ impl Shared {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Called by the syncer: what is buffered goes to the file, what is written to the disk.
-    pub(super) fn sync(&self) {
+    /// Called by the syncer: what is buffered goes to the file. True when the file must be brought to the disk.
+    pub(super) fn write(&self) -> bool {
         let failed = { self.flush(&mut self.lock()).is_err() };
         if failed {
             tracing::warn!("a recording cannot be written; its session's next statement is refused");
         }
-        if self.dirty.swap(false, Ordering::AcqRel)
-            && let Err(error) = self.file.sync_data()
-        {
+        self.dirty.swap(false, Ordering::AcqRel)
+    }
+
+    /// Brings what was written to the disk.
+    pub(super) fn sync(&self) {
+        if let Err(error) = self.file.sync_data() {
             self.dirty.store(true, Ordering::Release);
             tracing::error!(%error, "a recording cannot be brought to the disk");
         }
+    }
+
+    /// Brings everything that was written on its file system to the disk.
+    pub(super) fn sync_all(&self) -> std::io::Result<()> {
+        Ok(rustix::fs::syncfs(self.file.file())?)
     }
 
     /// Called by the syncer once the session has ended: gives back what was reserved and not used.
@@ -82,8 +90,6 @@ impl Shared {
         {
             tracing::error!(%error, "a recording's reserved space cannot be given back");
         }
-        drop(inner);
-        self.sync();
     }
 
     /// Makes sure that what is buffered has its place on the disk.

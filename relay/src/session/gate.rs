@@ -33,7 +33,7 @@ use weir_policy::{
     sql::{Class, Facts},
 };
 use weir_protocol::{
-    Action, ActionKind, Chunk, Engine, Event, Parameters, Refusal,
+    Action, ActionKind, Chunk, Engine, Event, Parameters, Refusal, Shape,
     postgres::{Postgres, SUSPENDED},
 };
 use weir_shared::recording::Payload;
@@ -110,11 +110,15 @@ pub struct Gate<'a> {
     /// This session has changed, in a transaction that may still be open, what may be labelled.
     changed: bool,
     masker: Masker,
+    /// The text looked at last, with its facts: what is prepared is most often executed next.
+    latest: Option<(Arc<str>, Arc<Facts>)>,
     /// By address: each entry holds the Arc it is keyed by, so an address is never another's.
     decided: HashMap<usize, Arc<Decided>>,
     /// What SQL-level and protocol-level names may run, at worst.
     prepared: HashMap<String, Class>,
     running: RunningList,
+    /// The columns that were recorded last, and of which statement.
+    columns: Option<(Shape, u64)>,
     number: u64,
     totals: Totals,
 }
@@ -140,9 +144,11 @@ impl<'a> Gate<'a> {
             uncertain: false,
             changed: false,
             masker,
+            latest: None,
             decided: HashMap::new(),
             prepared: HashMap::new(),
             running: RunningList::default(),
+            columns: None,
             number: 0,
             totals: Totals::default(),
         }
@@ -163,7 +169,7 @@ impl<'a> Gate<'a> {
     /// Inspects, asks policy, records the intent.
     pub fn request(&mut self, engine: &mut Postgres, action: Action) -> Verdict {
         let facts = match action.kind {
-            ActionKind::Query | ActionKind::Prepare | ActionKind::Execute => match self.shared.facts.of(&action.text) {
+            ActionKind::Query | ActionKind::Prepare | ActionKind::Execute => match self.facts(&action) {
                 Some(facts) => facts,
                 None => return Verdict::Parse(action),
             },
@@ -177,6 +183,17 @@ impl<'a> Gate<'a> {
             }
         };
         self.judge(engine, action, facts)
+    }
+
+    fn facts(&mut self, action: &Action) -> Option<Arc<Facts>> {
+        if let Some((text, facts)) = &self.latest
+            && Arc::ptr_eq(text, &action.text)
+        {
+            return Some(Arc::clone(facts));
+        }
+        let facts = self.shared.facts.of(&action.text)?;
+        self.latest = Some((Arc::clone(&action.text), Arc::clone(&facts)));
+        Some(facts)
     }
 
     /// The same, for a request whose facts had to be found elsewhere.
@@ -336,6 +353,12 @@ impl<'a> Gate<'a> {
     pub fn event(&mut self, event: Event) {
         match event {
             Event::Columns(number, shape) => {
+                if let Some((last, of)) = &self.columns
+                    && last.is(&shape)
+                {
+                    return self.recorder.note(Payload::SameColumns { number, of: *of });
+                }
+                self.columns = Some((shape.clone(), number));
                 let columns = shape.columns.iter().flat_map(|columns| columns.iter()).enumerate();
                 let columns = columns.map(|(index, column)| weir_shared::recording::Column {
                     name: column.name.clone(),

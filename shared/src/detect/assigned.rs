@@ -59,9 +59,14 @@ fn name_of(text: &[u8]) -> Option<Name> {
     if !matches!(text.last()?.to_ascii_lowercase(), b'd' | b'e' | b't' | b'n' | b'y' | b'l' | b's') {
         return None;
     }
+    // The shortest of them has three letters.
+    if text.len() < 3 {
+        return None;
+    }
     let ends = |word: &str| {
         let mut letters = text.iter().rev().filter(|byte| !matches!(byte, b'_' | b'-' | b'.'));
-        word.bytes().rev().all(|letter| letters.next().is_some_and(|byte| byte.to_ascii_lowercase() == letter))
+        word.len() <= text.len()
+            && word.bytes().rev().all(|letter| letters.next().is_some_and(|byte| byte.to_ascii_lowercase() == letter))
     };
     if PASSWORDS.iter().any(|word| ends(word)) {
         return Some(Name::Password);

@@ -205,7 +205,12 @@ impl Index {
         let start = start + escape(text, start);
         let word = slice(text, start, end);
         let formats = self.by_first.get(usize::from(*word.first()?)).map(Vec::as_slice).unwrap_or_default();
+        let second = word.get(1);
         for (rule, prefix, alphabet, fewest, most) in formats {
+            // Almost every word ends here, before any bytes are compared.
+            if word.len() < prefix.len() + fewest || prefix.as_bytes().get(1) != second {
+                continue;
+            }
             let Some(rest) = word.strip_prefix(prefix.as_bytes()) else { continue };
             let length = rest.iter().take_while(|byte| alphabet.has(**byte)).count();
             if length >= *fewest && length <= *most && (length == rest.len() || is_end(rest, length)) && is_random(rest)

@@ -16,11 +16,16 @@ pub(super) struct State {
     /// COPY data flows to the client; true for the binary format.
     copy_out: Option<bool>,
     large: Option<Large>,
+    /// The description of rows that came last, and what it says: the next is often the same.
+    described: Option<(Bytes, Described)>,
 }
+
+/// Columns, and the formats in which their values come.
+type Described = (Arc<Vec<Column>>, Arc<Vec<bool>>);
 
 impl Default for State {
     fn default() -> Self {
-        Self { status: b'I', copy_out: None, large: None }
+        Self { status: b'I', copy_out: None, large: None, described: None }
     }
 }
 
@@ -95,20 +100,21 @@ fn whole(engine: &mut Postgres, kind: u8, bytes: Bytes) -> Step {
         }
         (b't', Pending::Describe { swallow: false, .. }) => forward(bytes),
         (b'T' | b'n', Pending::Describe { statement, swallow }) => {
-            let columns = if kind == b'T' { columns(&bytes) } else { Some((Vec::new(), Vec::new())) };
-            let Some((columns, _)) = columns else { return broken("the server sent a malformed RowDescription") };
+            let known = &mut engine.server.described;
+            let columns = if kind == b'T' { described(known, &bytes).map(|both| both.0) } else { Some(Arc::default()) };
+            let Some(columns) = columns else { return broken("the server sent a malformed RowDescription") };
             if let Some(statement) = statement {
-                let _ = statement.columns.set(Arc::new(columns));
+                let _ = statement.columns.set(columns);
             }
             let swallow = *swallow;
             engine.queue.pop();
             if swallow { step_again(engine) } else { forward(bytes) }
         }
         (b'T', Pending::Query { number, shape, .. }) => {
-            let Some((columns, formats)) = columns(&bytes) else {
+            let Some((columns, formats)) = described(&mut engine.server.described, &bytes) else {
                 return broken("the server sent a malformed RowDescription");
             };
-            *shape = Shape { columns: Some(Arc::new(columns)), formats: Arc::new(formats) };
+            *shape = Shape { columns: Some(columns), formats };
             let event = Event::Columns(*number, shape.clone());
             engine.steps.push_back(forward(bytes));
             Step::Event(event)
@@ -244,6 +250,19 @@ fn settle(engine: &mut Postgres, entry: Option<Pending>, done: bool) {
         Some(Pending::Describe { statement, .. }) if !done => pending::undescribed(statement.as_ref()),
         _ => {}
     }
+}
+
+fn described(known: &mut Option<(Bytes, Described)>, bytes: &Bytes) -> Option<Described> {
+    if let Some((before, described)) = known
+        && before == bytes
+    {
+        return Some(described.clone());
+    }
+    let (columns, formats) = columns(bytes)?;
+    let described = (Arc::new(columns), Arc::new(formats));
+    // A copy, so that it does not keep all that was read with it.
+    *known = Some((Bytes::copy_from_slice(bytes), described.clone()));
+    Some(described)
 }
 
 fn columns(bytes: &Bytes) -> Option<(Vec<Column>, Vec<bool>)> {

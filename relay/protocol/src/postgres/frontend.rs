@@ -20,6 +20,8 @@ pub(super) struct State {
     bind: Option<(Box<blake3::Hasher>, Bytes, Arc<Portal>)>,
     /// COPY data seen: size and hash.
     copy: Option<(u64, Box<blake3::Hasher>)>,
+    /// Results all in text, as most are: one list for all of them.
+    no_formats: Arc<Vec<bool>>,
     /// The statement that COPY data belongs to.
     pub(super) last_number: u64,
 }
@@ -152,7 +154,7 @@ fn bind(engine: &mut Postgres, input: &mut BytesMut, size: usize) -> Step {
             statement,
             parameters,
             digest: OnceLock::new(),
-            formats: Arc::new(formats),
+            formats: if formats.is_empty() { Arc::clone(&engine.client.no_formats) } else { Arc::new(formats) },
             number: AtomicU64::new(0),
         };
         bound(engine, portal, Arc::new(made));

@@ -5,7 +5,7 @@
 //! across segments only what the server has confirmed counts; and what is unsettled must wait.
 
 use bytes::Bytes;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Most names kept; the next definition is refused.
@@ -19,80 +19,119 @@ pub(super) enum Lookup<T> {
     Unsettled,
 }
 
+/// What is known of one name. What belongs to an earlier segment or era counts no longer.
+#[derive(Debug)]
+struct Slot<T> {
+    /// What the server confirmed, and in which era.
+    confirmed: Option<(u64, Arc<T>)>,
+    /// What was sent last, and in which segment; none is a close.
+    sent: Option<(u64, Option<Arc<T>>)>,
+    /// Changes that were sent and not answered.
+    unsettled: usize,
+    /// A statement's text defined the name behind the protocol's back.
+    shadowed: bool,
+}
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self { confirmed: None, sent: None, unsettled: 0, shadowed: false }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Names<T> {
-    confirmed: HashMap<Bytes, Arc<T>>,
-    /// This segment's changes; none is a close.
-    segment: HashMap<Bytes, Option<Arc<T>>>,
-    /// Changes that were sent and not answered.
-    unsettled: HashMap<Bytes, usize>,
-    /// Names that a statement's text defined behind the protocol's back.
-    shadowed: HashSet<Bytes>,
+    /// The empty name, which most use: it needs no look-up.
+    unnamed: Slot<T>,
+    named: HashMap<Bytes, Slot<T>>,
+    /// Goes up with each segment.
+    segment: u64,
+    /// Goes up when everything confirmed is gone.
+    era: u64,
+    shadowed: usize,
 }
 
 impl<T> Names<T> {
     pub(super) fn new() -> Self {
-        Self { confirmed: HashMap::new(), segment: HashMap::new(), unsettled: HashMap::new(), shadowed: HashSet::new() }
+        Self { unnamed: Slot::default(), named: HashMap::new(), segment: 0, era: 0, shadowed: 0 }
     }
 
     pub(super) fn full(&self) -> bool {
-        self.confirmed.len() + self.segment.len() >= MOST
+        self.named.len() >= MOST
     }
 
     pub(super) fn look_up(&self, name: &[u8]) -> Lookup<T> {
-        if self.shadowed.contains(name) || self.shadowed.len() >= MOST {
-            return Lookup::Unknown;
-        }
-        match (self.segment.get(name), self.confirmed.get(name)) {
-            (Some(Some(value)), _) => Lookup::Known(Arc::clone(value)),
-            (Some(None), _) => Lookup::Unknown,
-            _ if self.unsettled.contains_key(name) => Lookup::Unsettled,
-            (None, Some(value)) => Lookup::Known(Arc::clone(value)),
-            (None, None) => Lookup::Unknown,
+        let slot = if name.is_empty() { Some(&self.unnamed) } else { self.named.get(name) };
+        let Some(slot) = slot.filter(|slot| !slot.shadowed && self.shadowed < MOST) else { return Lookup::Unknown };
+        match (&slot.sent, &slot.confirmed) {
+            (Some((segment, Some(value))), _) if *segment == self.segment => Lookup::Known(Arc::clone(value)),
+            (Some((segment, None)), _) if *segment == self.segment => Lookup::Unknown,
+            _ if slot.unsettled > 0 => Lookup::Unsettled,
+            (_, Some((era, value))) if *era == self.era => Lookup::Known(Arc::clone(value)),
+            _ => Lookup::Unknown,
         }
     }
 
     /// A definition, or a close, was sent.
     pub(super) fn sent(&mut self, name: &Bytes, value: Option<Arc<T>>) {
-        self.segment.insert(name.clone(), value);
-        *self.unsettled.entry(name.clone()).or_default() += 1;
+        let segment = self.segment;
+        let slot = self.slot(name);
+        slot.sent = Some((segment, value));
+        slot.unsettled += 1;
     }
 
     /// The server confirmed it, or skipped it (`done` false).
     pub(super) fn answered(&mut self, name: &Bytes, value: Option<&Arc<T>>, done: bool) {
-        if let Some(count) = self.unsettled.get_mut(name) {
-            *count -= 1;
-            if *count == 0 {
-                self.unsettled.remove(name);
-            }
+        let (segment, era) = (self.segment, self.era);
+        let slot = self.slot(name);
+        slot.unsettled = slot.unsettled.saturating_sub(1);
+        if done {
+            slot.confirmed = value.map(|value| (era, Arc::clone(value)));
         }
-        match value {
-            _ if !done => {}
-            Some(value) => drop(self.confirmed.insert(name.clone(), Arc::clone(value))),
-            None => drop(self.confirmed.remove(name)),
+        if !name.is_empty() && !slot.is_live(segment, era) && !slot.shadowed {
+            self.named.remove(name);
         }
     }
 
     pub(super) fn end_segment(&mut self) {
-        self.segment.clear();
+        self.segment += 1;
     }
 
     /// Everything confirmed is gone: the transaction that held it has ended.
     pub(super) fn clear_confirmed(&mut self) {
-        self.confirmed.clear();
+        self.era += 1;
+        let (segment, era) = (self.segment, self.era);
+        if !self.named.is_empty() {
+            self.named.retain(|_, slot| slot.is_live(segment, era) || slot.shadowed);
+        }
     }
 
     pub(super) fn shadow(&mut self, name: &str) {
-        if self.shadowed.len() < MOST {
-            self.shadowed.insert(Bytes::copy_from_slice(name.as_bytes()));
+        if self.shadowed < MOST {
+            let slot = self.slot(&Bytes::copy_from_slice(name.as_bytes()));
+            let fresh = !std::mem::replace(&mut slot.shadowed, true);
+            self.shadowed += usize::from(fresh);
         }
     }
 
     /// Every name known now may stand for something else from here on.
     pub(super) fn shadow_all(&mut self) {
-        let names = self.confirmed.keys().chain(self.segment.keys()).chain(self.unsettled.keys());
-        let named: Vec<Bytes> = names.filter(|name| !name.is_empty()).cloned().collect();
-        self.shadowed.extend(named);
+        let (segment, era) = (self.segment, self.era);
+        for slot in self.named.values_mut().filter(|slot| slot.is_live(segment, era)) {
+            self.shadowed += usize::from(!std::mem::replace(&mut slot.shadowed, true));
+        }
+    }
+
+    fn slot(&mut self, name: &Bytes) -> &mut Slot<T> {
+        if name.is_empty() { &mut self.unnamed } else { self.named.entry(name.clone()).or_default() }
+    }
+}
+
+impl<T> Slot<T> {
+    /// The name stands for something, or may soon.
+    fn is_live(&self, segment: u64, era: u64) -> bool {
+        self.unsettled > 0
+            || self.confirmed.as_ref().is_some_and(|confirmed| confirmed.0 == era)
+            || matches!(&self.sent, Some((sent, Some(_))) if *sent == segment)
     }
 }
 
@@ -130,6 +169,27 @@ mod tests {
         assert_eq!(known(&names, b"x"), Some(1));
 
         names.shadow("x");
+        assert_eq!(known(&names, b"x"), None);
+    }
+
+    #[test]
+    fn what_a_transaction_held_is_gone_with_it() {
+        let mut names = Names::new();
+        for name in [Bytes::new(), Bytes::from_static(b"x")] {
+            let one = Arc::new(1);
+            names.sent(&name, Some(Arc::clone(&one)));
+            names.end_segment();
+            names.answered(&name, Some(&one), true);
+            assert_eq!(known(&names, &name), Some(1));
+        }
+        names.clear_confirmed();
+        assert_eq!((known(&names, b""), known(&names, b"x")), (None, None));
+        assert!(names.named.is_empty(), "nothing is kept of it");
+        // A close is not kept either.
+        let x = Bytes::from_static(b"x");
+        names.sent(&x, None);
+        names.answered(&x, None, true);
+        assert!(names.named.is_empty());
         assert_eq!(known(&names, b"x"), None);
     }
 }
