@@ -1,11 +1,12 @@
 //! Appends frames to a session's recording.
 
-use super::{RecordError, Syncer, container::Seal, path, syncer::Watcher};
+use super::{Lag, RecordError, Syncer, container::Seal, path, syncer::Watcher};
+use crate::telemetry::Recordings;
 use fs_err as fs;
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use weir_shared::{
     config::checked::Durability,
     id::SessionId,
@@ -19,6 +20,9 @@ const SEGMENT: usize = 256 * 1024;
 const RESERVE: u64 = 32 * 1024;
 /// The largest frame; rows are cut to fit.
 const LARGEST_FRAME: usize = 8 * 1024 * 1024;
+
+/// The time of a write that there is none of.
+const CLEAN: u64 = u64::MAX;
 
 /// Writes one session's recording. Dropping it without [`Recorder::close`] leaves it without a closing frame.
 pub struct Recorder {
@@ -37,6 +41,12 @@ pub(super) struct Shared {
     inner: Mutex<Inner>,
     file: fs::File,
     dirty: AtomicBool,
+    /// When it became so: microseconds after `born`.
+    dirty_since: AtomicU64,
+    /// The same of what is being brought to the disk just now.
+    syncing_since: AtomicU64,
+    born: Instant,
+    metrics: Recordings,
 }
 
 struct Inner {
@@ -66,12 +76,49 @@ impl Shared {
         if failed {
             tracing::warn!("a recording cannot be written; its session's next statement is refused");
         }
+        if !self.dirty.load(Ordering::Acquire) {
+            return;
+        }
+        let since = self.dirty_since.load(Ordering::Relaxed);
+        self.syncing_since.store(since, Ordering::Relaxed);
         if self.dirty.swap(false, Ordering::AcqRel)
-            && let Err(error) = self.file.sync_data()
+            && let Err(error) = self.to_disk()
         {
+            self.dirty_since.store(since, Ordering::Relaxed);
             self.dirty.store(true, Ordering::Release);
             tracing::error!(%error, "a recording cannot be brought to the disk");
         }
+        self.syncing_since.store(CLEAN, Ordering::Relaxed);
+    }
+
+    fn to_disk(&self) -> std::io::Result<()> {
+        let begun = Instant::now();
+        let synced = self.file.sync_data();
+        self.metrics.sync.took(begun.elapsed());
+        if synced.is_err() {
+            self.metrics.sync_failures.inc();
+        }
+        synced
+    }
+
+    /// How far the disk is behind. What is being written just now is not waited for.
+    pub(super) fn lag(&self) -> Lag {
+        let dirty = self.dirty.load(Ordering::Acquire);
+        let since = if dirty { self.dirty_since.load(Ordering::Relaxed) } else { CLEAN };
+        let since = since.min(self.syncing_since.load(Ordering::Relaxed));
+        // What is clean has been so since the end of time.
+        let oldest = self.born.elapsed().saturating_sub(Duration::from_micros(since));
+        Lag { oldest, pending: self.inner.try_lock().map_or(0, |inner| inner.pending.len() as u64) }
+    }
+
+    /// What was written is not on the disk.
+    fn soil(&self) {
+        // One clock read a sync, not one a write. A sync in between leaves an earlier time, which is no harm.
+        if !self.dirty.load(Ordering::Relaxed) {
+            let since = u64::try_from(self.born.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.dirty_since.store(since, Ordering::Relaxed);
+        }
+        self.dirty.store(true, Ordering::Release);
     }
 
     /// Called by the syncer once the session has ended: gives back what was reserved and not used.
@@ -124,6 +171,7 @@ impl Shared {
         let Inner { seal, pending, out, length, broken, reserved, .. } = inner;
         let chain = seal.seal(pending, out)?;
         if let Err(error) = (&self.file).write_all(out) {
+            self.metrics.write_failures.inc();
             // A half-written segment would end the chain for every reader: take it back, so that trying again can work.
             *broken = self.file.set_len(*length).is_err();
             *reserved = reserved.map(|_| *length);
@@ -138,7 +186,7 @@ impl Shared {
         if out.capacity() > 64 * 1024 {
             *out = Vec::new();
         }
-        self.dirty.store(true, Ordering::Release);
+        self.soil();
         Ok(())
     }
 }
@@ -172,9 +220,18 @@ impl Recorder {
             lost: false,
             reserved: Some(0),
         };
-        let shared = Arc::new(Shared { inner: Mutex::new(inner), file, dirty: AtomicBool::new(true) });
+        let started = Instant::now();
+        let shared = Arc::new(Shared {
+            inner: Mutex::new(inner),
+            file,
+            dirty: AtomicBool::new(true),
+            dirty_since: AtomicU64::new(0),
+            syncing_since: AtomicU64::new(CLEAN),
+            born: started,
+            metrics: syncer.metrics.clone(),
+        });
         let watcher = syncer.watch(&shared);
-        Ok(Self { shared, watcher, started: Instant::now(), durability, uncommitted: false, unsynced: false })
+        Ok(Self { shared, watcher, started, durability, uncommitted: false, unsynced: false })
     }
 
     fn at(&self) -> u64 {
@@ -239,7 +296,7 @@ impl Recorder {
     /// The disk refused: nothing of it may be sent.
     pub async fn reach_disk(&mut self) -> Result<(), RecordError> {
         let shared = Arc::clone(&self.shared);
-        let synced = tokio::task::spawn_blocking(move || shared.file.sync_data()).await;
+        let synced = tokio::task::spawn_blocking(move || shared.to_disk()).await;
         synced.map_err(std::io::Error::other)??;
         self.unsynced = false;
         Ok(())

@@ -1,8 +1,13 @@
 //! Sessions and tunnels that are open now; and whom a cancel request means.
 
 use super::authorize::Grant;
-use crate::{identity::Principal, upstream};
-use std::collections::{HashMap, HashSet};
+use crate::tunnel::Transport;
+use crate::{
+    identity::Principal,
+    telemetry::session::{Census, Load},
+    upstream,
+};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::Notify;
@@ -41,6 +46,8 @@ pub struct Handle {
     pub holding: std::sync::atomic::AtomicBool,
     /// Cancelled when the session must end.
     pub kill: CancellationToken,
+    /// What the session has waiting.
+    pub load: Arc<Load>,
     reason: OnceLock<Reason>,
 }
 
@@ -48,7 +55,8 @@ pub struct Handle {
 #[derive(Default)]
 pub struct Registry {
     inner: Arc<Mutex<Inner>>,
-    tunnels: Arc<AtomicU64>,
+    quic: Arc<AtomicU64>,
+    websocket: Arc<AtomicU64>,
 }
 
 /// A session's place in the registry; dropping it leaves.
@@ -80,6 +88,7 @@ impl Registry {
             withdraw: Notify::new(),
             holding: false.into(),
             kill: CancellationToken::new(),
+            load: Arc::default(),
             reason: OnceLock::new(),
         });
         inner.sessions.insert(grant.session(), Arc::clone(&handle));
@@ -89,9 +98,13 @@ impl Registry {
 
     /// A tunnel enters.
     #[must_use]
-    pub fn enter_tunnel(&self) -> TunnelPlace {
-        self.tunnels.fetch_add(1, Ordering::Relaxed);
-        TunnelPlace(Arc::clone(&self.tunnels))
+    pub fn enter_tunnel(&self, transport: Transport) -> TunnelPlace {
+        let open = match transport {
+            Transport::Quic => &self.quic,
+            Transport::WebSocket => &self.websocket,
+        };
+        open.fetch_add(1, Ordering::Relaxed);
+        TunnelPlace(Arc::clone(open))
     }
 
     /// Sessions open now.
@@ -103,7 +116,27 @@ impl Registry {
     /// Tunnels open now.
     #[must_use]
     pub fn tunnels(&self) -> u64 {
-        self.tunnels.load(Ordering::Relaxed)
+        self.tunnels_by(Transport::Quic) + self.tunnels_by(Transport::WebSocket)
+    }
+
+    /// Of one transport.
+    #[must_use]
+    pub fn tunnels_by(&self, transport: Transport) -> u64 {
+        match transport {
+            Transport::Quic => self.quic.load(Ordering::Relaxed),
+            Transport::WebSocket => self.websocket.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Sessions open now and what they have waiting, by resource.
+    #[must_use]
+    pub fn census(&self) -> BTreeMap<ResourceName, Census> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut census: BTreeMap<ResourceName, Census> = BTreeMap::new();
+        for handle in inner.sessions.values() {
+            census.entry(handle.resource.name.clone()).or_default().add(&handle.load);
+        }
+        census
     }
 
     /// Ends every session.
