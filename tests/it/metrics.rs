@@ -1,14 +1,17 @@
 //! What `/metrics` says after statements that were allowed, denied, held and masked; and what it never says.
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
+    process::Stdio,
     time::{Duration, Instant},
 };
 use weir_tests::{
-    agent::Transport,
+    agent::{Agent, Transport},
     lab::{Lab, free_address},
+    process::{Lines, Running, signal},
 };
 
 over_both_transports!(counted);
@@ -176,5 +179,71 @@ async fn only_metrics_are_served_and_nobody_holds_a_place() -> Result<()> {
         std::thread::sleep(Duration::from_millis(500));
     }
     ensure!(waiting.join().ok().context("it failed")?.is_ok());
+    Ok(())
+}
+
+/// `weir status --watch` in the background; its lines.
+fn watch(agent: &Agent, log: &std::path::Path) -> Result<(Running, Lines)> {
+    let mut command = agent.command()?;
+    command.args(["status", "--watch", "--interval", "200ms", "--output", "json"]);
+    let mut process = Running::start(command.stdin(Stdio::null()).stdout(Stdio::piped()), log)?;
+    let lines = Lines::of(process.stdout().context("no standard output")?);
+    Ok((process, lines))
+}
+
+/// The next line that satisfies `test`.
+fn next(lines: &Lines, test: impl Fn(&Value) -> bool) -> Result<Value> {
+    lines.find(Duration::from_secs(30), |line| serde_json::from_str(line).ok().filter(&test))
+}
+
+fn number(value: &Value, path: &str) -> u64 {
+    value.pointer(path).and_then(Value::as_u64).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn status_is_watched() -> Result<()> {
+    let mut lab = Lab::start().await?;
+    let (alice, adam) = (lab.login("alice").await?, lab.login("adam").await?);
+    let (mut watcher, lines) = watch(&adam, &lab.folder().join("watch.log"))?;
+    let first = next(&lines, |_| true)?;
+    ensure!(number(&first, "/counters/statements") == 0 && first.get("rates") == Some(&Value::Null), "{first}");
+
+    let shop = alice.connect("shop-dev", Transport::Quic)?;
+    let client = shop.client().await?;
+    client.batch_execute("SELECT email FROM customers ORDER BY id LIMIT 3").await?;
+    let second = next(&lines, |round| number(round, "/counters/masked") == 3)?;
+    ensure!(number(&second, "/counters/rows") == 3 && number(&second, "/open_sessions") == 1, "{second}");
+    ensure!(number(&second, "/resources/shop-dev/sessions") == 1, "{second}");
+    ensure!(number(&second, "/resources/shop-dev/statements") == 1, "{second}");
+    ensure!(second.pointer("/rates/rows").and_then(Value::as_f64).is_some_and(|rate| rate > 0.0), "{second}");
+    next(&lines, |round| number(round, "/paths/connections") == 1 && number(round, "/paths/packets_sent") > 0)?;
+    ensure!(shop.refused("DROP TABLE orders")?.contains("42501"));
+    next(&lines, |round| {
+        number(round, "/resources/shop-dev/denied") == 1 && number(round, "/counters/statements") == 2
+    })?;
+
+    // Who may not see others' sessions sees no resource either.
+    let own: Value = serde_json::from_str(&alice.weir(&["status", "--output", "json"])?)?;
+    ensure!(own.get("resources") == Some(&serde_json::json!({})), "{own}");
+    ensure!(number(&own, "/counters/statements") == 2, "{own}");
+    ensure!(adam.weir(&["status"])?.contains("shop-dev"));
+
+    // The relay goes and comes again; the watcher says so and goes on.
+    if let Some(mut relay) = lab.relay.take() {
+        relay.kill()?;
+    }
+    let until = Instant::now() + Duration::from_secs(20);
+    while !watcher.log().contains("trying again") {
+        ensure!(Instant::now() < until, "nothing is said: {}", watcher.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    lab.serve().await?;
+    let again = next(&lines, |round| number(round, "/counters/statements") == 0)?;
+    ensure!(again.get("rates") == Some(&Value::Null), "{again}");
+    ensure!(watcher.log().contains("the relay answers again"), "{}", watcher.log());
+    next(&lines, |round| round.get("rates").is_some_and(Value::is_object))?;
+
+    signal(watcher.pid(), "INT")?;
+    ensure!(watcher.wait(Duration::from_secs(10))? == Some(0), "{}", watcher.log());
     Ok(())
 }

@@ -5,7 +5,13 @@ mod approvals;
 mod resources;
 mod sessions;
 
-use crate::{identity, identity::Principal, relay::Relay, tunnel, web};
+use crate::{
+    identity,
+    identity::Principal,
+    relay::Relay,
+    telemetry::session::{Census, ResourceSeries},
+    tunnel, web,
+};
 use axum::{
     Extension, Json, Router,
     extract::{DefaultBodyLimit, FromRequestParts, Request, State},
@@ -13,11 +19,12 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use weir_shared::{
-    api::{Problem, Status, WhoAmI},
+    api::{Counters, Problem, ResourceStatus, Status, WhoAmI},
     error::{Kind, UserFacing},
+    id::ResourceName,
     keys::Thumbprint,
     wire,
 };
@@ -105,7 +112,10 @@ async fn whoami(State(relay): State<Arc<Relay>>, Caller(principal, key): Caller)
     })
 }
 
-async fn status(State(relay): State<Arc<Relay>>, _: Caller) -> Result<Json<Status>, ApiError> {
+async fn status(State(relay): State<Arc<Relay>>, Caller(principal, _): Caller) -> Result<Json<Status>, ApiError> {
+    let all = relay.telemetry.resources();
+    let counters = all.map(|(_, series)| series.counters()).fold(Counters::default(), Counters::plus);
+    let resources = if sessions::sees_all(&principal) { by_resource(&relay) } else { BTreeMap::new() };
     Ok(Json(Status {
         software: concat!("weir-relay ", env!("CARGO_PKG_VERSION")).to_owned(),
         uptime_seconds: relay.started.elapsed().as_secs(),
@@ -114,7 +124,20 @@ async fn status(State(relay): State<Arc<Relay>>, _: Caller) -> Result<Json<Statu
         pending_approvals: relay.store.approvals(Some("pending"), None).await?.len() as u64,
         policy: relay.policy.hash().to_owned(),
         draining: relay.draining.is_cancelled(),
+        counters,
+        paths: relay.telemetry.tunnels.paths(),
+        recorder_lag: u64::try_from(relay.syncer.lag().oldest.as_micros()).unwrap_or(u64::MAX),
+        resources,
     }))
+}
+
+fn by_resource(relay: &Relay) -> BTreeMap<ResourceName, ResourceStatus> {
+    let census = relay.registry.census();
+    let status = |(name, series): (&ResourceName, &Arc<ResourceSeries>)| {
+        let Census { sessions, in_flight, .. } = census.get(name).copied().unwrap_or_default();
+        (name.clone(), ResourceStatus { sessions, in_flight, counters: series.counters() })
+    };
+    relay.telemetry.resources().map(status).collect()
 }
 
 /// The tunnel's WebSocket upgrade (RFC 6455, 4.2).

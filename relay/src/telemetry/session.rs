@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 use weir_policy::sql::Class;
-use weir_shared::{config::checked::Resource, id::SessionId};
+use weir_shared::{api::Counters, config::checked::Resource, id::SessionId};
 
 /// The stages of one request in so many are measured. A prime, so that what a client repeats does not keep step with it.
 pub const SAMPLE: u8 = 17;
@@ -77,19 +77,6 @@ struct Side {
     queued: Gauge,
 }
 
-/// What a resource's sessions add up to, since the relay started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sum {
-    /// Statements judged.
-    pub statements: u64,
-    /// Of them, denied.
-    pub denied: u64,
-    /// Rows delivered.
-    pub rows: u64,
-    /// Values masked.
-    pub masked: u64,
-}
-
 impl ResourceSeries {
     pub(super) fn new(all: &Telemetry, resource: &Resource) -> Self {
         let label = Label::from(resource);
@@ -127,12 +114,12 @@ impl ResourceSeries {
 
     /// What was counted so far.
     #[must_use]
-    pub fn sum(&self) -> Sum {
+    pub fn counters(&self) -> Counters {
         let of = |judged: Judged| -> u64 {
             self.statements.iter().filter_map(|by| by.get(judged as usize)).map(Counter::get).sum()
         };
         let denied = of(Judged::Deny);
-        Sum {
+        Counters {
             statements: of(Judged::Allow) + of(Judged::Hold) + denied,
             denied,
             rows: self.rows.get(),

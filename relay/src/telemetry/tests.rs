@@ -2,13 +2,14 @@
 
 use super::{
     Described, Telemetry,
-    session::{Judged, Load, SessionMetrics, Sum, Traffic},
+    session::{Judged, Load, SessionMetrics, Traffic},
 };
 use crate::mask::Counts;
 use prometheus_client::encoding;
 use std::{path::Path, sync::Arc, time::Duration};
 use weir_policy::sql::Class;
 use weir_shared::{
+    api::Counters,
     config::{self, checked::Config},
     id::SessionId,
 };
@@ -79,11 +80,11 @@ fn a_session_adds_to_its_resource() {
     session.completed(Duration::from_millis(3), &counts);
     session.completed(Duration::from_millis(3), &counts);
     // Rows wait for the task to rest; the rest does not.
-    let sum = telemetry.resource(resource).sum();
-    assert_eq!(sum, Sum { statements: 35, denied: 1, rows: 0, masked: 6 });
+    let counters = telemetry.resource(resource).counters();
+    assert_eq!(counters, Counters { statements: 35, denied: 1, rows: 0, masked: 6 });
     session.publish(Traffic { client_sent: 90, to_client: 20, ..Traffic::default() }, 4);
     session.publish(Traffic { client_sent: 10, to_client: 30, ..Traffic::default() }, 3);
-    assert_eq!(telemetry.resource(resource).sum().rows, 7);
+    assert_eq!(telemetry.resource(resource).counters().rows, 7);
     let text = shown(&telemetry);
     for line in [
         "weir_statements_total{resource=\"shop\",class=\"sql.read\",outcome=\"allow\"} 34",

@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+use weir_shared::api::Paths;
 
 /// The open connections and their series.
 #[derive(Clone, Debug)]
@@ -36,21 +37,6 @@ struct Path {
 pub struct Watched {
     tunnels: Tunnels,
     id: usize,
-}
-
-/// How the paths of the open QUIC connections are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Health {
-    /// Connections.
-    pub connections: u64,
-    /// Median round trip.
-    pub rtt_median: Duration,
-    /// The longest.
-    pub rtt_longest: Duration,
-    /// Packets sent since the relay started.
-    pub sent: u64,
-    /// Of them, lost.
-    pub lost: u64,
 }
 
 impl Tunnels {
@@ -104,15 +90,16 @@ impl Tunnels {
 
     /// How the paths are now.
     #[must_use]
-    pub fn health(&self) -> Health {
+    pub fn paths(&self) -> Paths {
         let mut rtts: Vec<Duration> = self.lock().values().map(|path| path.connection.rtt()).collect();
         rtts.sort_unstable();
-        Health {
+        let micros = |rtt: Option<&Duration>| rtt.map_or(0, |rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX));
+        Paths {
             connections: rtts.len() as u64,
-            rtt_median: rtts.get(rtts.len() / 2).copied().unwrap_or_default(),
-            rtt_longest: rtts.last().copied().unwrap_or_default(),
-            sent: self.0.sent.get(),
-            lost: self.0.lost.get(),
+            rtt_median: micros(rtts.get(rtts.len() / 2)),
+            rtt_longest: micros(rtts.last()),
+            packets_sent: self.0.sent.get(),
+            packets_lost: self.0.lost.get(),
         }
     }
 }
