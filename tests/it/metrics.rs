@@ -41,6 +41,7 @@ fn value(text: &str, series: &str) -> Result<f64> {
 /// Starts a relay that serves metrics; where.
 async fn lab() -> Result<(Lab, String)> {
     let mut lab = Lab::start().await?;
+    lab.log = "info,weir_relay=debug".to_owned();
     let address = free_address()?;
     lab.restart_with(|config| format!("metrics = \"{address}\"\n{config}")).await?;
     let until = Instant::now() + Duration::from_secs(10);
@@ -134,6 +135,16 @@ async fn counted(transport: Transport) -> Result<()> {
     if transport == Transport::Quic {
         ensure!(value(&text, "weir_handshakes_total{transport=\"quic\",outcome=\"done\"}")? >= 2.0);
     }
+
+    // The log tells whose session it was, and not what was said in it.
+    let log = lab.relay()?.log();
+    let ended =
+        log.lines().find(|line| line.contains("ended reason=\"client closed\"")).context("no end in the log")?;
+    for told in ["session{id=", "user=\"alice\"", "agent=", "resource=shop-dev", "protocol=\"postgres\"", "rows=100"] {
+        ensure!(ended.contains(told), "{told} is not in {ended}");
+    }
+    ensure!(ended.contains(&format!("transport=\"{tunnel}\"")), "{ended}");
+    ensure!(!log.contains("planted") && !log.contains("SELECT"), "{log}");
 
     // Nothing that a user typed, read or is.
     let secret = std::fs::read_to_string(lab.postgres("PG_PASSWORD_FILE"))?;

@@ -47,6 +47,8 @@ pub(super) struct Shared {
     syncing_since: AtomicU64,
     born: Instant,
     metrics: Recordings,
+    /// Of the session.
+    span: tracing::Span,
 }
 
 struct Inner {
@@ -74,7 +76,7 @@ impl Shared {
     pub(super) fn sync(&self) {
         let failed = { self.flush(&mut self.lock()).is_err() };
         if failed {
-            tracing::warn!("a recording cannot be written; its session's next statement is refused");
+            tracing::warn!(parent: &self.span, "a recording cannot be written; its session's next statement is refused");
         }
         if !self.dirty.load(Ordering::Acquire) {
             return;
@@ -86,7 +88,7 @@ impl Shared {
         {
             self.dirty_since.store(since, Ordering::Relaxed);
             self.dirty.store(true, Ordering::Release);
-            tracing::error!(%error, "a recording cannot be brought to the disk");
+            tracing::error!(parent: &self.span, %error, "a recording cannot be brought to the disk");
         }
         self.syncing_since.store(CLEAN, Ordering::Relaxed);
     }
@@ -192,7 +194,7 @@ impl Shared {
 }
 
 impl Recorder {
-    /// Begins a recording.
+    /// Begins a recording. What is logged about it is logged inside the current span.
     ///
     /// # Errors
     /// When its file cannot be made; then the session may not begin.
@@ -229,6 +231,7 @@ impl Recorder {
             syncing_since: AtomicU64::new(CLEAN),
             born: started,
             metrics: syncer.metrics.clone(),
+            span: tracing::Span::current(),
         });
         let watcher = syncer.watch(&shared);
         Ok(Self { shared, watcher, started, durability, uncommitted: false, unsynced: false })
@@ -306,7 +309,7 @@ impl Recorder {
     fn forgiven(&self, result: Result<(), RecordError>) -> Result<(), RecordError> {
         match result {
             Err(error) if self.durability == Durability::BestEffort => {
-                tracing::error!(%error, "not recorded, and the resource's configuration lets it go on");
+                tracing::error!(parent: &self.shared.span, %error, "not recorded, and the resource's configuration lets it go on");
                 Ok(())
             }
             result => result,

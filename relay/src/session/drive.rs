@@ -27,6 +27,7 @@ use std::{
     time::Duration,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tracing::Instrument as _;
 use weir_protocol::{Action, Control, Engine as _, Refusal, Reply, Step, postgres::Postgres};
 
 /// A side is not read while so much waits to be written to the other.
@@ -222,7 +223,10 @@ impl<'a, 'g> Drive<'a, 'g> {
             let mut next = Some(happened);
             while let Some(happened) = next.take() {
                 next = match happened {
-                    Happened::Hold(held) => self.hold(*held, client).await,
+                    Happened::Hold(held) => {
+                        let span = self.pump.gate.span();
+                        self.hold(*held, client).instrument(span).await
+                    }
                     Happened::Parse(action) => self.parse(action, client).await,
                     Happened::Sync => self.settle().await.err(),
                     Happened::Fatal(refusal) => {

@@ -158,6 +158,12 @@ impl<'a> Gate<'a> {
         self.shared
     }
 
+    /// What is logged about the session is logged inside this.
+    #[must_use]
+    pub fn span(&self) -> tracing::Span {
+        self.grant.span().clone()
+    }
+
     /// How long the session may be idle; none is for ever.
     #[must_use]
     pub fn idle_limit(&self) -> Option<std::time::Duration> {
@@ -571,7 +577,7 @@ impl<'a> Gate<'a> {
     ) -> Verdict {
         // A refusal that cannot be recorded is still a refusal.
         if let Err(error) = self.record_intent(&action, number, facts, decision, Judged::Deny) {
-            tracing::error!(session = %self.grant.session(), %error, "a refusal was not recorded");
+            tracing::error!(parent: self.grant.span(), %error, "a refusal was not recorded");
         }
         self.refused(action, number, refusal)
     }
@@ -590,7 +596,7 @@ impl<'a> Gate<'a> {
 
     fn unrecorded(&mut self, action: Action, number: u64, error: &RecordError) -> Verdict {
         self.totals.refused += 1;
-        tracing::error!(session = %self.grant.session(), %error, "a statement is refused: it cannot be recorded");
+        tracing::error!(parent: self.grant.span(), %error, "a statement is refused: it cannot be recorded");
         let refusal = unrecorded(self.grant);
         count_refusal(self.shared, &refusal);
         Verdict::Refuse(action, number, refusal)
@@ -647,7 +653,7 @@ fn count_refusal(relay: &Relay, refusal: &Refusal) {
 }
 
 fn lost_intents(grant: &Grant, error: &RecordError) -> Refusal {
-    tracing::error!(session = %grant.session(), %error, "statements cannot be recorded: the session ends");
+    tracing::error!(parent: grant.span(), %error, "statements cannot be recorded: the session ends");
     unrecorded(grant)
 }
 

@@ -24,6 +24,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tracing::Instrument as _;
 use weir_protocol::{
     Refusal,
     postgres::{
@@ -48,7 +49,7 @@ const UNAVAILABLE: &str = "resource unavailable";
 pub async fn run(relay: Arc<Relay>, principal: Arc<Principal>, resource: ResourceName, mut stream: Stream) {
     let session = SessionId::generate();
     let begun = Instant::now();
-    let granted = authorize::authorize(&relay, &principal, &resource, session);
+    let granted = authorize::authorize(&relay, &principal, &resource, session, stream.transport());
     relay.telemetry.stages.authorize.took(begun.elapsed());
     let grant = match granted {
         Ok(grant) => grant,
@@ -137,15 +138,15 @@ async fn serve(
 ) -> Result<(), Refusal> {
     let database = grant.database(&start.database)?;
     let row = row(grant, principal, &database, relay.now());
-    let recorder = begin_recording(relay, principal, grant, &row).await?;
+    let recorder = begin_recording(relay, principal, grant, &row).instrument(grant.span().clone()).await?;
     let begun = Instant::now();
-    let connected = relay.upstreams.connect(grant, &start, &database).await;
+    let connected = relay.upstreams.connect(grant, &start, &database).instrument(grant.span().clone()).await;
     relay.telemetry.stages.connect.took(begun.elapsed());
     let connected = match connected {
         Ok(connected) => connected,
         Err(error) => {
             relay.telemetry.upstream_failures.with([grant.resource().into(), error.step().into()]).inc();
-            tracing::warn!(session = %grant.session(), resource = %grant.resource().name, %error, "no upstream");
+            tracing::warn!(parent: grant.span(), %error, "no upstream");
             end(relay, grant, row, recorder, UNAVAILABLE.into(), &gate::Totals::default()).await;
             let facing = upstream::facing(&error);
             return Err(refusal("08001", &facing.message, &facing.hint));
@@ -154,6 +155,7 @@ async fn serve(
     let key = place.issue_key(start.minor, connected.cancel_key.clone());
     let reply = startup::accepted(&start, &connected.parameters, &key);
     let mut engine = Postgres::new(grant.resource().limits.statement_bytes);
+    tracing::debug!(parent: grant.span(), "began");
     let load = Arc::clone(&place.handle().load);
     let metrics = SessionMetrics::new(&relay.telemetry, grant.resource(), grant.session(), load);
     let credential = connected.credential.as_deref();
@@ -173,7 +175,7 @@ async fn begin_recording(
 ) -> Result<Recorder, Refusal> {
     let resource = grant.resource();
     let failed = |error: &dyn std::fmt::Display| {
-        tracing::error!(session = %grant.session(), %error, "the session cannot be recorded");
+        tracing::error!(%error, "the session cannot be recorded");
         refusal("58000", "the session cannot be recorded, so it may not begin", "tell the relay's administrator")
     };
     let mut recorder = Recorder::create(
@@ -232,10 +234,11 @@ async fn end(
     relay.telemetry.sessions_ended.with([grant.resource().into(), ending.class.into()]).inc();
     let view = &mut row.view;
     if let Err(error) = recorder.close(&ending.text) {
-        tracing::error!(session = %view.id, %error, "the end of the recording was not written");
+        tracing::error!(parent: grant.span(), %error, "the end of the recording was not written");
     }
     (view.ended_at, view.close_reason) = (Some(relay.now()), Some(ending.text));
     let gate::Totals { statements, rows, masked, refused } = *totals;
+    tracing::debug!(parent: grant.span(), reason = ending.class, statements, rows, masked, refused, "ended");
     (view.statements, view.rows, view.masked, view.refused) = (statements, rows, masked, refused);
     relay.index.session(row).await;
 }
