@@ -5,13 +5,7 @@ mod approvals;
 mod resources;
 mod sessions;
 
-use crate::{
-    identity,
-    identity::Principal,
-    relay::Relay,
-    telemetry::session::{Census, ResourceSeries},
-    tunnel, web,
-};
+use crate::{identity, identity::Principal, relay::Relay, telemetry::tally::Census, tunnel, web};
 use axum::{
     Extension, Json, Router,
     extract::{DefaultBodyLimit, FromRequestParts, Request, State},
@@ -24,7 +18,6 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use weir_shared::{
     api::{Counters, Problem, ResourceStatus, Status, WhoAmI},
     error::{Kind, UserFacing},
-    id::ResourceName,
     keys::Thumbprint,
     wire,
 };
@@ -113,9 +106,14 @@ async fn whoami(State(relay): State<Arc<Relay>>, Caller(principal, key): Caller)
 }
 
 async fn status(State(relay): State<Arc<Relay>>, Caller(principal, _): Caller) -> Result<Json<Status>, ApiError> {
-    let all = relay.telemetry.resources();
-    let counters = all.map(|(_, series)| series.counters()).fold(Counters::default(), Counters::plus);
-    let resources = if sessions::sees_all(&principal) { by_resource(&relay) } else { BTreeMap::new() };
+    let census = relay.registry.census(&relay.telemetry);
+    let counters = census.values().map(|census| census.sums.counters()).fold(Counters::default(), Counters::plus);
+    let mut resources = BTreeMap::new();
+    if sessions::sees_all(&principal) {
+        for (name, Census { sessions, in_flight, sums, .. }) in census {
+            resources.insert(name, ResourceStatus { sessions, in_flight, counters: sums.counters() });
+        }
+    }
     Ok(Json(Status {
         software: concat!("weir-relay ", env!("CARGO_PKG_VERSION")).to_owned(),
         uptime_seconds: relay.started.elapsed().as_secs(),
@@ -129,15 +127,6 @@ async fn status(State(relay): State<Arc<Relay>>, Caller(principal, _): Caller) -
         recorder_lag: u64::try_from(relay.syncer.lag().oldest.as_micros()).unwrap_or(u64::MAX),
         resources,
     }))
-}
-
-fn by_resource(relay: &Relay) -> BTreeMap<ResourceName, ResourceStatus> {
-    let census = relay.registry.census();
-    let status = |(name, series): (&ResourceName, &Arc<ResourceSeries>)| {
-        let Census { sessions, in_flight, .. } = census.get(name).copied().unwrap_or_default();
-        (name.clone(), ResourceStatus { sessions, in_flight, counters: series.counters() })
-    };
-    relay.telemetry.resources().map(status).collect()
 }
 
 /// The tunnel's WebSocket upgrade (RFC 6455, 4.2).

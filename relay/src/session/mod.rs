@@ -58,7 +58,7 @@ pub async fn run(relay: Arc<Relay>, principal: Arc<Principal>, resource: Resourc
             return refuse(&relay, stream, RefusalCode::Denied, &refusal).await;
         }
     };
-    let Some(place) = relay.registry.enter(&grant) else {
+    let Some(place) = relay.registry.enter(&grant, relay.telemetry.resource(grant.resource())) else {
         let refusal = refusal("53300", "too many sessions of this resource", "close one, or raise its limit");
         return refuse(&relay, stream, RefusalCode::Limit, &refusal).await;
     };
@@ -156,8 +156,8 @@ async fn serve(
     let reply = startup::accepted(&start, &connected.parameters, &key);
     let mut engine = Postgres::new(grant.resource().limits.statement_bytes);
     tracing::debug!(parent: grant.span(), "began");
-    let load = Arc::clone(&place.handle().load);
-    let metrics = SessionMetrics::new(&relay.telemetry, grant.resource(), grant.session(), load);
+    let tally = Arc::clone(&place.handle().tally);
+    let metrics = SessionMetrics::new(&relay.telemetry, grant.resource(), grant.session(), tally);
     let credential = connected.credential.as_deref();
     let mut gate = Gate::new(relay, grant, recorder, database, credential, connected.catalog, metrics);
     let mut drive = drive::Drive::new(&mut engine, &mut gate, place, connected.io, connected.rest, reply);

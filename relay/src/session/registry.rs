@@ -4,7 +4,11 @@ use super::authorize::Grant;
 use crate::tunnel::Transport;
 use crate::{
     identity::Principal,
-    telemetry::session::{Census, Load},
+    telemetry::{
+        Telemetry,
+        session::ResourceSeries,
+        tally::{Census, Tally},
+    },
     upstream,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -46,8 +50,10 @@ pub struct Handle {
     pub holding: std::sync::atomic::AtomicBool,
     /// Cancelled when the session must end.
     pub kill: CancellationToken,
-    /// What the session has waiting.
-    pub load: Arc<Load>,
+    /// What the session counts.
+    pub tally: Arc<Tally>,
+    /// Where it leaves that.
+    series: Arc<ResourceSeries>,
     reason: OnceLock<Reason>,
 }
 
@@ -73,7 +79,7 @@ pub struct TunnelPlace(Arc<AtomicU64>);
 impl Registry {
     /// A session enters; none when its resource is full.
     #[must_use]
-    pub fn enter(&self, grant: &Grant) -> Option<Place> {
+    pub fn enter(&self, grant: &Grant, series: Arc<ResourceSeries>) -> Option<Place> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let resource = grant.resource();
         let count = inner.by_resource.entry(resource.name.clone()).or_default();
@@ -88,7 +94,8 @@ impl Registry {
             withdraw: Notify::new(),
             holding: false.into(),
             kill: CancellationToken::new(),
-            load: Arc::default(),
+            tally: Arc::default(),
+            series,
             reason: OnceLock::new(),
         });
         inner.sessions.insert(grant.session(), Arc::clone(&handle));
@@ -128,13 +135,16 @@ impl Registry {
         }
     }
 
-    /// Sessions open now and what they have waiting, by resource.
+    /// What the sessions of each configured resource have waiting and counted.
     #[must_use]
-    pub fn census(&self) -> BTreeMap<ResourceName, Census> {
+    pub fn census(&self, telemetry: &Telemetry) -> BTreeMap<ResourceName, Census> {
+        // Sessions leave under the same lock: each is counted once.
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut census: BTreeMap<ResourceName, Census> = BTreeMap::new();
+        let ended = |series: &ResourceSeries| Census { sums: series.ended(), ..Census::default() };
+        let mut census: BTreeMap<_, _> =
+            telemetry.resources().map(|(name, series)| (name.clone(), ended(series))).collect();
         for handle in inner.sessions.values() {
-            census.entry(handle.resource.name.clone()).or_default().add(&handle.load);
+            census.entry(handle.resource.name.clone()).or_default().add(&handle.tally);
         }
         census
     }
@@ -235,6 +245,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut inner = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         inner.sessions.remove(&self.session);
+        self.handle.series.leave(&self.handle.tally);
         inner.keys.remove(&*self.key.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(count) = inner.by_resource.get_mut(&self.handle.resource.name) {
             *count = count.saturating_sub(1);

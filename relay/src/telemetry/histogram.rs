@@ -40,9 +40,21 @@ const LATENCY: &[u64] = &[
     30_000_000_000,
     60_000_000_000,
 ];
+/// Buckets of a latency: one for each bound, and one beyond.
+pub(super) const BUCKETS: usize = LATENCY.len() + 1;
 /// Upper bounds of sizes, in bytes: 4 KiB to 16 MiB.
 const SIZE: &[u64] =
     &[1 << 12, 1 << 13, 1 << 14, 1 << 15, 1 << 16, 1 << 17, 1 << 18, 1 << 19, 1 << 20, 1 << 22, 1 << 24];
+
+/// 584 years are the most.
+pub(super) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The bucket of a latency.
+pub(super) fn bucket(nanos: u64) -> usize {
+    LATENCY.partition_point(|bound| *bound < nanos)
+}
 
 /// Shared by whoever observes; cheap to clone.
 #[derive(Clone, Debug)]
@@ -85,9 +97,17 @@ impl Histogram {
         self.0.sum.fetch_add(value, Ordering::Relaxed);
     }
 
+    /// What was counted elsewhere. It only grows, so that two who tell it at once do not take it back.
+    pub(super) fn set(&self, counts: &[u64], sum: u64) {
+        for (count, value) in self.0.counts.iter().zip(counts) {
+            count.fetch_max(*value, Ordering::Relaxed);
+        }
+        self.0.sum.fetch_max(sum, Ordering::Relaxed);
+    }
+
     /// One more duration.
     pub fn took(&self, duration: Duration) {
-        self.observe(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+        self.observe(nanos(duration));
     }
 }
 

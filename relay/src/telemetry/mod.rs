@@ -1,6 +1,6 @@
 //! What the relay counts and measures, and how it is read: every metric stands in [`Telemetry`], once.
 //!
-//! - [`session`]: the series of a resource, found once, and what one session adds to them
+//! - [`session`]: the series of a resource, found once, and what one session counts for them; [`tally`]: how
 //! - [`histogram`]: without locks; [`tunnels`]: the QUIC connections and their paths; [`process`]: what `/proc` says
 //! - [`scrape`]: what is looked at only when somebody asks, and the text that they get; [`serve`]: `/metrics`
 //!
@@ -14,6 +14,7 @@ pub mod process;
 pub mod scrape;
 pub mod serve;
 pub mod session;
+pub mod tally;
 pub mod tunnels;
 
 #[cfg(test)]

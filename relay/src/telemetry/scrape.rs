@@ -47,9 +47,9 @@ pub fn text(relay: &Relay, form: Form) -> Result<String, fmt::Error> {
 
 fn look(relay: &Relay) {
     let telemetry = &relay.telemetry;
-    let census = relay.registry.census();
+    let census = relay.registry.census(telemetry);
     for (name, series) in telemetry.resources() {
-        series.set_load(census.get(name).copied().unwrap_or_default());
+        series.set(&census.get(name).copied().unwrap_or_default());
     }
     let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     for transport in Transport::ALL {

@@ -1,24 +1,21 @@
-//! The series of one resource, found once when the relay starts, and what one session adds to them: plain numbers that
-//! go into the shared ones when its task has nothing left to move.
+//! The series of one resource, found once when the relay starts, and what one session counts and measures for them.
 
-use super::{Label, Series, Stages, Telemetry, histogram::Histogram};
+use super::{
+    Label, Series, Stages, Telemetry,
+    histogram::{Histogram, nanos},
+    tally::{CLASSES, Cell, Census, Sums, Tally},
+};
 use crate::{mask::Counts, session::facts};
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
 use weir_policy::sql::Class;
-use weir_shared::{api::Counters, config::checked::Resource, id::SessionId};
+use weir_shared::{config::checked::Resource, id::SessionId};
 
 /// The stages of one request in so many are measured. A prime, so that what a client repeats does not keep step with it.
 pub const SAMPLE: u8 = 17;
-
-/// The classes, as [`ResourceSeries::statements`] orders them.
-const CLASSES: [Class; 5] = [Class::Session, Class::Read, Class::Write, Class::Ddl, Class::Admin];
 
 /// What was decided about a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +29,7 @@ pub enum Judged {
 }
 
 impl Judged {
-    const ALL: [Self; 3] = [Self::Allow, Self::Hold, Self::Deny];
+    pub(super) const ALL: [Self; 3] = [Self::Allow, Self::Hold, Self::Deny];
 
     /// As recordings and labels name it.
     #[must_use]
@@ -51,57 +48,51 @@ pub struct ResourceSeries {
     label: Label,
     /// Sessions that began.
     pub opened: Counter,
-    /// Sessions open now; set when somebody asks.
-    pub open: Gauge,
-    /// By class and outcome.
-    statements: [[Counter; 3]; 5],
-    /// Questions that policy answered.
-    pub evaluations: Counter,
     /// Requests that a human was asked about.
     pub approvals: Counter,
-    rows: Counter,
-    /// Of every rule.
-    masked: AtomicU64,
-    client: Side,
-    upstream: Side,
-    /// Statements sent that have not ended; set when somebody asks.
-    pub in_flight: Gauge,
+    /// Of the sessions that have ended.
+    ended: Mutex<Sums>,
+    // What follows is set when somebody asks.
     statement_seconds: Histogram,
-}
-
-/// The series of one side.
-#[derive(Debug)]
-struct Side {
-    received: Counter,
-    sent: Counter,
-    queued: Gauge,
+    counters: Vec<(Cell, Counter)>,
+    open: Gauge,
+    in_flight: Gauge,
+    to_client: Gauge,
+    to_upstream: Gauge,
 }
 
 impl ResourceSeries {
     pub(super) fn new(all: &Telemetry, resource: &Resource) -> Self {
         let label = Label::from(resource);
         let one = |series: &Series<1, Counter>| series.with([label.clone()]);
-        let side = |name: &'static str| Side {
-            received: all.session_bytes.with([label.clone(), name.into(), "received".into()]),
-            sent: all.session_bytes.with([label.clone(), name.into(), "sent".into()]),
-            queued: all.queued_bytes.with([label.clone(), name.into()]),
+        let bytes = |side: &'static str, direction: &'static str| {
+            all.session_bytes.with([label.clone(), side.into(), direction.into()])
         };
-        let statements = |class: Class| {
-            let of = |judged: Judged| [label.clone(), facts::name(class).into(), judged.as_str().into()];
-            Judged::ALL.map(|judged| all.statements.with(of(judged)))
-        };
+        let statements = CLASSES.into_iter().flat_map(|class| {
+            let label = label.clone();
+            Judged::ALL.map(move |judged| {
+                let values = [label.clone(), facts::name(class).into(), judged.as_str().into()];
+                (Cell::Statements(class, judged), all.statements.with(values))
+            })
+        });
+        let others = [
+            (Cell::Evaluations, one(&all.policy_evaluations)),
+            (Cell::Rows, one(&all.rows)),
+            (Cell::ClientReceived, bytes("client", "received")),
+            (Cell::ClientSent, bytes("client", "sent")),
+            (Cell::UpstreamReceived, bytes("upstream", "received")),
+            (Cell::UpstreamSent, bytes("upstream", "sent")),
+        ];
         Self {
             opened: one(&all.sessions_opened),
-            open: all.sessions_open.with([label.clone()]),
-            statements: CLASSES.map(statements),
-            evaluations: one(&all.policy_evaluations),
             approvals: one(&all.approvals_requested),
-            rows: one(&all.rows),
-            masked: AtomicU64::new(0),
-            client: side("client"),
-            upstream: side("upstream"),
-            in_flight: all.statements_in_flight.with([label.clone()]),
             statement_seconds: all.statement_seconds.with([label.clone()]),
+            ended: Mutex::default(),
+            counters: statements.chain(others).collect(),
+            open: all.sessions_open.with([label.clone()]),
+            in_flight: all.statements_in_flight.with([label.clone()]),
+            to_client: all.queued_bytes.with([label.clone(), "client".into()]),
+            to_upstream: all.queued_bytes.with([label.clone(), "upstream".into()]),
             label,
         }
     }
@@ -112,59 +103,29 @@ impl ResourceSeries {
         self.label.clone()
     }
 
-    /// What was counted so far.
+    /// What the sessions that have ended added up to.
     #[must_use]
-    pub fn counters(&self) -> Counters {
-        let of = |judged: Judged| -> u64 {
-            self.statements.iter().filter_map(|by| by.get(judged as usize)).map(Counter::get).sum()
-        };
-        let denied = of(Judged::Deny);
-        Counters {
-            statements: of(Judged::Allow) + of(Judged::Hold) + denied,
-            denied,
-            rows: self.rows.get(),
-            masked: self.masked.load(Ordering::Relaxed),
-        }
+    pub fn ended(&self) -> Sums {
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets what is looked at only when somebody asks.
-    pub(super) fn set_load(&self, census: Census) {
+    /// A session leaves what it counted. Whoever takes a census must not see it here and among the open ones as well.
+    pub fn leave(&self, tally: &Tally) {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).add(tally);
+    }
+
+    /// Sets what is told only when somebody asks.
+    pub(super) fn set(&self, census: &Census) {
+        for (cell, counter) in &self.counters {
+            // Two who ask at once may not take it back.
+            counter.inner().fetch_max(census.sums.of(*cell), Ordering::Relaxed);
+        }
+        census.sums.set_time(&self.statement_seconds);
         let set = |gauge: &Gauge, value: u64| gauge.set(value.cast_signed());
         set(&self.open, census.sessions);
         set(&self.in_flight, census.in_flight);
-        set(&self.client.queued, census.to_client);
-        set(&self.upstream.queued, census.to_upstream);
-    }
-}
-
-/// What a session has waiting, told to whoever asks. Only the session's task writes it.
-#[derive(Debug, Default)]
-pub struct Load {
-    to_client: AtomicU64,
-    to_upstream: AtomicU64,
-    in_flight: AtomicU64,
-}
-
-/// Sessions, and what they have waiting.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Census {
-    /// Sessions.
-    pub sessions: u64,
-    /// Bytes that wait to be written to clients.
-    pub to_client: u64,
-    /// Bytes that wait to be written to resources.
-    pub to_upstream: u64,
-    /// Statements sent that have not ended.
-    pub in_flight: u64,
-}
-
-impl Census {
-    /// One more session.
-    pub fn add(&mut self, load: &Load) {
-        self.sessions += 1;
-        self.to_client += load.to_client.load(Ordering::Relaxed);
-        self.to_upstream += load.to_upstream.load(Ordering::Relaxed);
-        self.in_flight += load.in_flight.load(Ordering::Relaxed);
+        set(&self.to_client, census.to_client);
+        set(&self.to_upstream, census.to_upstream);
     }
 }
 
@@ -189,7 +150,7 @@ pub struct Traffic {
 pub struct SessionMetrics {
     series: Arc<ResourceSeries>,
     stages: Arc<Stages>,
-    load: Arc<Load>,
+    tally: Arc<Tally>,
     by_rule: Series<2, Counter>,
     /// Those of the rules that have matched.
     masked: Vec<(&'static str, Counter)>,
@@ -199,24 +160,22 @@ pub struct SessionMetrics {
     begun: Option<Instant>,
     /// An intent of a measured statement is not written yet.
     unwritten: bool,
-    rows: u64,
 }
 
 impl SessionMetrics {
-    /// For one session, whose load is told by `load`.
+    /// For one session, which counts in `tally`; nobody else may.
     #[must_use]
-    pub fn new(all: &Telemetry, resource: &Resource, session: SessionId, load: Arc<Load>) -> Self {
+    pub fn new(all: &Telemetry, resource: &Resource, session: SessionId, tally: Arc<Tally>) -> Self {
         Self {
             series: all.resource(resource),
             stages: Arc::clone(&all.stages),
-            load,
+            tally,
             by_rule: all.masked_values.clone(),
             masked: Vec::new(),
             // Sessions begin anywhere, so that short ones are measured in proportion.
             until: session.as_bytes().last().copied().unwrap_or(0) % SAMPLE,
             begun: None,
             unwritten: false,
-            rows: 0,
         }
     }
 
@@ -240,14 +199,12 @@ impl SessionMetrics {
 
     /// It counts as a statement of this class.
     pub fn statement(&self, class: Class, judged: Judged) {
-        if let Some(counter) = self.series.statements.get(class as usize).and_then(|by| by.get(judged as usize)) {
-            counter.inc();
-        }
+        self.tally.add(Cell::Statements(class, judged), 1);
     }
 
     /// Policy answered a question.
     pub fn evaluated(&self) {
-        self.series.evaluations.inc();
+        self.tally.add(Cell::Evaluations, 1);
     }
 
     /// It goes out. True when it is measured.
@@ -278,8 +235,8 @@ impl SessionMetrics {
     }
 
     /// Rows are masked and recorded; the time that [`SessionMetrics::answered`] gave for the first ones.
-    pub fn delivered(&mut self, rows: u64, since: Option<Instant>) {
-        self.rows += rows;
+    pub fn delivered(&self, rows: u64, since: Option<Instant>) {
+        self.tally.add(Cell::Rows, rows);
         if let Some(since) = since {
             self.stages.mask.took(since.elapsed());
         }
@@ -297,9 +254,9 @@ impl SessionMetrics {
 
     /// A statement has ended.
     pub fn completed(&mut self, took: Duration, masked: &Counts) {
-        self.series.statement_seconds.took(took);
+        self.tally.took(nanos(took));
         for (rule, count) in masked.iter() {
-            self.series.masked.fetch_add(count, Ordering::Relaxed);
+            self.tally.add(Cell::Masked, count);
             match self.masked.iter().find(|(name, _)| *name == rule) {
                 Some((_, counter)) => counter.inc_by(count),
                 None => {
@@ -313,20 +270,13 @@ impl SessionMetrics {
     }
 
     /// Tells what has moved; called once the task has nothing left to move.
-    pub fn publish(&mut self, traffic: Traffic, in_flight: u64) {
-        let add = |counter: &Counter, value: u64| {
-            if value > 0 {
-                counter.inc_by(value);
-            }
-        };
-        let ResourceSeries { client, upstream, rows, .. } = &*self.series;
-        add(rows, std::mem::take(&mut self.rows));
-        add(&client.received, traffic.client_received);
-        add(&client.sent, traffic.client_sent);
-        add(&upstream.received, traffic.upstream_received);
-        add(&upstream.sent, traffic.upstream_sent);
-        self.load.to_client.store(traffic.to_client, Ordering::Relaxed);
-        self.load.to_upstream.store(traffic.to_upstream, Ordering::Relaxed);
-        self.load.in_flight.store(in_flight, Ordering::Relaxed);
+    pub fn publish(&self, traffic: Traffic, in_flight: u64) {
+        self.tally.add(Cell::ClientReceived, traffic.client_received);
+        self.tally.add(Cell::ClientSent, traffic.client_sent);
+        self.tally.add(Cell::UpstreamReceived, traffic.upstream_received);
+        self.tally.add(Cell::UpstreamSent, traffic.upstream_sent);
+        self.tally.to_client.store(traffic.to_client, Ordering::Relaxed);
+        self.tally.to_upstream.store(traffic.to_upstream, Ordering::Relaxed);
+        self.tally.in_flight.store(in_flight, Ordering::Relaxed);
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{
     Described, Telemetry,
-    session::{Judged, Load, SessionMetrics, Traffic},
+    session::{Judged, SessionMetrics, Traffic},
+    tally::{Census, Tally},
 };
 use crate::mask::Counts;
 use prometheus_client::encoding;
@@ -61,8 +62,8 @@ fn a_session_adds_to_its_resource() {
     let config = config();
     let telemetry = Telemetry::new(&config);
     let resource = config.resources.values().next().unwrap();
-    let load = Arc::<Load>::default();
-    let mut session = SessionMetrics::new(&telemetry, resource, SessionId::generate(), Arc::clone(&load));
+    let tally = Arc::<Tally>::default();
+    let mut session = SessionMetrics::new(&telemetry, resource, SessionId::generate(), Arc::clone(&tally));
     for _ in 0..34 {
         session.begin();
         session.judged();
@@ -79,12 +80,18 @@ fn a_session_adds_to_its_resource() {
     }
     session.completed(Duration::from_millis(3), &counts);
     session.completed(Duration::from_millis(3), &counts);
-    // Rows wait for the task to rest; the rest does not.
-    let counters = telemetry.resource(resource).counters();
-    assert_eq!(counters, Counters { statements: 35, denied: 1, rows: 0, masked: 6 });
     session.publish(Traffic { client_sent: 90, to_client: 20, ..Traffic::default() }, 4);
     session.publish(Traffic { client_sent: 10, to_client: 30, ..Traffic::default() }, 3);
-    assert_eq!(telemetry.resource(resource).counters().rows, 7);
+    let mut census = Census::default();
+    census.add(&tally);
+    assert_eq!((census.sessions, census.to_client, census.in_flight), (1, 30, 3));
+    assert_eq!(census.sums.counters(), Counters { statements: 35, denied: 1, rows: 7, masked: 6 });
+    let series = telemetry.resource(resource);
+    series.set(&census);
+    // What was counted stays when the session goes, and is not told twice.
+    series.leave(&tally);
+    assert_eq!(series.ended(), census.sums);
+    series.set(&Census { sums: series.ended(), ..Census::default() });
     let text = shown(&telemetry);
     for line in [
         "weir_statements_total{resource=\"shop\",class=\"sql.read\",outcome=\"allow\"} 34",
@@ -94,6 +101,7 @@ fn a_session_adds_to_its_resource() {
         "weir_masked_values_total{resource=\"shop\",rule=\"label\"} 2",
         "weir_rows_total{resource=\"shop\"} 7",
         "weir_session_bytes_total{resource=\"shop\",side=\"client\",direction=\"sent\"} 100",
+        "weir_sessions_open{resource=\"shop\"} 0",
         "weir_statement_seconds_count{resource=\"shop\"} 2",
         // One in 17, wherever it began.
         "weir_stage_seconds_count{stage=\"judge\"} 2",
@@ -101,7 +109,4 @@ fn a_session_adds_to_its_resource() {
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
-    let mut census = super::session::Census::default();
-    census.add(&load);
-    assert_eq!((census.sessions, census.to_client, census.in_flight), (1, 30, 3));
 }
