@@ -1,4 +1,5 @@
-//! What runs beside the sessions: it ends those whose agent may act no longer, and deletes recordings whose time is over.
+//! What runs beside the sessions: it ends those whose agent may act no longer, deletes recordings whose time is over, and
+//! looks at the tunnels' paths.
 
 use crate::{record, relay::Relay, session::registry::Reason};
 use fs_err::tokio as fs;
@@ -9,6 +10,8 @@ use weir_shared::id::{AgentId, SessionId};
 const AGENTS: Duration = Duration::from_secs(1);
 /// How often recordings are looked at.
 const RECORDINGS: Duration = Duration::from_secs(600);
+/// How often the paths of tunnels are looked at.
+const TUNNELS: Duration = Duration::from_secs(1);
 
 /// Ends the sessions of agents whose key, login or user may act no longer. A store that does not answer ends nothing: the
 /// sessions' right was checked when they began, and new ones are refused meanwhile.
@@ -32,6 +35,14 @@ pub async fn agents(relay: Arc<Relay>) {
             relay.principals.forget();
             relay.registry.kill_agent(agent, Reason::LoginEnded);
         }
+    }
+}
+
+/// Measures the paths of tunnels.
+pub async fn tunnels(relay: Arc<Relay>) {
+    loop {
+        tokio::time::sleep(TUNNELS).await;
+        relay.telemetry.tunnels.sample();
     }
 }
 

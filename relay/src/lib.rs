@@ -5,8 +5,8 @@
 //! 3. [`identity`] turns a key's thumbprint into a `Principal`; [`web`] holds the login pages
 //! 4. [`session`] is the pipeline: authorise (`Grant`), gate each request (`Permit`), mask each answer (`Masked`)
 //! 5. [`credential`] and [`upstream`] reach the resource; [`approval`] asks humans; [`mask`] and [`record`] do what they say
-//! 6. [`api`] answers the CLI; [`keep`] ends what may not go on; [`tls`] is the relay's own certificate,
-//!    [`workers`] its threads
+//! 6. [`api`] answers the CLI; [`keep`] ends what may not go on; [`telemetry`] counts and measures it all;
+//!    [`tls`] is the relay's own certificate, [`workers`] its threads
 //!
 //! The manual (threat model, decisions, formats) is [`manual`].
 
@@ -22,6 +22,7 @@ pub mod record;
 pub mod relay;
 pub mod server;
 pub mod session;
+pub mod telemetry;
 pub mod tls;
 pub mod tunnel;
 pub mod upstream;

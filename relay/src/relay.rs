@@ -5,6 +5,7 @@ use crate::{
     identity::Principals,
     record::{Index, Syncer},
     session::{facts::SharedFacts, registry::Registry},
+    telemetry::Telemetry,
     upstream::Upstreams,
 };
 use std::{sync::Arc, time::Instant};
@@ -33,6 +34,8 @@ pub struct Relay {
     pub upstreams: Upstreams,
     /// Facts about statements seen before.
     pub facts: Arc<SharedFacts>,
+    /// Counts and measures.
+    pub telemetry: Telemetry,
     /// Finds what must be masked.
     pub detector: Arc<Detector>,
     /// Brings recordings to the disk.

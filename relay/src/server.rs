@@ -1,8 +1,16 @@
 //! The only wiring: configuration in, a running relay out, until SIGTERM or SIGINT.
 
 use crate::{
-    api, approval::Approvals, identity, keep, record, relay::Relay, session, tls::Certificate, tunnel,
-    upstream::Upstreams, workers::Workers,
+    api,
+    approval::Approvals,
+    identity, keep, record,
+    relay::Relay,
+    session,
+    telemetry::{self, Telemetry},
+    tls::Certificate,
+    tunnel,
+    upstream::Upstreams,
+    workers::Workers,
 };
 use fs_err as fs;
 use hyper_util::{
@@ -13,7 +21,7 @@ use hyper_util::{
 use session::registry::Reason;
 use std::{
     collections::HashSet,
-    net::UdpSocket,
+    net::{SocketAddr, UdpSocket},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -48,9 +56,11 @@ fn failed(what: &str, error: &dyn std::fmt::Display, hint: &str) -> UserFacing {
 pub async fn run(config: Config) -> Result<(), UserFacing> {
     let stopped = stop_signal()?;
     let certificate = Certificate::load(&config)?;
-    let tcp = TcpListener::bind(config.listen)
-        .await
-        .map_err(|error| failed(&format!("cannot listen on {}", config.listen), &error, "is another relay running?"))?;
+    let tcp = listen(config.listen, "is another relay running?").await?;
+    let metrics = match config.metrics {
+        Some(address) => Some(listen(address, "correct `metrics`").await?),
+        None => None,
+    };
     let address = tcp.local_addr().map_err(|error| failed("no address", &error, ""))?;
     let udp = UdpSocket::bind(address)
         .map_err(|error| failed(&format!("cannot listen on UDP {address}"), &error, "choose another port"))?;
@@ -68,6 +78,10 @@ pub async fn run(config: Config) -> Result<(), UserFacing> {
     relay.tasks.spawn(until(stop.clone(), certificate.watch()));
     relay.tasks.spawn(until(stop.clone(), keep::agents(Arc::clone(&relay))));
     relay.tasks.spawn(until(stop.clone(), keep::recordings(Arc::clone(&relay))));
+    relay.tasks.spawn(until(stop.clone(), keep::tunnels(Arc::clone(&relay))));
+    if let Some(listener) = metrics {
+        relay.tasks.spawn(until(stop.clone(), telemetry::serve::serve(Arc::clone(&relay), listener)));
+    }
 
     stopped.await;
     drain(&relay, &stop).await;
@@ -75,6 +89,10 @@ pub async fn run(config: Config) -> Result<(), UserFacing> {
     let _ = tokio::time::timeout(Duration::from_secs(2), endpoint.wait_idle()).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+async fn listen(address: SocketAddr, hint: &str) -> Result<TcpListener, UserFacing> {
+    TcpListener::bind(address).await.map_err(|error| failed(&format!("cannot listen on {address}"), &error, hint))
 }
 
 async fn start(config: Config) -> Result<Relay, UserFacing> {
@@ -91,7 +109,9 @@ async fn start(config: Config) -> Result<Relay, UserFacing> {
     let failing = Arc::clone(&registry);
     let (index, indexing) = record::Index::new(store.clone(), move |session| failing.kill(session, Reason::Unindexed));
     tasks.spawn(indexing);
-    let syncer = record::Syncer::start().map_err(|error| failed("no thread for recordings", &error, ""))?;
+    let telemetry = Telemetry::new(&config);
+    let syncer = record::Syncer::start(telemetry.recordings.clone())
+        .map_err(|error| failed("no thread for recordings", &error, ""))?;
     Ok(Relay {
         sealing_key: sealing_key(&config)?,
         store,
@@ -102,6 +122,7 @@ async fn start(config: Config) -> Result<Relay, UserFacing> {
         approvals: Approvals::default(),
         upstreams: Upstreams::default(),
         facts: Arc::default(),
+        telemetry,
         detector: Arc::new(Detector::standard()),
         syncer,
         tasks,
@@ -168,6 +189,7 @@ async fn accept_quic(relay: Arc<Relay>, endpoint: quinn::Endpoint, workers: Arc<
             incoming = endpoint.accept() => match incoming {
                 // An address that has not proven itself costs nothing but a Retry.
                 Some(incoming) if endpoint.open_connections() > HANDSHAKES && !incoming.remote_address_validated() => {
+                    relay.telemetry.handshakes.with(["quic".into(), "shed".into()]).inc();
                     let _ = incoming.retry();
                 }
                 // The connection is driven where it is accepted.
@@ -199,19 +221,26 @@ async fn accept_tcp(
                 Err(error) => {
                     // Out of file descriptors, most likely: let some close.
                     tracing::warn!(%error, "a connection cannot be accepted");
+                    relay.telemetry.connection_errors.with(["accept".into()]).inc();
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 }
             }
         };
-        let Ok(permit) = Arc::clone(&handshakes).try_acquire_owned() else { continue };
+        let Ok(permit) = Arc::clone(&handshakes).try_acquire_owned() else {
+            relay.telemetry.handshakes.with(["tls".into(), "shed".into()]).inc();
+            continue;
+        };
         let (router, acceptor, relay) = (router.clone(), acceptor.clone(), Arc::clone(&relay));
         let _ = tcp.set_nodelay(true);
         let Ok(tcp) = tcp.into_std() else { continue };
         let serve = async move {
             // Readiness is told to the thread that serves it.
             let Ok(tcp) = TcpStream::from_std(tcp) else { return };
-            let Ok(Ok(tls)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(tcp)).await else { return };
+            let handshake = tokio::time::timeout(HANDSHAKE, acceptor.accept(tcp)).await;
+            let outcome = if matches!(handshake, Ok(Ok(_))) { "done" } else { "failed" };
+            relay.telemetry.handshakes.with(["tls".into(), outcome.into()]).inc();
+            let Ok(Ok(tls)) = handshake else { return };
             drop(permit);
             https(relay, router, tls).await;
         };
@@ -232,6 +261,7 @@ async fn https(relay: Arc<Relay>, router: axum::Router, tls: tokio_rustls::serve
         () = relay.draining.cancelled() => {}
         result = connection => if let Err(error) = result {
             tracing::debug!(%error, "an HTTPS connection ended badly");
+            relay.telemetry.connection_errors.with(["https".into()]).inc();
         }
     }
 }

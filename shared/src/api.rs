@@ -86,6 +86,71 @@ pub struct Status {
     pub policy: String,
     /// True when it goes away.
     pub draining: bool,
+    /// What was done since it started, on all resources.
+    #[serde(default)]
+    pub counters: Counters,
+    /// How the QUIC tunnels' paths are.
+    #[serde(default)]
+    pub paths: Paths,
+    /// Microseconds since the oldest write of a recording that is not on the disk; 50,000 are usual.
+    #[serde(default)]
+    pub recorder_lag: u64,
+    /// By resource, for administrators and auditors; empty for others.
+    #[serde(default)]
+    pub resources: BTreeMap<ResourceName, ResourceStatus>,
+}
+
+/// What was done since the relay started. None of them ever becomes less, but for a relay that starts anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Statements judged.
+    pub statements: u64,
+    /// Of them, denied.
+    pub denied: u64,
+    /// Rows delivered.
+    pub rows: u64,
+    /// Values masked.
+    pub masked: u64,
+}
+
+impl Counters {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            statements: self.statements + other.statements,
+            denied: self.denied + other.denied,
+            rows: self.rows + other.rows,
+            masked: self.masked + other.masked,
+        }
+    }
+}
+
+/// The paths of the QUIC connections that are open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paths {
+    /// Connections.
+    pub connections: u64,
+    /// Median round trip, microseconds.
+    pub rtt_median: u64,
+    /// The longest, microseconds.
+    pub rtt_longest: u64,
+    /// Packets sent since the relay started; counted once a second.
+    pub packets_sent: u64,
+    /// Of them, lost.
+    pub packets_lost: u64,
+}
+
+/// What is done on one resource.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceStatus {
+    /// Sessions open now.
+    pub sessions: u64,
+    /// Statements sent that have not ended.
+    pub in_flight: u64,
+    /// What was done since the relay started.
+    #[serde(flatten)]
+    pub counters: Counters,
 }
 
 /// A resource as one caller may see it.

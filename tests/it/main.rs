@@ -12,6 +12,7 @@
 //! - [`mishaps`]: what goes wrong, with its exit code or SQLSTATE and the next step
 //! - [`install`]: the installer, from an archive
 //! - [`network`]: networks that are in the way
+//! - [`metrics`]: what the relay counts, and `weir status --watch`
 //! - [`leaks`]: planted secrets are nowhere
 
 /// Makes a test for each transport of `async fn name(transport) -> Result<()>`.
@@ -42,6 +43,7 @@ mod leaks;
 mod lifecycle;
 mod limits;
 mod local;
+mod metrics;
 mod mishaps;
 mod network;
 mod protocol;

@@ -266,7 +266,10 @@ impl Drop for Lab {
 }
 
 /// An address of loopback whose port is free for TCP and UDP.
-fn free_address() -> Result<String> {
+///
+/// # Errors
+/// There is none.
+pub fn free_address() -> Result<String> {
     for _ in 0..100 {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;

@@ -6,14 +6,12 @@ mod list;
 mod login;
 mod replay;
 mod sessions;
+mod status;
 
 use crate::{api::Session, settings::Settings, ui, ui::Output};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::process::ExitCode;
-use weir_shared::{
-    api::{Status, WhoAmI},
-    error::UserFacing,
-};
+use weir_shared::{api::WhoAmI, error::UserFacing};
 
 /// Reach databases through a weir relay: your tools work as always, on a local port.
 #[derive(Parser)]
@@ -53,7 +51,7 @@ enum Command {
         command: Option<approvals::Command>,
     },
     /// Show the relay's state.
-    Status,
+    Status(status::Args),
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.
@@ -84,7 +82,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, UserFacing> {
         Command::Connect(args) => return connect::run(&settings, args, output).await,
         Command::Sessions { command } => sessions::run(&settings, command.unwrap_or_default(), output).await?,
         Command::Approvals { command } => approvals::run(&settings, command.unwrap_or_default(), output).await?,
-        Command::Status => status(&settings, output).await?,
+        Command::Status(args) => status::run(&settings, &args, output).await?,
         Command::Completions { .. } | Command::Version => {}
     }
     Ok(ExitCode::SUCCESS)
@@ -106,26 +104,5 @@ async fn whoami(settings: &Settings, output: Output) -> Result<(), UserFacing> {
         crate::keystore::place(settings)
     ));
     ui::say("  note     programs of the same user on this machine can use the open ports");
-    Ok(())
-}
-
-async fn status(settings: &Settings, output: Output) -> Result<(), UserFacing> {
-    let session = Session::open(settings).await?;
-    let status: Status = session.get("/status").await?;
-    if output == Output::Json {
-        ui::json(&status);
-        return Ok(());
-    }
-    ui::say(&format!(
-        "{} at {}{}",
-        status.software,
-        session.login.relay,
-        if status.draining { ", draining" } else { "" }
-    ));
-    ui::say(&format!("  up         {} s", status.uptime_seconds));
-    ui::say(&format!("  tunnels    {}", status.tunnels));
-    ui::say(&format!("  sessions   {}", status.open_sessions));
-    ui::say(&format!("  approvals  {} pending", status.pending_approvals));
-    ui::say(&format!("  policy     {}", status.policy));
     Ok(())
 }

@@ -5,7 +5,7 @@ mod approvals;
 mod resources;
 mod sessions;
 
-use crate::{identity, identity::Principal, relay::Relay, tunnel, web};
+use crate::{identity, identity::Principal, relay::Relay, telemetry::tally::Census, tunnel, web};
 use axum::{
     Extension, Json, Router,
     extract::{DefaultBodyLimit, FromRequestParts, Request, State},
@@ -13,10 +13,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use weir_shared::{
-    api::{Problem, Status, WhoAmI},
+    api::{Counters, Problem, ResourceStatus, Status, WhoAmI},
     error::{Kind, UserFacing},
     keys::Thumbprint,
     wire,
@@ -105,7 +105,15 @@ async fn whoami(State(relay): State<Arc<Relay>>, Caller(principal, key): Caller)
     })
 }
 
-async fn status(State(relay): State<Arc<Relay>>, _: Caller) -> Result<Json<Status>, ApiError> {
+async fn status(State(relay): State<Arc<Relay>>, Caller(principal, _): Caller) -> Result<Json<Status>, ApiError> {
+    let census = relay.registry.census(&relay.telemetry);
+    let counters = census.values().map(|census| census.sums.counters()).fold(Counters::default(), Counters::plus);
+    let mut resources = BTreeMap::new();
+    if sessions::sees_all(&principal) {
+        for (name, Census { sessions, in_flight, sums, .. }) in census {
+            resources.insert(name, ResourceStatus { sessions, in_flight, counters: sums.counters() });
+        }
+    }
     Ok(Json(Status {
         software: concat!("weir-relay ", env!("CARGO_PKG_VERSION")).to_owned(),
         uptime_seconds: relay.started.elapsed().as_secs(),
@@ -114,6 +122,10 @@ async fn status(State(relay): State<Arc<Relay>>, _: Caller) -> Result<Json<Statu
         pending_approvals: relay.store.approvals(Some("pending"), None).await?.len() as u64,
         policy: relay.policy.hash().to_owned(),
         draining: relay.draining.is_cancelled(),
+        counters,
+        paths: relay.telemetry.tunnels.paths(),
+        recorder_lag: u64::try_from(relay.syncer.lag().oldest.as_micros()).unwrap_or(u64::MAX),
+        resources,
     }))
 }
 

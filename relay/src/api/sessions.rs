@@ -25,7 +25,7 @@ pub(super) struct Filter {
     limit: Option<u32>,
 }
 
-fn sees_all(principal: &Principal) -> bool {
+pub(super) fn sees_all(principal: &Principal) -> bool {
     principal.is("admin") || principal.is("auditor")
 }
 

@@ -97,6 +97,12 @@ pub struct Approvals {
 }
 
 impl Approvals {
+    /// How many wait.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        self.lock().len() as u64
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ApprovalId, oneshot::Sender<Outcome>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -31,3 +31,8 @@
 //! - **Columns that the client does not describe are described by weir**: otherwise rows could not be masked by column.
 //! - **client_encoding is UTF8 and standard_conforming_strings is on, always.** What was judged must be what the server
 //!   reads.
+//! - **A session's log span is not entered while bytes move.** Entering and leaving it would cost each of a statement's polls some
+//!   forty nanoseconds and a lock of the log's filter, and nothing is logged there. What is logged about a session names the
+//!   span as its parent; opening, holding and ending run inside it.
+//! - **Metrics name no user and no statement.** A label is a fixed text or a name of the configuration, by its type: monitoring
+//!   is read by people who may not read recordings, and the number of series must not be the agents' to choose.

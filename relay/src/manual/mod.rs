@@ -2,7 +2,9 @@
 //!
 //! - [`threats`]: who attacks, what they want, what stops them
 //! - [`decisions`]: what was decided, and why
+//! - [`metrics`]: what `/metrics` answers
 //! - the recording's format is documented at [`crate::record::container`]
 
 pub mod decisions;
+pub mod metrics;
 pub mod threats;

@@ -25,7 +25,7 @@ impl Counts {
         Self::default()
     }
 
-    fn add(&mut self, rule: &'static str) {
+    pub(crate) fn add(&mut self, rule: &'static str) {
         match self.0.iter_mut().find(|(name, _)| *name == rule) {
             Some((_, count)) => *count += 1,
             None => self.0.push((rule, 1)),

@@ -149,7 +149,8 @@ mod tests {
     #[test]
     fn a_recording_whose_line_was_never_written_is_found() {
         let (folder, key) = (tempfile::tempdir().unwrap(), Secret::new([7; 32]));
-        let (session, syncer) = (SessionId::generate(), Syncer::start().unwrap());
+        let (session, syncer) =
+            (SessionId::generate(), Syncer::start(crate::telemetry::Recordings::default()).unwrap());
         let mut recorder = Recorder::create(folder.path(), session, &key, Durability::Strict, &syncer).unwrap();
         let find = |newest, known: &HashSet<SessionId>| missing(folder.path(), &key, newest, known).unwrap();
         assert!(find(0, &HashSet::new()).is_empty(), "nothing was done in it");

@@ -12,7 +12,7 @@ mod syncer;
 pub mod writer;
 
 pub use index::Index;
-pub use syncer::Syncer;
+pub use syncer::{Lag, Syncer};
 pub use writer::Recorder;
 
 use std::path::{Path, PathBuf};

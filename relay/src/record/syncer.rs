@@ -2,6 +2,7 @@
 //! all sessions together, so that no session's task waits for a disk.
 
 use super::writer::Shared;
+use crate::telemetry::Recordings;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -17,22 +18,43 @@ pub(super) struct Open {
     stop: bool,
 }
 
+/// How far the disk is behind, over all open recordings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// The age of the oldest write that is not on the disk; 50 ms are usual.
+    pub oldest: Duration,
+    /// Bytes that are not in their files.
+    pub pending: u64,
+}
+
 /// The thread and what it looks after; dropping it stops the thread.
 pub struct Syncer {
     open: Arc<(Mutex<Open>, Condvar)>,
+    pub(super) metrics: Recordings,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Syncer {
-    /// Starts the thread.
+    /// Starts the thread. What recordings do is told to `metrics`.
     ///
     /// # Errors
     /// When the system has no thread to give.
-    pub fn start() -> std::io::Result<Self> {
+    pub fn start(metrics: Recordings) -> std::io::Result<Self> {
         let open = Arc::new((Mutex::new(Open::default()), Condvar::new()));
         let shared = Arc::clone(&open);
         let thread = std::thread::Builder::new().name("recording-sync".to_owned()).spawn(move || run(&shared))?;
-        Ok(Self { open, thread: Some(thread) })
+        Ok(Self { open, metrics, thread: Some(thread) })
+    }
+
+    /// How far the disk is behind.
+    #[must_use]
+    pub fn lag(&self) -> Lag {
+        let recordings = self.open.0.lock().unwrap_or_else(PoisonError::into_inner).recordings.clone();
+        let lags = recordings.iter().filter_map(Weak::upgrade).map(|recording| recording.lag());
+        lags.fold(Lag::default(), |all, one| Lag {
+            oldest: all.oldest.max(one.oldest),
+            pending: all.pending + one.pending,
+        })
     }
 
     pub(super) fn watch(&self, recording: &Arc<Shared>) -> Watcher {
@@ -90,8 +112,9 @@ fn sync(written: &[Arc<Shared>]) {
         [first, ..] if written.len() >= MANY => first.sync_all(),
         _ => Err(std::io::ErrorKind::Unsupported.into()),
     };
-    // Where that fails each has to say for itself whether it is safe.
-    if together.is_err() {
-        written.iter().for_each(|recording| recording.sync());
+    match together {
+        Ok(()) => written.iter().for_each(|recording| recording.synced()),
+        // Each has to say for itself whether it is safe.
+        Err(_) => written.iter().for_each(|recording| recording.sync()),
     }
 }

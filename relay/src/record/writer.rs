@@ -1,11 +1,12 @@
 //! Appends frames to a session's recording.
 
-use super::{RecordError, Syncer, container::Seal, path, syncer::Watcher};
+use super::{Lag, RecordError, Syncer, container::Seal, path, syncer::Watcher};
+use crate::telemetry::Recordings;
 use fs_err as fs;
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use weir_shared::{
     config::checked::Durability,
     id::SessionId,
@@ -19,6 +20,9 @@ const SEGMENT: usize = 256 * 1024;
 const RESERVE: u64 = 32 * 1024;
 /// The largest frame; rows are cut to fit.
 const LARGEST_FRAME: usize = 8 * 1024 * 1024;
+
+/// The time of a write that there is none of.
+const CLEAN: u64 = u64::MAX;
 
 /// Writes one session's recording. Dropping it without [`Recorder::close`] leaves it without a closing frame.
 pub struct Recorder {
@@ -37,6 +41,14 @@ pub(super) struct Shared {
     inner: Mutex<Inner>,
     file: fs::File,
     dirty: AtomicBool,
+    /// When it became so: microseconds after `born`.
+    dirty_since: AtomicU64,
+    /// The same of what is being brought to the disk just now.
+    syncing_since: AtomicU64,
+    born: Instant,
+    metrics: Recordings,
+    /// Of the session.
+    span: tracing::Span,
 }
 
 struct Inner {
@@ -64,22 +76,63 @@ impl Shared {
     pub(super) fn write(&self) -> bool {
         let failed = { self.flush(&mut self.lock()).is_err() };
         if failed {
-            tracing::warn!("a recording cannot be written; its session's next statement is refused");
+            tracing::warn!(parent: &self.span, "a recording cannot be written; its session's next statement is refused");
         }
-        self.dirty.swap(false, Ordering::AcqRel)
+        let dirty = self.dirty.swap(false, Ordering::AcqRel);
+        if dirty {
+            self.syncing_since.store(self.dirty_since.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        dirty
     }
 
     /// Brings what was written to the disk.
     pub(super) fn sync(&self) {
-        if let Err(error) = self.file.sync_data() {
+        if let Err(error) = self.timed(|file| file.sync_data()) {
+            self.dirty_since.store(self.syncing_since.load(Ordering::Relaxed), Ordering::Relaxed);
             self.dirty.store(true, Ordering::Release);
-            tracing::error!(%error, "a recording cannot be brought to the disk");
+            tracing::error!(parent: &self.span, %error, "a recording cannot be brought to the disk");
         }
+        self.synced();
     }
 
-    /// Brings everything that was written on its file system to the disk.
+    /// Brings everything that was written on its file system to the disk: other recordings are then [`Shared::synced`] too.
     pub(super) fn sync_all(&self) -> std::io::Result<()> {
-        Ok(rustix::fs::syncfs(self.file.file())?)
+        self.timed(|file| Ok(rustix::fs::syncfs(file.file())?))
+    }
+
+    /// What [`Shared::write`] wrote is on the disk.
+    pub(super) fn synced(&self) {
+        self.syncing_since.store(CLEAN, Ordering::Relaxed);
+    }
+
+    fn timed(&self, sync: impl FnOnce(&fs::File) -> std::io::Result<()>) -> std::io::Result<()> {
+        let begun = Instant::now();
+        let synced = sync(&self.file);
+        self.metrics.sync.took(begun.elapsed());
+        if synced.is_err() {
+            self.metrics.sync_failures.inc();
+        }
+        synced
+    }
+
+    /// How far the disk is behind. What is being written just now is not waited for.
+    pub(super) fn lag(&self) -> Lag {
+        let dirty = self.dirty.load(Ordering::Acquire);
+        let since = if dirty { self.dirty_since.load(Ordering::Relaxed) } else { CLEAN };
+        let since = since.min(self.syncing_since.load(Ordering::Relaxed));
+        // What is clean has been so since the end of time.
+        let oldest = self.born.elapsed().saturating_sub(Duration::from_micros(since));
+        Lag { oldest, pending: self.inner.try_lock().map_or(0, |inner| inner.pending.len() as u64) }
+    }
+
+    /// What was written is not on the disk.
+    fn soil(&self) {
+        // One clock read a sync, not one a write. A sync in between leaves an earlier time, which is no harm.
+        if !self.dirty.load(Ordering::Relaxed) {
+            let since = u64::try_from(self.born.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.dirty_since.store(since, Ordering::Relaxed);
+        }
+        self.dirty.store(true, Ordering::Release);
     }
 
     /// Called by the syncer once the session has ended: gives back what was reserved and not used.
@@ -130,6 +183,7 @@ impl Shared {
         let Inner { seal, pending, out, length, broken, reserved, .. } = inner;
         let chain = seal.seal(pending, out)?;
         if let Err(error) = (&self.file).write_all(out) {
+            self.metrics.write_failures.inc();
             // A half-written segment would end the chain for every reader: take it back, so that trying again can work.
             *broken = self.file.set_len(*length).is_err();
             *reserved = reserved.map(|_| *length);
@@ -144,13 +198,13 @@ impl Shared {
         if out.capacity() > 64 * 1024 {
             *out = Vec::new();
         }
-        self.dirty.store(true, Ordering::Release);
+        self.soil();
         Ok(())
     }
 }
 
 impl Recorder {
-    /// Begins a recording.
+    /// Begins a recording. What is logged about it is logged inside the current span.
     ///
     /// # Errors
     /// When its file cannot be made; then the session may not begin.
@@ -178,9 +232,19 @@ impl Recorder {
             lost: false,
             reserved: Some(0),
         };
-        let shared = Arc::new(Shared { inner: Mutex::new(inner), file, dirty: AtomicBool::new(true) });
+        let started = Instant::now();
+        let shared = Arc::new(Shared {
+            inner: Mutex::new(inner),
+            file,
+            dirty: AtomicBool::new(true),
+            dirty_since: AtomicU64::new(0),
+            syncing_since: AtomicU64::new(CLEAN),
+            born: started,
+            metrics: syncer.metrics.clone(),
+            span: tracing::Span::current(),
+        });
         let watcher = syncer.watch(&shared);
-        Ok(Self { shared, watcher, started: Instant::now(), durability, uncommitted: false, unsynced: false })
+        Ok(Self { shared, watcher, started, durability, uncommitted: false, unsynced: false })
     }
 
     fn at(&self) -> u64 {
@@ -245,7 +309,7 @@ impl Recorder {
     /// The disk refused: nothing of it may be sent.
     pub async fn reach_disk(&mut self) -> Result<(), RecordError> {
         let shared = Arc::clone(&self.shared);
-        let synced = tokio::task::spawn_blocking(move || shared.file.sync_data()).await;
+        let synced = tokio::task::spawn_blocking(move || shared.timed(|file| file.sync_data())).await;
         synced.map_err(std::io::Error::other)??;
         self.unsynced = false;
         Ok(())
@@ -255,7 +319,7 @@ impl Recorder {
     fn forgiven(&self, result: Result<(), RecordError>) -> Result<(), RecordError> {
         match result {
             Err(error) if self.durability == Durability::BestEffort => {
-                tracing::error!(%error, "not recorded, and the resource's configuration lets it go on");
+                tracing::error!(parent: &self.shared.span, %error, "not recorded, and the resource's configuration lets it go on");
                 Ok(())
             }
             result => result,

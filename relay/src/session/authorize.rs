@@ -5,7 +5,7 @@
 //! let grant = weir_relay::session::authorize::Grant { expires_at: 0 };
 //! ```
 
-use crate::{identity::Principal, relay::Relay};
+use crate::{identity::Principal, relay::Relay, tunnel::Transport};
 use std::sync::Arc;
 use weir_policy::bundle::{Action, Bundle, Decision, Outcome, Question, Subject, Target};
 use weir_protocol::Refusal;
@@ -24,6 +24,7 @@ pub struct Grant {
     resource: Arc<Resource>,
     policy: Arc<Bundle>,
     expires_at: i64,
+    span: tracing::Span,
 }
 
 impl Grant {
@@ -31,6 +32,13 @@ impl Grant {
     #[must_use]
     pub fn session(&self) -> SessionId {
         self.session
+    }
+
+    /// What is logged about the session is logged inside this. It is not entered while bytes move: each of a
+    /// statement's polls would pay for it, and nothing is logged then.
+    #[must_use]
+    pub fn span(&self) -> &tracing::Span {
+        &self.span
     }
 
     /// The agent it was given to.
@@ -98,6 +106,7 @@ pub fn authorize(
     principal: &Principal,
     name: &ResourceName,
     session: SessionId,
+    transport: Transport,
 ) -> Result<Grant, Refusal> {
     let denied = || Refusal {
         code: "28000",
@@ -114,7 +123,17 @@ pub fn authorize(
     if decision.outcome != Outcome::Allow {
         return Err(denied());
     }
+    let span = tracing::info_span!(
+        "session",
+        id = %session,
+        user = principal.user(),
+        agent = %principal.agent(),
+        resource = %name,
+        protocol = resource.kind.as_str(),
+        transport = transport.as_str(),
+    );
     Ok(Grant {
+        span,
         session,
         agent: principal.agent(),
         subject,

@@ -5,11 +5,13 @@
 //! beside it in [`Drive::run`].
 
 use super::{
+    Ending,
     gate::{Gate, Masked, Verdict},
     registry::{Place, Reason},
 };
 use crate::{
     approval::{self, Held, Outcome},
+    telemetry::session::Traffic,
     tunnel::Stream,
     upstream::Io,
 };
@@ -25,6 +27,7 @@ use std::{
     time::Duration,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tracing::Instrument as _;
 use weir_protocol::{Action, Control, Engine as _, Refusal, Reply, Step, postgres::Postgres};
 
 /// A side is not read while so much waits to be written to the other.
@@ -45,6 +48,8 @@ struct Out {
     chunks: VecDeque<Bytes>,
     tail: BytesMut,
     length: usize,
+    /// Since the metrics were told.
+    written: u64,
     unflushed: bool,
 }
 
@@ -75,6 +80,7 @@ impl Out {
             }
             front.advance(count);
             self.length -= count;
+            self.written += count as u64;
             self.unflushed = true;
             if front.is_empty() {
                 self.chunks.pop_front();
@@ -134,7 +140,7 @@ enum Happened {
     /// What was written of the recording must reach the disk before anything is sent.
     Sync,
     /// The session is over.
-    End(String),
+    End(&'static str),
     /// The client must be told why.
     Fatal(Refusal),
 }
@@ -152,6 +158,14 @@ struct Pump<'a, 'g> {
     waiting: bool,
     terminating: bool,
     active: bool,
+    received: Received,
+}
+
+/// Bytes read since the metrics were told.
+#[derive(Default)]
+struct Received {
+    client: u64,
+    upstream: u64,
 }
 
 /// One session's bytes.
@@ -184,12 +198,13 @@ impl<'a, 'g> Drive<'a, 'g> {
             waiting: false,
             terminating: false,
             active: true,
+            received: Received::default(),
         };
         Self { pump, place }
     }
 
     /// Runs the session to its end; why it ended.
-    pub async fn run(&mut self, client: &mut Stream) -> String {
+    pub async fn run(&mut self, client: &mut Stream) -> Ending {
         let kill = self.place.handle().kill.clone();
         let idle = self.pump.gate.idle_limit();
         loop {
@@ -208,17 +223,20 @@ impl<'a, 'g> Drive<'a, 'g> {
             let mut next = Some(happened);
             while let Some(happened) = next.take() {
                 next = match happened {
-                    Happened::Hold(held) => self.hold(*held, client).await,
+                    Happened::Hold(held) => {
+                        let span = self.pump.gate.span();
+                        self.hold(*held, client).instrument(span).await
+                    }
                     Happened::Parse(action) => self.parse(action, client).await,
                     Happened::Sync => self.settle().await.err(),
                     Happened::Fatal(refusal) => {
                         self.pump.to_client.reply(self.pump.engine.fatal(&refusal));
                         self.last_words(client).await;
-                        return refusal.message;
+                        return refusal.into();
                     }
                     Happened::End(reason) => {
                         self.last_words(client).await;
-                        return reason;
+                        return reason.into();
                     }
                 };
             }
@@ -322,6 +340,7 @@ impl<'a, 'g> Drive<'a, 'g> {
             let _ = upstream.shutdown().await;
         };
         let _ = tokio::time::timeout(Duration::from_secs(2), bye).await;
+        self.pump.publish();
     }
 }
 
@@ -358,15 +377,16 @@ impl Pump<'_, '_> {
             match sent {
                 Poll::Ready(Err(error)) => return Poll::Ready(Happened::Fatal(lost(&error))),
                 Poll::Ready(Ok(())) if self.terminating => {
-                    return Poll::Ready(Happened::End("client closed".to_owned()));
+                    return Poll::Ready(Happened::End("client closed"));
                 }
                 _ => {}
             }
             if self.to_client.0.length < HIGH_WATER {
                 match read(cx, &mut self.upstream, &mut self.from_upstream) {
                     Poll::Ready(Ok(0)) => return Poll::Ready(self.upstream_closed()),
-                    Poll::Ready(Ok(_)) => {
+                    Poll::Ready(Ok(count)) => {
                         moved = true;
+                        self.received.upstream += count as u64;
                         if let Some(happened) = self.answer() {
                             return Poll::Ready(happened);
                         }
@@ -377,22 +397,40 @@ impl Pump<'_, '_> {
             }
             let full = self.to_client.0.length >= HIGH_WATER;
             if let Poll::Ready(Err(_)) = self.to_client.0.poll(cx, client) {
-                return Poll::Ready(Happened::End("client went away".to_owned()));
+                return Poll::Ready(Happened::End("client went away"));
             }
             moved |= full && self.to_client.0.length < HIGH_WATER;
             if self.to_upstream.0.length < HIGH_WATER && self.from_client.len() < HIGH_WATER + READ {
                 match read(cx, client, &mut self.from_client) {
-                    Poll::Ready(Ok(0)) => return Poll::Ready(Happened::End("client went away".to_owned())),
-                    Poll::Ready(Ok(_)) => moved = true,
-                    Poll::Ready(Err(_)) => return Poll::Ready(Happened::End("client went away".to_owned())),
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Happened::End("client went away")),
+                    Poll::Ready(Ok(count)) => {
+                        moved = true;
+                        self.received.client += count as u64;
+                    }
+                    Poll::Ready(Err(_)) => return Poll::Ready(Happened::End("client went away")),
                     Poll::Pending => {}
                 }
             }
             if !moved {
+                self.publish();
                 return Poll::Pending;
             }
             self.active = true;
         }
+    }
+
+    /// Tells the metrics what has moved.
+    fn publish(&mut self) {
+        let (to_client, to_upstream) = (&mut self.to_client.0, &mut self.to_upstream.0);
+        let Received { client, upstream } = std::mem::take(&mut self.received);
+        self.gate.publish(Traffic {
+            client_received: client,
+            client_sent: std::mem::take(&mut to_client.written),
+            upstream_received: upstream,
+            upstream_sent: std::mem::take(&mut to_upstream.written),
+            to_client: to_client.length as u64,
+            to_upstream: to_upstream.length as u64,
+        });
     }
 
     /// Requests, as far as they may go now.
@@ -454,7 +492,7 @@ impl Pump<'_, '_> {
         if self.engine.busy() {
             Happened::Fatal(lost(&std::io::ErrorKind::UnexpectedEof.into()))
         } else {
-            Happened::End("resource closed".to_owned())
+            Happened::End("resource closed")
         }
     }
 }

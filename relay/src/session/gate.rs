@@ -24,6 +24,7 @@ use crate::{
     mask::{About, Counts, Masker},
     record::{RecordError, Recorder},
     relay::Relay,
+    telemetry::session::{Judged, SessionMetrics, Traffic},
     upstream::Catalog,
 };
 use bytes::Bytes;
@@ -121,6 +122,7 @@ pub struct Gate<'a> {
     columns: Option<(Shape, u64)>,
     number: u64,
     totals: Totals,
+    metrics: SessionMetrics,
 }
 
 impl<'a> Gate<'a> {
@@ -132,6 +134,7 @@ impl<'a> Gate<'a> {
         database: String,
         credential: Option<&Lease>,
         catalog: Arc<Catalog>,
+        metrics: SessionMetrics,
     ) -> Self {
         let known = credential.map(|lease| Arc::clone(lease.known()));
         let masker = Masker::new(Arc::clone(&shared.detector), known, Arc::clone(&catalog));
@@ -151,6 +154,7 @@ impl<'a> Gate<'a> {
             columns: None,
             number: 0,
             totals: Totals::default(),
+            metrics,
         }
     }
 
@@ -160,14 +164,26 @@ impl<'a> Gate<'a> {
         self.shared
     }
 
+    /// What is logged about the session is logged inside this.
+    #[must_use]
+    pub fn span(&self) -> tracing::Span {
+        self.grant.span().clone()
+    }
+
     /// How long the session may be idle; none is for ever.
     #[must_use]
     pub fn idle_limit(&self) -> Option<std::time::Duration> {
         Some(self.grant.resource().limits.idle).filter(|idle| !idle.is_zero())
     }
 
+    /// Tells the metrics what has moved.
+    pub fn publish(&mut self, traffic: Traffic) {
+        self.metrics.publish(traffic, self.running.in_flight());
+    }
+
     /// Inspects, asks policy, records the intent.
     pub fn request(&mut self, engine: &mut Postgres, action: Action) -> Verdict {
+        self.metrics.begin();
         let facts = match action.kind {
             ActionKind::Query | ActionKind::Prepare | ActionKind::Execute => match self.facts(&action) {
                 Some(facts) => facts,
@@ -203,6 +219,7 @@ impl<'a> Gate<'a> {
         let number = self.number;
         let decided = self.decide(&facts);
         let decision = &decided.decision;
+        self.metrics.judged();
         if let Some(refusal) = self.objection(&action, &facts) {
             return self.refuse(action, number, &facts, decision, refusal);
         }
@@ -214,9 +231,10 @@ impl<'a> Gate<'a> {
             // Preparing runs nothing: the hold comes when it is executed, with its values.
             bundle::Outcome::Hold if action.kind != ActionKind::Prepare => {
                 // That it was asked for is recorded whatever becomes of it.
-                if let Err(error) = self.record_intent(&action, number, &facts, decision, "hold") {
+                if let Err(error) = self.record_intent(&action, number, &facts, decision, Judged::Hold) {
                     return self.unrecorded(action, number, &error);
                 }
+                self.metrics.asked();
                 let held = Held::new(self.grant, action, number, facts);
                 Verdict::Hold(Box::new(held))
             }
@@ -225,7 +243,7 @@ impl<'a> Gate<'a> {
                     facts.prepares.iter().for_each(|(name, _)| engine.shadow_statement(name));
                 }
                 self.remember(&action, &facts);
-                match self.record_intent(&action, number, &facts, decision, "allow") {
+                match self.record_intent(&action, number, &facts, decision, Judged::Allow) {
                     Ok(()) => self.permit(action, number, decided.about.clone()),
                     Err(error) => self.unrecorded(action, number, &error),
                 }
@@ -239,7 +257,10 @@ impl<'a> Gate<'a> {
     /// # Errors
     /// It could not be written: nothing that was permitted since the last time may go out, and the session must end.
     pub fn commit(&mut self) -> Result<bool, Refusal> {
-        self.recorder.commit().map_err(|error| lost_intents(self.grant, &error))
+        let begun = self.metrics.writing();
+        let committed = self.recorder.commit();
+        self.metrics.written(begun);
+        committed.map_err(|error| lost_intents(self.grant, &error))
     }
 
     /// Brings what was committed to the disk.
@@ -260,6 +281,7 @@ impl<'a> Gate<'a> {
             Outcome::Withdrawn => ("withdrawn", None),
             Outcome::Failed => ("failed", None),
         };
+        self.metrics.approval_ended(&self.shared.telemetry, state);
         let note =
             Payload::Approval { number, approval, digest: digest.clone(), state: state.to_owned(), by: by.clone() };
         let refused = match outcome {
@@ -321,17 +343,21 @@ impl<'a> Gate<'a> {
             }
             Chunk::Rows { number, bytes, shape } => {
                 let Some(running) = self.running.find(number) else { return Err(unasked()) };
+                let first = std::mem::take(&mut running.measured).then(|| self.metrics.answered(running.since));
                 let (bytes, count) = self
                     .masker
                     .rows(bytes, &shape, &running.about, &mut running.counts)
                     .map_err(|error| refusal("08P01", &error.to_string(), "", ""))?;
                 running.rows.record(&mut self.recorder, number, &bytes, count, false);
+                self.metrics.delivered(count, first);
                 bytes
             }
             Chunk::Copy { number, bytes, binary } => {
                 let Some(running) = self.running.find(number) else { return Err(unasked()) };
+                let first = std::mem::take(&mut running.measured).then(|| self.metrics.answered(running.since));
                 let (bytes, count) = self.masker.copy(bytes, binary, &running.about, &mut running.counts);
                 running.rows.record(&mut self.recorder, number, &bytes, count, true);
+                self.metrics.delivered(count, first);
                 bytes
             }
             Chunk::Part { number, bytes, column, shape, last, copy } => {
@@ -343,6 +369,7 @@ impl<'a> Gate<'a> {
             Chunk::Frame { number, bytes, first, copy } => {
                 let Some(running) = self.running.find(number) else { return Err(unasked()) };
                 running.rows.record_part(&mut self.recorder, number, &bytes, first, copy);
+                self.metrics.delivered(u64::from(first), None);
                 bytes
             }
         };
@@ -397,12 +424,14 @@ impl<'a> Gate<'a> {
         let masked = counts.iter().map(|(_, count)| count).sum::<u64>();
         self.totals.masked += masked;
         if masked > 0 {
-            let counts = counts.iter().map(|(rule, count)| (rule.to_owned(), count)).collect();
-            self.recorder.note(Payload::Masked { number, counts });
+            let by_rule = counts.iter().map(|(rule, count)| (rule.to_owned(), count)).collect();
+            self.recorder.note(Payload::Masked { number, counts: by_rule });
         }
         let rows = running.rows.end(&mut self.recorder, number);
         self.totals.rows += rows;
-        let micros = u64::try_from(running.since.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let took = running.since.elapsed();
+        self.metrics.completed(took, &counts);
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.recorder.note(Payload::Complete { number, status, rows, micros });
     }
 
@@ -414,7 +443,10 @@ impl<'a> Gate<'a> {
             return Arc::clone(decided);
         }
         let decision = match facts::action(self.effective_class(facts)) {
-            Some(action) => self.grant.decide(action, facts),
+            Some(action) => {
+                self.metrics.evaluated();
+                self.grant.decide(action, facts)
+            }
             None => none(),
         };
         let decided = Arc::new(Decided { _facts: Arc::clone(facts), decision, about: self.about(facts) });
@@ -552,8 +584,8 @@ impl<'a> Gate<'a> {
         if action.kind != ActionKind::Prepare {
             self.totals.statements += 1;
             let rows = Rows::new(&self.grant.resource().recording);
-            let (since, counts) = (Instant::now(), Counts::new());
-            self.running.push(Running { number, about, since, rows, counts, completed: false });
+            let (since, counts, measured) = (Instant::now(), Counts::new(), self.metrics.permitted());
+            self.running.push(Running { number, about, since, rows, counts, completed: false, measured });
         }
         Verdict::Permit(Permit { action, number })
     }
@@ -567,14 +599,15 @@ impl<'a> Gate<'a> {
         refusal: Refusal,
     ) -> Verdict {
         // A refusal that cannot be recorded is still a refusal.
-        if let Err(error) = self.record_intent(&action, number, facts, decision, "deny") {
-            tracing::error!(session = %self.grant.session(), %error, "a refusal was not recorded");
+        if let Err(error) = self.record_intent(&action, number, facts, decision, Judged::Deny) {
+            tracing::error!(parent: self.grant.span(), %error, "a refusal was not recorded");
         }
         self.refused(action, number, refusal)
     }
 
     fn refused(&mut self, action: Action, number: u64, refusal: Refusal) -> Verdict {
         self.totals.refused += 1;
+        count_refusal(self.shared, &refusal);
         self.recorder.note(Payload::Complete {
             number,
             status: format!("error {} {}", refusal.code, refusal.message),
@@ -586,8 +619,10 @@ impl<'a> Gate<'a> {
 
     fn unrecorded(&mut self, action: Action, number: u64, error: &RecordError) -> Verdict {
         self.totals.refused += 1;
-        tracing::error!(session = %self.grant.session(), %error, "a statement is refused: it cannot be recorded");
-        Verdict::Refuse(action, number, unrecorded(self.grant))
+        tracing::error!(parent: self.grant.span(), %error, "a statement is refused: it cannot be recorded");
+        let refusal = unrecorded(self.grant);
+        count_refusal(self.shared, &refusal);
+        Verdict::Refuse(action, number, refusal)
     }
 
     fn record_intent(
@@ -596,11 +631,12 @@ impl<'a> Gate<'a> {
         number: u64,
         facts: &Facts,
         decision: &bundle::Decision,
-        outcome: &'static str,
+        judged: Judged,
     ) -> Result<(), RecordError> {
-        if action.kind == ActionKind::Prepare && outcome == "allow" {
+        if action.kind == ActionKind::Prepare && judged == Judged::Allow {
             return Ok(());
         }
+        self.metrics.statement(facts.class, judged);
         let mut counts = Counts::new();
         let text = if facts.has_password {
             format!("[{}: the text holds a password]", facts.reason).into()
@@ -616,7 +652,7 @@ impl<'a> Gate<'a> {
             text,
             parameters,
             class: facts::name(facts.class).into(),
-            outcome: outcome.into(),
+            outcome: judged.as_str().into(),
             policies: Arc::clone(&decision.policies),
         })
     }
@@ -635,8 +671,12 @@ impl<'a> Gate<'a> {
     }
 }
 
+fn count_refusal(relay: &Relay, refusal: &Refusal) {
+    relay.telemetry.refusals.with(["statement".into(), refusal.code.into()]).inc();
+}
+
 fn lost_intents(grant: &Grant, error: &RecordError) -> Refusal {
-    tracing::error!(session = %grant.session(), %error, "statements cannot be recorded: the session ends");
+    tracing::error!(parent: grant.span(), %error, "statements cannot be recorded: the session ends");
     unrecorded(grant)
 }
 

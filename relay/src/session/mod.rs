@@ -14,11 +14,17 @@ pub mod registry;
 mod rows;
 mod running;
 
-use crate::{identity::Principal, record::Recorder, relay::Relay, tunnel::Stream, upstream};
+use crate::{
+    identity::Principal, record::Recorder, relay::Relay, telemetry::session::SessionMetrics, tunnel::Stream, upstream,
+};
 use bytes::BytesMut;
 use gate::Gate;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tracing::Instrument as _;
 use weir_protocol::{
     Refusal,
     postgres::{
@@ -36,20 +42,25 @@ use weir_store::sessions::SessionRow;
 
 /// A client must begin within this.
 const START: Duration = Duration::from_secs(30);
+/// Why a session ends whose resource does not answer.
+const UNAVAILABLE: &str = "resource unavailable";
 
 /// Serves one stream from its `Open` frame to its end.
 pub async fn run(relay: Arc<Relay>, principal: Arc<Principal>, resource: ResourceName, mut stream: Stream) {
     let session = SessionId::generate();
-    let grant = match authorize::authorize(&relay, &principal, &resource, session) {
+    let begun = Instant::now();
+    let granted = authorize::authorize(&relay, &principal, &resource, session, stream.transport());
+    relay.telemetry.stages.authorize.took(begun.elapsed());
+    let grant = match granted {
         Ok(grant) => grant,
         Err(refusal) => {
             authorize::audit_refusal(&relay, &principal, &resource, &refusal).await;
-            return refuse(stream, RefusalCode::Denied, &refusal).await;
+            return refuse(&relay, stream, RefusalCode::Denied, &refusal).await;
         }
     };
-    let Some(place) = relay.registry.enter(&grant) else {
+    let Some(place) = relay.registry.enter(&grant, relay.telemetry.resource(grant.resource())) else {
         let refusal = refusal("53300", "too many sessions of this resource", "close one, or raise its limit");
-        return refuse(stream, RefusalCode::Limit, &refusal).await;
+        return refuse(&relay, stream, RefusalCode::Limit, &refusal).await;
     };
     let Ok(opened) = codec::encode(&Frame::Opened { session }) else { return };
     if stream.write_all(&opened).await.is_err() || stream.flush().await.is_err() {
@@ -59,10 +70,30 @@ pub async fn run(relay: Arc<Relay>, principal: Arc<Principal>, resource: Resourc
         Ok(Ok(Begin::Session(start))) => start,
         Ok(Ok(Begin::Cancel(key))) => return relay.registry.cancel(&principal, &key).await,
         Ok(Ok(Begin::Gone)) | Err(_) => return,
-        Ok(Err(refusal)) => return fatal(stream, &refusal).await,
+        Ok(Err(refusal)) => return fatal(&relay, stream, &refusal).await,
     };
     if let Err(refusal) = serve(&relay, &principal, &grant, &place, start, &mut stream).await {
-        fatal(stream, &refusal).await;
+        fatal(&relay, stream, &refusal).await;
+    }
+}
+
+/// Why a session has ended.
+pub struct Ending {
+    /// One of a few: a fixed text, or the SQLSTATE that the client was told.
+    class: &'static str,
+    /// As recorded.
+    text: String,
+}
+
+impl From<&'static str> for Ending {
+    fn from(text: &'static str) -> Self {
+        Self { class: text, text: text.to_owned() }
+    }
+}
+
+impl From<Refusal> for Ending {
+    fn from(refusal: Refusal) -> Self {
+        Self { class: refusal.code, text: refusal.message }
     }
 }
 
@@ -107,12 +138,16 @@ async fn serve(
 ) -> Result<(), Refusal> {
     let database = grant.database(&start.database)?;
     let row = row(grant, principal, &database, relay.now());
-    let recorder = begin_recording(relay, principal, grant, &row).await?;
-    let connected = match relay.upstreams.connect(grant, &start, &database).await {
+    let recorder = begin_recording(relay, principal, grant, &row).instrument(grant.span().clone()).await?;
+    let begun = Instant::now();
+    let connected = relay.upstreams.connect(grant, &start, &database).instrument(grant.span().clone()).await;
+    relay.telemetry.stages.connect.took(begun.elapsed());
+    let connected = match connected {
         Ok(connected) => connected,
         Err(error) => {
-            tracing::warn!(session = %grant.session(), resource = %grant.resource().name, %error, "no upstream");
-            end(relay, row, recorder, "resource unavailable".to_owned(), &gate::Totals::default()).await;
+            relay.telemetry.upstream_failures.with([grant.resource().into(), error.step().into()]).inc();
+            tracing::warn!(parent: grant.span(), %error, "no upstream");
+            end(relay, grant, row, recorder, UNAVAILABLE.into(), &gate::Totals::default()).await;
             let facing = upstream::facing(&error);
             return Err(refusal("08001", &facing.message, &facing.hint));
         }
@@ -120,11 +155,15 @@ async fn serve(
     let key = place.issue_key(start.minor, connected.cancel_key.clone());
     let reply = startup::accepted(&start, &connected.parameters, &key);
     let mut engine = Postgres::new(grant.resource().limits.statement_bytes);
-    let mut gate = Gate::new(relay, grant, recorder, database, connected.credential.as_deref(), connected.catalog);
+    tracing::debug!(parent: grant.span(), "began");
+    let tally = Arc::clone(&place.handle().tally);
+    let metrics = SessionMetrics::new(&relay.telemetry, grant.resource(), grant.session(), tally);
+    let credential = connected.credential.as_deref();
+    let mut gate = Gate::new(relay, grant, recorder, database, credential, connected.catalog, metrics);
     let mut drive = drive::Drive::new(&mut engine, &mut gate, place, connected.io, connected.rest, reply);
-    let reason = drive.run(stream).await;
+    let ending = drive.run(stream).await;
     let (recorder, totals) = gate.finish();
-    end(relay, row, recorder, reason, &totals).await;
+    end(relay, grant, row, recorder, ending, &totals).await;
     Ok(())
 }
 
@@ -136,7 +175,7 @@ async fn begin_recording(
 ) -> Result<Recorder, Refusal> {
     let resource = grant.resource();
     let failed = |error: &dyn std::fmt::Display| {
-        tracing::error!(session = %grant.session(), %error, "the session cannot be recorded");
+        tracing::error!(%error, "the session cannot be recorded");
         refusal("58000", "the session cannot be recorded, so it may not begin", "tell the relay's administrator")
     };
     let mut recorder = Recorder::create(
@@ -161,6 +200,7 @@ async fn begin_recording(
         recorder.reach_disk().await.map_err(|error| failed(&error))?;
     }
     relay.index.session(row.clone()).await;
+    relay.telemetry.resource(resource).opened.inc();
     Ok(recorder)
 }
 
@@ -183,19 +223,29 @@ fn row(grant: &authorize::Grant, principal: &Principal, database: &str, now: i64
     SessionRow { view, role: grant.resource().role.clone() }
 }
 
-async fn end(relay: &Relay, mut row: SessionRow, recorder: Recorder, reason: String, totals: &gate::Totals) {
+async fn end(
+    relay: &Relay,
+    grant: &authorize::Grant,
+    mut row: SessionRow,
+    recorder: Recorder,
+    ending: Ending,
+    totals: &gate::Totals,
+) {
+    relay.telemetry.sessions_ended.with([grant.resource().into(), ending.class.into()]).inc();
     let view = &mut row.view;
-    if let Err(error) = recorder.close(&reason) {
-        tracing::error!(session = %view.id, %error, "the end of the recording was not written");
+    if let Err(error) = recorder.close(&ending.text) {
+        tracing::error!(parent: grant.span(), %error, "the end of the recording was not written");
     }
-    (view.ended_at, view.close_reason) = (Some(relay.now()), Some(reason));
+    (view.ended_at, view.close_reason) = (Some(relay.now()), Some(ending.text));
     let gate::Totals { statements, rows, masked, refused } = *totals;
+    tracing::debug!(parent: grant.span(), reason = ending.class, statements, rows, masked, refused, "ended");
     (view.statements, view.rows, view.masked, view.refused) = (statements, rows, masked, refused);
     relay.index.session(row).await;
 }
 
 /// Refuses a stream before raw bytes began.
-pub async fn refuse(mut stream: Stream, code: RefusalCode, refusal: &Refusal) {
+pub async fn refuse(relay: &Relay, mut stream: Stream, code: RefusalCode, refusal: &Refusal) {
+    relay.telemetry.refusals.with(["tunnel".into(), refusal.code.into()]).inc();
     let native = startup::refused(refusal).into_bytes().to_vec();
     let (message, hint) = (refusal.message.clone(), refusal.hint.clone());
     if let Ok(frame) = codec::encode(&Frame::Refused { code, message, hint, native }) {
@@ -205,7 +255,8 @@ pub async fn refuse(mut stream: Stream, code: RefusalCode, refusal: &Refusal) {
 }
 
 /// Tells the local client, in its own protocol, why its session ends.
-async fn fatal(mut stream: Stream, refusal: &Refusal) {
+async fn fatal(relay: &Relay, mut stream: Stream, refusal: &Refusal) {
+    relay.telemetry.refusals.with(["session".into(), refusal.code.into()]).inc();
     let _ = stream.write_all(&startup::refused(refusal).into_bytes()).await;
     linger(stream).await;
 }

@@ -1,8 +1,17 @@
 //! Sessions and tunnels that are open now; and whom a cancel request means.
 
 use super::authorize::Grant;
-use crate::{identity::Principal, upstream};
-use std::collections::{HashMap, HashSet};
+use crate::tunnel::Transport;
+use crate::{
+    identity::Principal,
+    telemetry::{
+        Telemetry,
+        session::ResourceSeries,
+        tally::{Census, Tally},
+    },
+    upstream,
+};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::Notify;
@@ -41,6 +50,10 @@ pub struct Handle {
     pub holding: std::sync::atomic::AtomicBool,
     /// Cancelled when the session must end.
     pub kill: CancellationToken,
+    /// What the session counts.
+    pub tally: Arc<Tally>,
+    /// Where it leaves that.
+    series: Arc<ResourceSeries>,
     reason: OnceLock<Reason>,
 }
 
@@ -48,7 +61,8 @@ pub struct Handle {
 #[derive(Default)]
 pub struct Registry {
     inner: Arc<Mutex<Inner>>,
-    tunnels: Arc<AtomicU64>,
+    quic: Arc<AtomicU64>,
+    websocket: Arc<AtomicU64>,
 }
 
 /// A session's place in the registry; dropping it leaves.
@@ -65,7 +79,7 @@ pub struct TunnelPlace(Arc<AtomicU64>);
 impl Registry {
     /// A session enters; none when its resource is full.
     #[must_use]
-    pub fn enter(&self, grant: &Grant) -> Option<Place> {
+    pub fn enter(&self, grant: &Grant, series: Arc<ResourceSeries>) -> Option<Place> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let resource = grant.resource();
         let count = inner.by_resource.entry(resource.name.clone()).or_default();
@@ -80,6 +94,8 @@ impl Registry {
             withdraw: Notify::new(),
             holding: false.into(),
             kill: CancellationToken::new(),
+            tally: Arc::default(),
+            series,
             reason: OnceLock::new(),
         });
         inner.sessions.insert(grant.session(), Arc::clone(&handle));
@@ -89,9 +105,13 @@ impl Registry {
 
     /// A tunnel enters.
     #[must_use]
-    pub fn enter_tunnel(&self) -> TunnelPlace {
-        self.tunnels.fetch_add(1, Ordering::Relaxed);
-        TunnelPlace(Arc::clone(&self.tunnels))
+    pub fn enter_tunnel(&self, transport: Transport) -> TunnelPlace {
+        let open = match transport {
+            Transport::Quic => &self.quic,
+            Transport::WebSocket => &self.websocket,
+        };
+        open.fetch_add(1, Ordering::Relaxed);
+        TunnelPlace(Arc::clone(open))
     }
 
     /// Sessions open now.
@@ -103,7 +123,30 @@ impl Registry {
     /// Tunnels open now.
     #[must_use]
     pub fn tunnels(&self) -> u64 {
-        self.tunnels.load(Ordering::Relaxed)
+        self.tunnels_by(Transport::Quic) + self.tunnels_by(Transport::WebSocket)
+    }
+
+    /// Of one transport.
+    #[must_use]
+    pub fn tunnels_by(&self, transport: Transport) -> u64 {
+        match transport {
+            Transport::Quic => self.quic.load(Ordering::Relaxed),
+            Transport::WebSocket => self.websocket.load(Ordering::Relaxed),
+        }
+    }
+
+    /// What the sessions of each configured resource have waiting and counted.
+    #[must_use]
+    pub fn census(&self, telemetry: &Telemetry) -> BTreeMap<ResourceName, Census> {
+        // Sessions leave under the same lock: each is counted once.
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = |series: &ResourceSeries| Census { sums: series.ended(), ..Census::default() };
+        let mut census: BTreeMap<_, _> =
+            telemetry.resources().map(|(name, series)| (name.clone(), ended(series))).collect();
+        for handle in inner.sessions.values() {
+            census.entry(handle.resource.name.clone()).or_default().add(&handle.tally);
+        }
+        census
     }
 
     /// Ends every session.
@@ -202,6 +245,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut inner = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         inner.sessions.remove(&self.session);
+        self.handle.series.leave(&self.handle.tally);
         inner.keys.remove(&*self.key.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(count) = inner.by_resource.get_mut(&self.handle.resource.name) {
             *count = count.saturating_sub(1);

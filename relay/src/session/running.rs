@@ -13,6 +13,8 @@ pub(super) struct Running {
     pub(super) counts: Counts,
     /// It has ended, or one statement of several has.
     pub(super) completed: bool,
+    /// It is measured, and has not answered yet.
+    pub(super) measured: bool,
 }
 
 /// The statements that run, in the order of their numbers.
@@ -21,6 +23,7 @@ pub(super) struct RunningList {
     list: VecDeque<Running>,
     /// The highest number of which a statement has ended.
     last_completed: u64,
+    in_flight: u64,
 }
 
 /// More than the engine lets be in flight; beyond, the oldest can only be a suspended portal that nobody closed.
@@ -35,9 +38,18 @@ impl RunningList {
     /// One of the texts of a query, or an execution, has ended.
     pub(super) fn complete(&mut self, number: u64, suspended: bool) -> Option<&mut Running> {
         self.last_completed = self.last_completed.max(number);
-        let running = self.find(number)?;
+        let at = self.list.binary_search_by_key(&number, |running| running.number).ok()?;
+        let running = self.list.get_mut(at)?;
+        if !running.completed && !suspended {
+            self.in_flight = self.in_flight.saturating_sub(1);
+        }
         running.completed = !suspended;
         Some(running)
+    }
+
+    /// Statements of which nothing has ended.
+    pub(super) fn in_flight(&self) -> u64 {
+        self.in_flight
     }
 
     pub(super) fn push(&mut self, running: Running) {
@@ -48,8 +60,10 @@ impl RunningList {
             self.list.pop_front();
         }
         if self.list.len() >= MOST_RUNNING {
-            self.list.pop_front();
+            let forgotten = self.list.pop_front().is_some_and(|first| !first.completed);
+            self.in_flight = self.in_flight.saturating_sub(u64::from(forgotten));
         }
+        self.in_flight += 1;
         self.list.push_back(running);
     }
 

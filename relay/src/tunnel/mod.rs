@@ -13,7 +13,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use weir_protocol::Refusal;
@@ -26,6 +26,29 @@ use weir_shared::{
 const FIRST_FRAME: Duration = Duration::from_secs(10);
 /// How often a control stream looks whether its agent may still be here.
 const LIVENESS: Duration = Duration::from_secs(5);
+
+/// What carries a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// QUIC over UDP.
+    Quic,
+    /// WebSocket over TLS.
+    WebSocket,
+}
+
+impl Transport {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Quic, Self::WebSocket];
+
+    /// As logs and metrics name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Quic => "quic",
+            Self::WebSocket => "websocket",
+        }
+    }
+}
 
 /// One stream of a tunnel, whatever carries it.
 pub struct Stream {
@@ -42,6 +65,15 @@ enum Carrier {
 impl Stream {
     fn new(carrier: Carrier) -> Self {
         Self { carrier, rest: BytesMut::new() }
+    }
+
+    /// What carries it.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        match self.carrier {
+            Carrier::Quic(..) => Transport::Quic,
+            Carrier::WebSocket(_) => Transport::WebSocket,
+        }
     }
 
     /// The next frame; none when the peer is gone.
@@ -74,26 +106,29 @@ pub async fn serve(relay: Arc<Relay>, key: Thumbprint, mut stream: Stream) {
         Ok(Ok(None)) | Err(_) => return,
         Ok(Err(error)) => {
             let refusal = refusal("08P01", &error.to_string(), "upgrade weir or the relay");
-            return session::refuse(stream, RefusalCode::Protocol, &refusal).await;
+            return session::refuse(&relay, stream, RefusalCode::Protocol, &refusal).await;
         }
     };
-    let principal = match relay.principals.authenticate(&relay.store, key, relay.now()).await {
+    let begun = Instant::now();
+    let principal = relay.principals.authenticate(&relay.store, key, relay.now()).await;
+    relay.telemetry.stages.authenticate.took(begun.elapsed());
+    let principal = match principal {
         Ok(principal) => principal,
         Err(error) => {
             let refusal = refusal("28000", &error.message, &error.hint);
-            return session::refuse(stream, RefusalCode::Unauthenticated, &refusal).await;
+            return session::refuse(&relay, stream, RefusalCode::Unauthenticated, &refusal).await;
         }
     };
     match frame {
         Frame::Hello { oldest, newest, .. } => control(relay, key, principal, oldest, newest, stream).await,
         Frame::Open { .. } if relay.draining.is_cancelled() => {
             let refusal = refusal("57P03", "the relay is going away", "try again in a moment");
-            session::refuse(stream, RefusalCode::Draining, &refusal).await;
+            session::refuse(&relay, stream, RefusalCode::Draining, &refusal).await;
         }
         Frame::Open { resource, .. } => session::run(relay, principal, resource, stream).await,
         _ => {
             let refusal = refusal("08P01", "a stream begins with Hello or Open", "");
-            session::refuse(stream, RefusalCode::Protocol, &refusal).await;
+            session::refuse(&relay, stream, RefusalCode::Protocol, &refusal).await;
         }
     }
 }
@@ -110,9 +145,11 @@ async fn control(
         let message = format!("the relay speaks tunnel version {}, weir {oldest} to {newest}", wire::VERSION);
         let hint = if oldest > wire::VERSION { "upgrade the relay" } else { "upgrade weir" };
         let refusal = refusal("08P01", &message, hint);
-        return session::refuse(stream, RefusalCode::Version, &refusal).await;
+        return session::refuse(&relay, stream, RefusalCode::Version, &refusal).await;
     };
-    let _place = relay.registry.enter_tunnel();
+    let transport = stream.transport();
+    let _place = relay.registry.enter_tunnel(transport);
+    relay.telemetry.tunnels_opened.with([transport.as_str().into()]).inc();
     let welcome = Frame::Welcome {
         version,
         software: concat!("weir-relay ", env!("CARGO_PKG_VERSION")).to_owned(),

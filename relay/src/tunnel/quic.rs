@@ -1,8 +1,8 @@
 //! The tunnel over QUIC: one connection a `weir` process, one bidirectional stream a local connection.
 
-use super::{Carrier, FIRST_FRAME, Stream, serve};
+use super::{Carrier, FIRST_FRAME, Stream, Transport, serve};
 use crate::{identity, relay::Relay};
-use quinn::{Endpoint, Incoming, TransportConfig, VarInt, crypto::rustls::QuicServerConfig};
+use quinn::{ConnectionError, Endpoint, Incoming, TransportConfig, VarInt, crypto::rustls::QuicServerConfig};
 use rustls::pki_types::CertificateDer;
 use std::{net::UdpSocket, sync::Arc, time::Duration};
 use weir_shared::keys::Thumbprint;
@@ -53,22 +53,43 @@ fn transport() -> TransportConfig {
 pub async fn connection(relay: Arc<Relay>, incoming: Incoming) {
     let connection = match incoming.await {
         Ok(connection) => connection,
-        Err(error) => return tracing::debug!(%error, "a QUIC handshake failed"),
+        Err(error) => {
+            handshake(&relay, "failed");
+            return tracing::debug!(%error, "a QUIC handshake failed");
+        }
     };
     let Some(key) = peer_key(&connection) else {
+        handshake(&relay, "stranger");
         return connection.close(VarInt::from_u32(1), b"no client certificate");
     };
     if identity::authenticate(&relay.store, key, relay.now()).await.is_err() {
+        handshake(&relay, "stranger");
         // A stranger is told why, on one stream, and no more.
         if let Ok(Ok((send, receive))) = tokio::time::timeout(FIRST_FRAME, connection.accept_bi()).await {
             serve(relay, key, Stream::new(Carrier::Quic(send, receive))).await;
         }
         return connection.close(VarInt::from_u32(2), b"no agent's key");
     }
+    handshake(&relay, "done");
+    let _watched = relay.telemetry.tunnels.watch(&connection);
     connection.set_receive_window(VarInt::from_u32(CONNECTION_WINDOW));
-    while let Ok((send, receive)) = connection.accept_bi().await {
-        relay.tasks.spawn(serve(Arc::clone(&relay), key, Stream::new(Carrier::Quic(send, receive))));
+    let ended = loop {
+        match connection.accept_bi().await {
+            Ok((send, receive)) => {
+                relay.tasks.spawn(serve(Arc::clone(&relay), key, Stream::new(Carrier::Quic(send, receive))));
+            }
+            Err(ended) => break ended,
+        }
+    };
+    // An agent that goes says so, and so does the relay.
+    if !matches!(ended, ConnectionError::ApplicationClosed(_) | ConnectionError::LocallyClosed) {
+        relay.telemetry.connection_errors.with([Transport::Quic.as_str().into()]).inc();
+        tracing::debug!(error = %ended, "a QUIC connection ended badly");
     }
+}
+
+fn handshake(relay: &Relay, outcome: &'static str) {
+    relay.telemetry.handshakes.with([Transport::Quic.as_str().into(), outcome.into()]).inc();
 }
 
 fn peer_key(connection: &quinn::Connection) -> Option<Thumbprint> {

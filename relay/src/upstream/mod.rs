@@ -54,6 +54,22 @@ pub enum UpstreamError {
     Timeout,
 }
 
+impl UpstreamError {
+    /// Which step failed, as metrics name it.
+    #[must_use]
+    pub fn step(&self) -> &'static str {
+        match self {
+            Self::Dial(..) => "dial",
+            Self::Tls(..) => "tls",
+            Self::Credential(_) => "credential",
+            Self::Refused(_) => "login",
+            Self::Method(_) => "method",
+            Self::Io(_) => "lost",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
 /// A logged-in connection.
 pub struct Connected {
     /// The connection.

@@ -10,6 +10,8 @@ pub struct Config {
     pub folder: PathBuf,
     /// One address for UDP (QUIC) and TCP (HTTPS, WebSocket).
     pub listen: SocketAddr,
+    /// Where `/metrics` is served, without authentication; none is nowhere.
+    pub metrics: Option<SocketAddr>,
     /// `https://host:port` under which agents know this relay; no path.
     pub public_url: String,
     /// The relay's certificate chain (PEM).

@@ -9,6 +9,7 @@ use crate::id::ResourceName;
 use std::{
     collections::BTreeMap,
     fmt,
+    net::SocketAddr,
     num::NonZero,
     path::{Path, PathBuf},
     sync::Arc,
@@ -170,6 +171,16 @@ impl Reader<'_> {
         self.unknown(top, "", KEYS);
         let listen = ([127, 0, 0, 1], 8443).into();
         let listen = self.value(top, "", KEYS, "listen", listen, |item| item.as_str()?.parse().ok());
+        let metrics = self.value(top, "", KEYS, "metrics", None, |item| item.as_str()?.parse().ok().map(Some));
+        if let (Some(address), Some(item)) = (metrics.map(|address: SocketAddr| address.ip()), top.get("metrics"))
+            && !address.is_loopback()
+        {
+            self.warn(
+                offset(item),
+                "metrics",
+                "is no loopback address: whoever reaches it may read, without logging in",
+            );
+        }
         let empty = toml_edit::Table::new();
         let tls: &dyn TableLike = match top.get("tls").map(Item::as_table_like) {
             Some(Some(table)) => table,
@@ -196,6 +207,7 @@ impl Reader<'_> {
         Config {
             folder: self.folder.to_owned(),
             listen,
+            metrics,
             public_url: self.value(top, "", KEYS, "public_url", url, |item| {
                 let url = item.as_str()?.trim_end_matches('/');
                 let rest = url.strip_prefix("https://")?;
@@ -428,6 +440,17 @@ recording = { rows = "first:10" }
         assert_eq!(resource.recording.rows, RecordRows::First(10));
         assert_eq!(resource.columns[1].schema, "crm");
         assert_eq!(config.public_url, "https://127.0.0.1:9000");
+    }
+
+    #[test]
+    fn metrics_for_everybody_are_warned_of() {
+        for (typed, warnings) in [("127.0.0.1:9464", 0), ("[::1]:9464", 0), ("0.0.0.0:9464", 1), ("10.0.0.7:9464", 1)] {
+            let (config, said) = parse(&format!("metrics = \"{typed}\"{GOOD}"), Path::new("x.toml")).unwrap();
+            assert_eq!(config.metrics, Some(typed.parse().unwrap()));
+            assert_eq!(said.len(), warnings, "{typed}: {said:?}");
+        }
+        assert_eq!(parse(GOOD, Path::new("x.toml")).unwrap().0.metrics, None);
+        assert!(parse(&format!("metrics = true{GOOD}"), Path::new("x.toml")).is_err());
     }
 
     #[test]

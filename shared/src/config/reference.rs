@@ -22,6 +22,7 @@ macro_rules! keys {
 /// At the top.
 pub const TOP: &[Key] = keys! {
     "listen", "address:port; 127.0.0.1:8443", "where QUIC (UDP) and HTTPS, WebSocket (TCP) are served";
+    "metrics", "address:port; none", "where /metrics is served, without authentication: a loopback address";
     "public_url", "https://host:port; from listen", "how agents reach this relay";
     "database", "path; weir.db", "the SQLite file";
     "policies", "path; policies", "folder of *.cedar files";
