@@ -6,8 +6,9 @@
 
 use super::{
     Ending,
+    clock::{Clock, Seen},
     gate::{Gate, Masked, Verdict},
-    registry::{Place, Reason},
+    registry::{Handle, Place, Reason},
 };
 use crate::{
     approval::{self, Held, Outcome},
@@ -24,7 +25,7 @@ use std::{
     pin::Pin,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tracing::Instrument as _;
@@ -137,6 +138,10 @@ enum Happened {
     Hold(Box<Held>),
     /// A text must be parsed that takes long.
     Parse(Action),
+    /// What runs upstream must be asked to stop.
+    Stop,
+    /// It is time to look at the clock.
+    Look,
     /// What was written of the recording must reach the disk before anything is sent.
     Sync,
     /// The session is over.
@@ -172,6 +177,7 @@ struct Received {
 pub struct Drive<'a, 'g> {
     pump: Pump<'a, 'g>,
     place: &'a Place,
+    clock: Clock,
 }
 
 impl<'a, 'g> Drive<'a, 'g> {
@@ -200,25 +206,18 @@ impl<'a, 'g> Drive<'a, 'g> {
             active: true,
             received: Received::default(),
         };
-        Self { pump, place }
+        let clock = Clock::new(pump.gate.limits(), Instant::now());
+        Self { pump, place, clock }
     }
 
     /// Runs the session to its end; why it ended.
     pub async fn run(&mut self, client: &mut Stream) -> Ending {
-        let kill = self.place.handle().kill.clone();
-        let idle = self.pump.gate.idle_limit();
         loop {
-            self.pump.active = false;
             let happened = tokio::select! {
                 biased;
-                () = kill.cancelled() => Happened::Fatal(ended(self.place.handle().reason())),
+                () = self.place.handle().kill.cancelled() => Happened::Fatal(ended(self.place.handle().reason())),
                 happened = poll_fn(|cx| self.pump.poll(cx, client)) => happened,
-                () = tokio::time::sleep(idle.unwrap_or(Duration::MAX / 4)), if idle.is_some() => {
-                    if self.pump.active || self.pump.engine.busy() {
-                        continue;
-                    }
-                    Happened::Fatal(too_idle())
-                }
+                () = at(self.clock.next_look()) => Happened::Look,
             };
             let mut next = Some(happened);
             while let Some(happened) = next.take() {
@@ -228,6 +227,8 @@ impl<'a, 'g> Drive<'a, 'g> {
                         self.hold(*held, client).instrument(span).await
                     }
                     Happened::Parse(action) => self.parse(action, client).await,
+                    Happened::Stop => self.stop(client).await,
+                    Happened::Look => self.look(),
                     Happened::Sync => self.settle().await.err(),
                     Happened::Fatal(refusal) => {
                         self.pump.to_client.reply(self.pump.engine.fatal(&refusal));
@@ -243,6 +244,42 @@ impl<'a, 'g> Drive<'a, 'g> {
         }
     }
 
+    /// What the clock shows; bytes that moved since the last look are activity.
+    fn look(&mut self) -> Option<Happened> {
+        let Pump { engine, gate, active, .. } = &mut self.pump;
+        let running = engine.running().and_then(|number| gate.running_since(number));
+        let seen = self.clock.look(Instant::now(), std::mem::take(active), engine.busy(), running);
+        let limits = gate.limits();
+        match seen {
+            Seen::Nothing => None,
+            Seen::Idle => Some(Happened::Fatal(limits.too_idle())),
+            Seen::Stuck => Some(Happened::Fatal(limits.overdue())),
+            Seen::Over => Some(Happened::Fatal(limits.too_long())),
+            Seen::Overdue => {
+                engine.overdue(&limits.overdue());
+                Some(Happened::Stop)
+            }
+        }
+    }
+
+    /// Asks the resource to stop what it works on, while answers keep flowing. No further request is sent before that is
+    /// through: it would be hit in place of a statement that has ended meanwhile.
+    async fn stop(&mut self, client: &mut Stream) -> Option<Happened> {
+        if let Err(over) = self.settle().await {
+            return Some(over);
+        }
+        let handle = self.place.handle();
+        self.pump.held = true;
+        let over = tokio::select! {
+            biased;
+            over = must_end(handle, self.clock.end) => Some(over),
+            happened = poll_fn(|cx| self.pump.poll(cx, client)) => Some(happened),
+            () = handle.cancel_upstream() => None,
+        };
+        self.pump.held = false;
+        over
+    }
+
     /// Waits for the facts of a text, while earlier answers keep flowing.
     async fn parse(&mut self, action: Action, client: &mut Stream) -> Option<Happened> {
         if let Err(over) = self.settle().await {
@@ -253,7 +290,7 @@ impl<'a, 'g> Drive<'a, 'g> {
         self.pump.held = true;
         let facts = tokio::select! {
             biased;
-            () = handle.kill.cancelled() => Err(Happened::Fatal(ended(handle.reason()))),
+            over = must_end(handle, self.clock.end) => Err(over),
             facts = relay.facts.parse(Arc::clone(&action.text)) => Ok(facts),
             happened = poll_fn(|cx| self.pump.poll(cx, client)) => Err(happened),
         };
@@ -299,7 +336,7 @@ impl<'a, 'g> Drive<'a, 'g> {
         handle.holding.store(true, Ordering::Release);
         let outcome = tokio::select! {
             biased;
-            () = handle.kill.cancelled() => Err(Happened::Fatal(ended(handle.reason()))),
+            over = must_end(handle, self.clock.end) => Err(over),
             () = handle.withdraw.notified() => Ok(Outcome::Withdrawn),
             outcome = approval::wait(relay, ticket) => Ok(outcome),
             happened = poll_fn(|cx| self.pump.poll(cx, client)) => Err(happened),
@@ -458,7 +495,9 @@ impl Pump<'_, '_> {
                 Step::Event(event) => self.gate.event(event),
                 Step::Reply(reply) => self.to_client.reply(reply),
                 Step::Broken(refusal) => return Some(Happened::Fatal(refusal)),
-                Step::Data(_) => return Some(Happened::Fatal(out_of_place())),
+                Step::Data(_) | Step::Return(_) | Step::Exceeded(..) => {
+                    return Some(Happened::Fatal(out_of_place()));
+                }
             }
         }
         None
@@ -467,9 +506,11 @@ impl Pump<'_, '_> {
     /// Answers, all that have come.
     fn answer(&mut self) -> Option<Happened> {
         self.waiting = false;
+        let mut exceeded = false;
         loop {
             match self.engine.upstream_bytes(&mut self.from_upstream) {
-                Step::NeedMore => return None,
+                // What has ended by now needs not be stopped.
+                Step::NeedMore => return (exceeded && self.engine.is_cutting()).then_some(Happened::Stop),
                 Step::Data(chunk) => match self.gate.response(chunk) {
                     Ok(masked) => self.to_client.send(masked),
                     Err(refusal) => return Some(Happened::Fatal(refusal)),
@@ -477,6 +518,12 @@ impl Pump<'_, '_> {
                 Step::Control(control) => self.to_client.control(control),
                 Step::Reply(reply) => self.to_client.reply(reply),
                 Step::Event(event) => self.gate.event(event),
+                Step::Return(control) => self.to_upstream.control(control),
+                Step::Exceeded(number, excess) => {
+                    let refusal = self.gate.exceeded(number, excess);
+                    self.engine.cut(&refusal);
+                    exceeded = true;
+                }
                 Step::Broken(refusal) => return Some(Happened::Fatal(refusal)),
                 Step::Act(_) | Step::Wait | Step::Terminate(_) => return Some(Happened::Fatal(out_of_place())),
             }
@@ -512,6 +559,22 @@ fn refusal(code: &'static str, message: &str, hint: &str) -> Refusal {
     Refusal { code, message: message.to_owned(), detail: String::new(), hint: hint.to_owned() }
 }
 
+/// At that moment; never when there is none.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The session is ended from outside, or has lasted for as long as it may.
+async fn must_end(handle: &Handle, end: Option<Instant>) -> Happened {
+    tokio::select! {
+        () = handle.kill.cancelled() => Happened::Fatal(ended(handle.reason())),
+        () = at(end) => Happened::Look,
+    }
+}
+
 fn ended(reason: Reason) -> Refusal {
     match reason {
         Reason::RelayStops => refusal("57P01", "the relay ended this session", "reconnect"),
@@ -520,10 +583,6 @@ fn ended(reason: Reason) -> Refusal {
         }
         Reason::LoginEnded => refusal("28000", "the login behind this session has ended", "run `weir login`"),
     }
-}
-
-fn too_idle() -> Refusal {
-    refusal("57P05", "the session was idle for too long", "reconnect; the resource's limits.idle says how long")
 }
 
 fn lost(error: &std::io::Error) -> Refusal {

@@ -1,6 +1,6 @@
 //! Sessions and tunnels that are open now; and whom a cancel request means.
 
-use super::authorize::Grant;
+use super::{authorize::Grant, bucket::Bucket, limits::Share};
 use crate::tunnel::Transport;
 use crate::{
     identity::Principal,
@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use weir_shared::{
-    config::checked::Resource,
+    config::checked::{Resource, UserLimits},
     id::{AgentId, ResourceName, SessionId},
 };
 
@@ -25,7 +25,18 @@ use weir_shared::{
 struct Inner {
     sessions: HashMap<SessionId, Arc<Handle>>,
     keys: HashMap<Vec<u8>, SessionId>,
-    by_resource: HashMap<ResourceName, usize>,
+    resources: HashMap<ResourceName, Share>,
+    /// Of every user who ever had a session: a rate outlives the sessions that use it.
+    users: HashMap<String, Share>,
+}
+
+/// Which limit leaves no room for a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// The resource's.
+    Resource,
+    /// The user's.
+    User,
 }
 
 /// Why a session is ended from outside.
@@ -70,6 +81,9 @@ pub struct Place {
     registry: Arc<Mutex<Inner>>,
     session: SessionId,
     handle: Arc<Handle>,
+    user: String,
+    /// The resource's and the user's.
+    buckets: [Option<Arc<Bucket>>; 2],
     key: Mutex<Vec<u8>>,
 }
 
@@ -77,16 +91,25 @@ pub struct Place {
 pub struct TunnelPlace(Arc<AtomicU64>);
 
 impl Registry {
-    /// A session enters; none when its resource is full.
-    #[must_use]
-    pub fn enter(&self, grant: &Grant, series: Arc<ResourceSeries>) -> Option<Place> {
+    /// A session enters; `series` are its resource's.
+    ///
+    /// # Errors
+    /// Its resource or its user has as many as allowed.
+    pub fn enter(&self, grant: &Grant, users: &UserLimits, series: Arc<ResourceSeries>) -> Result<Place, Full> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let resource = grant.resource();
-        let count = inner.by_resource.entry(resource.name.clone()).or_default();
-        if *count >= resource.limits.connections {
-            return None;
+        let Inner { sessions, resources, users: by_user, .. } = &mut *inner;
+        let (resource, limits) = (grant.resource(), users.of(grant.user()));
+        let of_resource = resources.entry(resource.name.clone()).or_insert_with(|| Share::new(&resource.limits));
+        if of_resource.open >= resource.limits.connections {
+            return Err(Full::Resource);
         }
-        *count += 1;
+        let of_user = by_user.entry(grant.user().to_owned()).or_insert_with(|| Share::new(limits));
+        if of_user.open >= limits.connections {
+            return Err(Full::User);
+        }
+        of_resource.open += 1;
+        of_user.open += 1;
+        let buckets = [of_resource.bucket.clone(), of_user.bucket.clone()];
         let handle = Arc::new(Handle {
             agent: grant.agent(),
             resource: Arc::clone(resource),
@@ -98,9 +121,9 @@ impl Registry {
             series,
             reason: OnceLock::new(),
         });
-        inner.sessions.insert(grant.session(), Arc::clone(&handle));
-        let registry = Arc::clone(&self.inner);
-        Some(Place { registry, session: grant.session(), handle, key: Mutex::default() })
+        sessions.insert(grant.session(), Arc::clone(&handle));
+        let (registry, user) = (Arc::clone(&self.inner), grant.user().to_owned());
+        Ok(Place { registry, session: grant.session(), handle, user, buckets, key: Mutex::default() })
     }
 
     /// A tunnel enters.
@@ -222,6 +245,12 @@ impl Place {
         &self.handle
     }
 
+    /// The tokens that the session shares with others of its resource and of its user.
+    #[must_use]
+    pub fn buckets(&self) -> [Option<Arc<Bucket>>; 2] {
+        self.buckets.clone()
+    }
+
     /// The cancel key that the client gets: 8 bytes for protocol 3.0, 36 for 3.2; random, and the relay's own.
     #[must_use]
     pub fn issue_key(&self, minor: u16, upstream: Vec<u8>) -> Vec<u8> {
@@ -247,8 +276,9 @@ impl Drop for Place {
         inner.sessions.remove(&self.session);
         self.handle.series.leave(&self.handle.tally);
         inner.keys.remove(&*self.key.lock().unwrap_or_else(PoisonError::into_inner));
-        if let Some(count) = inner.by_resource.get_mut(&self.handle.resource.name) {
-            *count = count.saturating_sub(1);
+        let Inner { resources, users, .. } = &mut *inner;
+        for share in [resources.get_mut(&self.handle.resource.name), users.get_mut(&self.user)].into_iter().flatten() {
+            share.open = share.open.saturating_sub(1);
         }
     }
 }

@@ -38,6 +38,8 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// Threads that serve tunnels; none leaves it to the relay.
     pub threads: Option<NonZero<usize>>,
+    /// What each user may do, across all resources.
+    pub users: UserLimits,
     /// The resources by name.
     pub resources: BTreeMap<ResourceName, Arc<Resource>>,
 }
@@ -147,15 +149,65 @@ impl fmt::Display for ColumnLabel {
     }
 }
 
-/// Limits of a resource.
+/// Limits of a resource's sessions, or of a user's. What is not limited has the largest value of its type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Sessions at a time.
     pub connections: usize,
     /// Largest statement in bytes.
     pub statement_bytes: usize,
-    /// A session with no statement running is closed after this; zero never.
+    /// Most rows that one statement gives; a FETCH and a further Execute of a portal count for themselves.
+    pub rows: u64,
+    /// Most bytes of rows, as the protocol carries them, that one statement gives.
+    pub result_bytes: u64,
+    /// How long the resource may work on one statement, reading its answer included.
+    pub statement_time: Duration,
+    /// How long a session may last.
+    pub session_time: Duration,
+    /// A session with no statement running is closed after this.
     pub idle: Duration,
+    /// Statements a second, all sessions together; none is no limit.
+    pub rate: Option<Rate>,
+}
+
+impl Limits {
+    /// Nothing is limited.
+    pub const NONE: Self = Self {
+        connections: usize::MAX,
+        statement_bytes: usize::MAX,
+        rows: u64::MAX,
+        result_bytes: u64::MAX,
+        statement_time: Duration::MAX,
+        session_time: Duration::MAX,
+        idle: Duration::MAX,
+        rate: None,
+    };
+}
+
+/// A rate of statements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// So many a second, in the long run.
+    pub per_second: NonZero<u32>,
+    /// So many at once.
+    pub burst: NonZero<u32>,
+}
+
+/// Limits of users.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserLimits {
+    /// Of each user that is not named.
+    pub each: Limits,
+    /// Of these.
+    pub named: BTreeMap<String, Limits>,
+}
+
+impl UserLimits {
+    /// The limits of one user.
+    #[must_use]
+    pub fn of(&self, user: &str) -> &Limits {
+        self.named.get(user).unwrap_or(&self.each)
+    }
 }
 
 /// What is recorded.
