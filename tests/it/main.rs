@@ -8,6 +8,7 @@
 //! - [`labels`]: labelled columns while the database changes
 //! - [`limits`]: what a resource's configuration limits, and how much of it is recorded
 //! - [`local`]: the local port: TLS, the UNIX socket, Ctrl-C in psql, a port that is taken
+//! - [`hosts`]: a resource of several hosts: which of them a session is with
 //! - [`injection`]: every way in which the relay logs in to a resource, and what it refuses to
 //! - [`mishaps`]: what goes wrong, with its exit code or SQLSTATE and the next step
 //! - [`install`]: the installer, from an archive
@@ -36,6 +37,7 @@ macro_rules! over_both_transports {
 
 mod approvals;
 mod clients;
+mod hosts;
 mod injection;
 mod install;
 mod labels;

@@ -28,6 +28,15 @@
 //! - **A session's file is its recording.** Segments are small and sealed one by one; a write that fails half-way is cut
 //!   back, so that the chain stays whole and the next try can work.
 //! - **Values too large to hold are masked by filling**, since their length has been sent already.
+//! - **An answer that is too large is cancelled, and its end replaced.** The server's own transaction then fails as the
+//!   client is told. Small excesses are complete before a cancel request could arrive: an error in front of the server's
+//!   own state is then the truth for what only read; for what lasts it is not, and the session ends. See
+//!   `weir_protocol::postgres`, `cut`. The request may reach the statement that follows in a pipeline: it fails then with
+//!   57014, as for any cancel request of PostgreSQL's; nothing that was not sent yet goes out before the request is through.
+//! - **A session that has lasted too long ends with 57P01**, which drivers and pools know as a reason to connect anew.
+//! - **By default only connections and the statement's size are limited**: no limit of ours breaks work that is right.
+//! - **A host whose certificate is not right is passed over like one that is down.** Each is verified by its own name, so the
+//!   next is no less sure; a login that is refused is not tried elsewhere, as in libpq.
 //! - **Columns that the client does not describe are described by weir**: otherwise rows could not be masked by column.
 //! - **client_encoding is UTF8 and standard_conforming_strings is on, always.** What was judged must be what the server
 //!   reads.

@@ -532,7 +532,8 @@ impl<'a> Gate<'a> {
         }
         let mut uncertain = self.catalog.is_overtaken();
         if uncertain && !self.changed {
-            let newest = self.shared.upstreams.catalogs.newest(&self.grant.resource().name, &self.database);
+            let newest =
+                self.shared.upstreams.catalogs.newest(&self.grant.resource().name, &self.database, &self.catalog);
             if let Some(newest) = newest.filter(|newest| !newest.is_overtaken()) {
                 self.masker.catalog = Arc::clone(&newest);
                 self.catalog = newest;

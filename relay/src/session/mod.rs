@@ -157,7 +157,7 @@ async fn serve(
             return Err(refusal("08001", &facing.message, &facing.hint));
         }
     };
-    let key = place.issue_key(start.minor, connected.cancel_key.clone());
+    let key = place.issue_key(start.minor, &connected.server, &connected.cancel_key);
     let reply = startup::accepted(&start, &connected.parameters, &key);
     let limits = SessionLimits::new(grant.resource(), grant.user(), &relay.config.users, place.buckets());
     let AnswerLimits { rows, bytes } = limits.answer();

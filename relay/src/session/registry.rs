@@ -9,7 +9,7 @@ use crate::{
         session::ResourceSeries,
         tally::{Census, Tally},
     },
-    upstream,
+    upstream::{self, Server},
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,7 +54,8 @@ pub enum Reason {
 pub struct Handle {
     agent: AgentId,
     resource: Arc<Resource>,
-    upstream_key: Mutex<Vec<u8>>,
+    /// Where its statements run, and the server's own key for that; none before the login, or when the server has none.
+    upstream: Mutex<Option<(Server, Vec<u8>)>>,
     /// A cancel request came while a request was held.
     pub withdraw: Notify,
     /// True while a request is held.
@@ -113,7 +114,7 @@ impl Registry {
         let handle = Arc::new(Handle {
             agent: grant.agent(),
             resource: Arc::clone(resource),
-            upstream_key: Mutex::default(),
+            upstream: Mutex::default(),
             withdraw: Notify::new(),
             holding: false.into(),
             kill: CancellationToken::new(),
@@ -229,9 +230,9 @@ impl Handle {
 
     /// Asks the resource to stop what the session runs.
     pub async fn cancel_upstream(&self) {
-        let key = self.upstream_key.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if !key.is_empty()
-            && let Err(error) = upstream::cancel(&self.resource, &key).await
+        let upstream = self.upstream.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((server, key)) = upstream
+            && let Err(error) = upstream::cancel(&self.resource, &server, &key).await
         {
             tracing::warn!(%error, "a cancel request did not reach the resource");
         }
@@ -253,7 +254,7 @@ impl Place {
 
     /// The cancel key that the client gets: 8 bytes for protocol 3.0, 36 for 3.2; random, and the relay's own.
     #[must_use]
-    pub fn issue_key(&self, minor: u16, upstream: Vec<u8>) -> Vec<u8> {
+    pub fn issue_key(&self, minor: u16, server: &Server, upstream: &[u8]) -> Vec<u8> {
         let mut key = vec![0; if minor >= 2 { 36 } else { 8 }];
         // Without randomness the key stays unregistered: nobody can cancel, and nobody else either.
         if aws_lc_rs::rand::fill(&mut key).is_ok() {
@@ -265,7 +266,8 @@ impl Place {
             inner.keys.insert(key.clone(), self.session);
             key.clone_into(&mut self.key.lock().unwrap_or_else(PoisonError::into_inner));
         }
-        *self.handle.upstream_key.lock().unwrap_or_else(PoisonError::into_inner) = upstream;
+        *self.handle.upstream.lock().unwrap_or_else(PoisonError::into_inner) =
+            (!upstream.is_empty()).then(|| (server.clone(), upstream.to_owned()));
         key
     }
 }

@@ -51,10 +51,12 @@ pub struct Resource {
     pub name: ResourceName,
     /// Protocol.
     pub kind: ResourceKind,
-    /// Host name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
+    /// Where it is: tried in this order. Never empty.
+    pub hosts: Vec<Host>,
+    /// What the host of a session must be.
+    pub target_session_attrs: TargetSession,
+    /// How long connecting and logging in to one host may take.
+    pub connect_timeout: Duration,
     /// Databases that may be asked for; the first is the default. Never empty.
     pub databases: Vec<String>,
     /// The role weir logs in as.
@@ -75,6 +77,68 @@ pub struct Resource {
     pub limits: Limits,
     /// What is recorded.
     pub recording: Recording,
+}
+
+/// A host of a resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Host {
+    /// Name or address; its certificate must have it.
+    pub name: String,
+    /// Port.
+    pub port: u16,
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.name.contains(':') {
+            write!(f, "[{}]:{}", self.name, self.port)
+        } else {
+            write!(f, "{}:{}", self.name, self.port)
+        }
+    }
+}
+
+/// What a session's host must be (libpq's `target_session_attrs`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TargetSession {
+    /// Anything.
+    #[default]
+    Any,
+    /// Not in recovery, and transactions may write by default.
+    ReadWrite,
+    /// The opposite.
+    ReadOnly,
+    /// Not in recovery.
+    Primary,
+    /// In recovery.
+    Standby,
+    /// In recovery if there is one, else anything.
+    PreferStandby,
+}
+
+impl TargetSession {
+    /// Every one.
+    pub const ALL: [Self; 6] =
+        [Self::Any, Self::ReadWrite, Self::ReadOnly, Self::Primary, Self::Standby, Self::PreferStandby];
+
+    /// As typed in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::ReadWrite => "read-write",
+            Self::ReadOnly => "read-only",
+            Self::Primary => "primary",
+            Self::Standby => "standby",
+            Self::PreferStandby => "prefer-standby",
+        }
+    }
+}
+
+impl fmt::Display for TargetSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// A protocol that weir speaks.

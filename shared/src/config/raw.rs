@@ -1,8 +1,8 @@
 //! What was typed: reads TOML with positions and reports every problem at once.
 
 use super::checked::{
-    ColumnLabel, Config, CredentialSource, Durability, Limits, Rate, RecordRows, Recording, Resource, ResourceKind,
-    UpstreamTls, UpstreamTlsMode, UserLimits,
+    ColumnLabel, Config, CredentialSource, Durability, Host, Limits, Rate, RecordRows, Recording, Resource,
+    ResourceKind, TargetSession, UpstreamTls, UpstreamTlsMode, UserLimits,
 };
 use super::reference::{self, Key};
 use crate::id::ResourceName;
@@ -282,12 +282,18 @@ impl Reader<'_> {
         let databases = self.value(table, &at, KEYS, "databases", vec!["postgres".to_owned()], |item| {
             list(item).filter(|names| !names.is_empty() && names.iter().all(|name| !name.is_empty()))
         });
+        let port = self.value(table, &at, KEYS, "port", 5432, |item| {
+            item.as_integer().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0)
+        });
         Some(Resource {
             name: resource_name,
             kind: ResourceKind::Postgres,
-            host: self.value(table, &at, KEYS, "host", String::new(), text),
-            port: self.value(table, &at, KEYS, "port", 5432, |item| {
-                item.as_integer().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0)
+            hosts: self.value(table, &at, KEYS, "host", Vec::new(), |item| hosts(item, port)),
+            target_session_attrs: self.value(table, &at, KEYS, "target_session_attrs", TargetSession::Any, |item| {
+                TargetSession::ALL.into_iter().find(|target| item.as_str() == Some(target.as_str()))
+            }),
+            connect_timeout: self.value(table, &at, KEYS, "connect_timeout", Duration::from_secs(10), |item| {
+                duration(item).filter(|time| !time.is_zero())
             }),
             databases,
             role: self.value(table, &at, KEYS, "role", String::new(), text),
@@ -438,6 +444,32 @@ fn credential(item: &Item, folder: &Path) -> Option<CredentialSource> {
     }
 }
 
+/// A text of hosts with commas between them, or a list of such texts.
+fn hosts(item: &Item, port: u16) -> Option<Vec<Host>> {
+    let texts: Vec<&str> = match item.as_array() {
+        Some(list) => list.iter().map(|text| text.as_str()).collect::<Option<_>>()?,
+        None => vec![item.as_str()?],
+    };
+    let hosts: Option<Vec<Host>> =
+        texts.into_iter().flat_map(|text| text.split(',')).map(|text| host(text.trim(), port)).collect();
+    hosts.filter(|hosts| !hosts.is_empty())
+}
+
+fn host(text: &str, port: u16) -> Option<Host> {
+    let (name, own) = match text.strip_prefix('[') {
+        // An IPv6 address.
+        Some(rest) => match rest.split_once(']')? {
+            (name, "") => (name, None),
+            (name, rest) => (name, Some(rest.strip_prefix(':')?)),
+        },
+        None if text.matches(':').count() > 1 => (text, None),
+        None => text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port))),
+    };
+    let port = own.map_or(Some(port), |own| own.parse().ok().filter(|port| *port > 0))?;
+    let good = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || matches!(c, '/' | '[' | ']'));
+    good.then(|| Host { name: name.to_owned(), port })
+}
+
 fn column(text: &str) -> Option<ColumnLabel> {
     let parts: Vec<&str> = text.split('.').collect();
     let (schema, table, column) = match parts.as_slice() {
@@ -502,6 +534,26 @@ recording = { rows = "first:10" }
         }
         assert_eq!(parse(GOOD, Path::new("x.toml")).unwrap().0.metrics, None);
         assert!(parse(&format!("metrics = true{GOOD}"), Path::new("x.toml")).is_err());
+    }
+
+    #[test]
+    fn hosts_are_read_in_every_form() {
+        let read = |value: &str| {
+            let text = GOOD.replace("host = \"db.internal\"", &format!("port = 6000\nhost = {value}"));
+            let (config, _) = parse(&text, Path::new("x.toml")).ok()?;
+            let hosts = &config.resources.values().next()?.hosts;
+            Some(hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+        };
+        for (value, hosts) in [
+            ("\"db\"", "db:6000"),
+            ("\"db1:5432,db2\"", "db1:5432 db2:6000"),
+            ("[\"db1:5432\", \"10.0.0.1\", \"::1\", \"[fe80::2]:7\"]", "db1:5432 10.0.0.1:6000 [::1]:6000 [fe80::2]:7"),
+        ] {
+            assert_eq!(read(value).as_deref(), Some(hosts), "{value}");
+        }
+        for wrong in ["\"\"", "[]", "\"a,,b\"", "\"db:0\"", "\"db:port\"", "\"[::1\"", "\"/tmp\"", "7", "[7]"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -48,8 +48,10 @@ pub const TLS: &[Key] = keys! {
 /// In `[resources.NAME]`.
 pub const RESOURCE: &[Key] = keys! {
     "kind", "\"postgres\"", "the protocol";
-    "host", "host name or address", "where it is";
-    "port", "1 to 65535; 5432", "its port";
+    "host", "\"name\", \"name:port,name\" or [\"name:port\", ...]; an IPv6 address with a port stands in [ ]", "where it is; several are tried in order";
+    "port", "1 to 65535; 5432", "the port of hosts without one";
+    "target_session_attrs", "\"any\", \"read-write\", \"read-only\", \"primary\", \"standby\" or \"prefer-standby\"; any", "what a session's host must be, as in libpq";
+    "connect_timeout", "duration; 10s", "how long connecting and logging in to one host may take";
     "databases", "list of names, not empty", "what may be asked for; the first is the default";
     "role", "text", "the role weir logs in as";
     "credential", "\"env:NAME\", \"file:PATH\", \"none\" or { exec = [...], timeout = \"5s\" }", "where its secret comes from";
