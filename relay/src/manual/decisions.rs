@@ -34,6 +34,13 @@
 //!   `weir_protocol::postgres`, `cut`. The request may reach the statement that follows in a pipeline: it fails then with
 //!   57014, as for any cancel request of PostgreSQL's; nothing that was not sent yet goes out before the request is through.
 //! - **A session that has lasted too long ends with 57P01**, which drivers and pools know as a reason to connect anew.
+//! - **Who is turned away before TLS is not told why.** A word would cost a handshake; TCP closes, QUIC refuses, and the log
+//!   says it. An agent that has too many connections is told in its own protocol.
+//! - **HTTPS speaks HTTP/1.1 only.** Nothing of ours needs several calls at a time on one connection, and HTTP/2 would let a
+//!   stranger hold streams, windows and header tables; the head of each request, and each pause, has ten seconds.
+//! - **A stranger's connection costs at most 64 KiB.** Measured by `tests/it/floods.rs` at each step: TCP 7 kB, TLS 22, a
+//!   request's head or body 32, WebSocket 42, QUIC 50 (debug build, 2026-11-26). QUIC keeps a place for each stream that a peer
+//!   may open, so a stranger may open one; an agent as many as it may have.
 //! - **By default only connections and the statement's size are limited**: no limit of ours breaks work that is right.
 //! - **A host whose certificate is not right is passed over like one that is down.** Each is verified by its own name, so the
 //!   next is no less sure; a login that is refused is not tried elsewhere, as in libpq.

@@ -40,6 +40,8 @@ pub struct Config {
     pub threads: Option<NonZero<usize>>,
     /// What each user may do, across all resources.
     pub users: UserLimits,
+    /// Who may come in.
+    pub doors: DoorLimits,
     /// The resources by name.
     pub resources: BTreeMap<ResourceName, Arc<Resource>>,
 }
@@ -255,6 +257,17 @@ pub struct Rate {
     pub per_second: NonZero<u32>,
     /// So many at once.
     pub burst: NonZero<u32>,
+}
+
+/// How many connections may be there at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DoorLimits {
+    /// That have not proven yet whose they are. Each costs the relay at most 64 KiB.
+    pub strangers: usize,
+    /// Of these from one address (of IPv6 from one /64).
+    pub address: usize,
+    /// Of one agent: QUIC connections, WebSocket connections and streams.
+    pub agent: usize,
 }
 
 /// Limits of users.

@@ -1,7 +1,7 @@
 //! What was typed: reads TOML with positions and reports every problem at once.
 
 use super::checked::{
-    ColumnLabel, Config, CredentialSource, Durability, Host, Limits, Rate, RecordRows, Recording, Resource,
+    ColumnLabel, Config, CredentialSource, DoorLimits, Durability, Host, Limits, Rate, RecordRows, Recording, Resource,
     ResourceKind, TargetSession, UpstreamTls, UpstreamTlsMode, UserLimits,
 };
 use super::reference::{self, Key};
@@ -202,6 +202,7 @@ impl Reader<'_> {
                 None => self.problem(offset(item), "resources", "is not a table".to_owned(), "[resources.NAME]"),
             }
         }
+        let (doors, users) = self.everyones_limits(top);
         let url = format!("https://{listen}");
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
         Config {
@@ -228,7 +229,8 @@ impl Reader<'_> {
                 let count = usize::try_from(item.as_integer()?).ok().filter(|count| *count <= 1024)?;
                 NonZero::new(count).map(Some)
             }),
-            users: self.users(top),
+            users,
+            doors,
             resources,
         }
     }
@@ -365,16 +367,24 @@ impl Reader<'_> {
         }
     }
 
-    /// `[limits]`: of users.
-    fn users(&mut self, top: &dyn TableLike) -> UserLimits {
+    /// `[limits]`: of connections and of users.
+    fn everyones_limits(&mut self, top: &dyn TableLike) -> (DoorLimits, UserLimits) {
+        const KEYS: &[Key] = reference::USERS;
         let (empty, at) = (toml_edit::Table::new(), "limits");
         let limits = self.table(top, "", at, &empty);
-        self.unknown(limits, at, reference::USERS);
+        self.unknown(limits, at, KEYS);
+        let count = |item: &Item| item.as_integer().and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
+        let doors = DoorLimits {
+            strangers: self.value(limits, at, KEYS, "strangers", 1024, count),
+            address: self.value(limits, at, KEYS, "address", 256, count),
+            agent: self.value(limits, at, KEYS, "agent", 256, count),
+        };
         let each = self.limits(limits, at, "user", &Limits { connections: 100, ..Limits::NONE });
         let tables = self.table(limits, at, "users", &empty);
         let names: Vec<String> = tables.iter().map(|(name, _)| name.to_owned()).collect();
         let named = names.into_iter().map(|name| (name.clone(), self.limits(tables, "limits.users", &name, &each)));
-        UserLimits { named: named.collect(), each: each.clone() }
+        let users = UserLimits { named: named.collect(), each: each.clone() };
+        (doors, users)
     }
 
     fn recording(&mut self, table: &dyn TableLike, at: &str) -> Recording {

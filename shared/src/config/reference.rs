@@ -35,7 +35,7 @@ pub const TOP: &[Key] = keys! {
     "drain_timeout", "duration; 30s", "how long sessions may go on after SIGTERM";
     "threads", "number; one fewer than cores", "threads that serve tunnels";
     "tls", "table", "the relay's certificate";
-    "limits", "table", "limits of users, across all resources";
+    "limits", "table", "limits of connections, and of users across all resources";
     "resources", "tables", "the resources by name";
 };
 
@@ -69,6 +69,9 @@ pub const RESOURCE: &[Key] = keys! {
 
 /// In `[limits]`.
 pub const USERS: &[Key] = keys! {
+    "strangers", "number; 1024", "connections that have not proven yet whose they are; what is beyond is turned away";
+    "address", "number; 256", "of these from one address, or one /64 of IPv6";
+    "agent", "number; 256", "connections and streams of one agent; one more is refused with 53300";
     "user", "table, as [resources.NAME.limits]; connections 100, nothing else", "limits of each user";
     "users", "tables by user, as [resources.NAME.limits]; what is left out is from [limits.user]", "limits of one user";
 };
