@@ -9,7 +9,7 @@ use std::{
     hash::Hash,
     net::{IpAddr, Ipv6Addr},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -40,6 +40,8 @@ pub struct Visit {
     inner: Arc<Mutex<Inner>>,
     address: IpAddr,
     proven: AtomicBool,
+    /// The place that it has instead.
+    as_agent: OnceLock<AgentPlace>,
 }
 
 /// A connection's or a stream's place among those of its agent; dropping it leaves.
@@ -90,7 +92,7 @@ impl Doors {
         }
         *strangers += 1;
         addresses.insert(address, here + 1);
-        Some(Visit { inner: Arc::clone(&self.inner), address, proven: false.into() })
+        Some(Visit { inner: Arc::clone(&self.inner), address, proven: false.into(), as_agent: OnceLock::new() })
     }
 
     /// True when half of the places are taken, in all or from this address: whoever comes then over UDP has to show first
@@ -134,6 +136,17 @@ impl Visit {
             inner.strangers = inner.strangers.saturating_sub(1);
             leave(&mut inner.addresses, &self.address);
         }
+    }
+
+    /// It is this agent's connection, and takes one of the agent's places; false when there is none.
+    #[must_use]
+    pub fn prove_as(&self, doors: &Doors, key: Thumbprint) -> bool {
+        if self.as_agent.get().is_none() {
+            let Some(place) = doors.agent(key) else { return false };
+            let _ = self.as_agent.set(place);
+        }
+        self.prove();
+        true
     }
 
     /// True once it is no stranger any more.
@@ -195,7 +208,13 @@ mod tests {
         let keys = [[1; 32], [2; 32]].map(Thumbprint::from_bytes);
         let places: Vec<_> = (0..5).filter_map(|_| doors.agent(keys[0])).collect();
         assert!(places.len() == 2 && doors.agent(keys[1]).is_some());
+        // A connection that turns out to be the agent's needs a place among its own.
+        let visit = doors.stranger("192.0.2.1".parse().unwrap()).unwrap();
+        assert!(!visit.prove_as(&doors, keys[0]) && !visit.is_proven());
         drop(places);
+        assert!(visit.prove_as(&doors, keys[0]) && visit.prove_as(&doors, keys[0]) && visit.is_proven());
+        assert_eq!(lock(&doors.inner).agents.get(&keys[0]), Some(&1));
+        drop(visit);
         assert!(doors.agent(keys[0]).is_some() && lock(&doors.inner).agents.is_empty());
     }
 }

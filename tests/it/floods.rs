@@ -257,12 +257,12 @@ async fn a_flood_from_one_address_leaves_room_for_others() -> Result<()> {
 
 async fn one_agent_does_not_take_all(transport: Transport) -> Result<()> {
     let mut lab = Lab::start().await?;
-    lab.restart_with(|config| format!("{config}\n[limits]\nagent = 6\n")).await?;
+    lab.restart_with(|config| format!("{config}\n[limits]\nagent = 8\n")).await?;
     let (alice, dora) = (lab.login("alice").await?, lab.login("dora").await?);
     let shop = alice.connect("shop-dev", transport)?;
     let mut open = Vec::new();
     let error = loop {
-        ensure!(open.len() < 6, "all are let in");
+        ensure!(open.len() < 8, "all are let in");
         match shop.client().await {
             Ok(client) => open.push(client),
             Err(error) => break error,

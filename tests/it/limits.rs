@@ -101,6 +101,23 @@ async fn answers_that_are_too_large(transport: Transport) -> Result<()> {
     ensure!(second.is_ok() || code(second.as_ref().err()) == Some("57014"), "{second:?}");
     ensure!(third?.get::<_, i32>(0) == 3);
 
+    // What waits for a human behind it goes on waiting.
+    let (rita, prod) = (lab.login("rita").await?, alice.connect("shop-prod", transport)?);
+    let client = prod.client().await?;
+    let update = "UPDATE orders SET status = 'paid' WHERE id = 2";
+    let both = futures_util::future::join(
+        client.simple_query("SELECT n FROM generate_series(1, 5000000) n"),
+        client.simple_query(update),
+    );
+    let decide = async {
+        let approval = rita.next_pending().await?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        rita.weir(&["approvals", "approve", &approval, "--yes"])
+    };
+    let ((large, held), decided) = futures_util::future::join(both, decide).await;
+    decided?;
+    ensure!(code(large.as_ref().err()) == Some("54000") && held.is_ok(), "{held:?}");
+
     // What was done to the data is undone, or the session ends: never is it done under an error that sounds like no.
     lab.sql("CREATE TABLE log (n int); ALTER TABLE log OWNER TO shop_agent")?;
     let adams = adam.connect("shop-dev", transport)?.client().await?;
@@ -135,6 +152,24 @@ async fn statements_that_take_too_long(transport: Transport) -> Result<()> {
     let said = weir_tests::lab::output(&mut shop.psql(), Some("SELECT pg_sleep(30);\nSELECT 'goes on';\n"))?;
     ensure!(String::from_utf8_lossy(&said.stderr).contains("57014"), "{said:?}");
     ensure!(String::from_utf8_lossy(&said.stdout).contains("goes on"), "{said:?}");
+
+    // The clock is looked at while another statement waits for a human, who takes longer than may be idle.
+    let (rita, prod) = (lab.login("rita").await?, alice.connect("shop-prod", transport)?);
+    let client = prod.client().await?;
+    let decide = async {
+        let approval = rita.next_pending().await?;
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        rita.weir(&["approvals", "approve", &approval, "--yes"])
+    };
+    let update = "UPDATE orders SET status = 'paid' WHERE id = 1";
+    let slow_then_held =
+        futures_util::future::join(client.simple_query("SELECT pg_sleep(30)"), client.simple_query(update));
+    let begun = Instant::now();
+    let ((slow, held), decided) = futures_util::future::join(slow_then_held, decide).await;
+    decided?;
+    ensure!(code(slow.as_ref().err()) == Some("57014"), "{slow:?}");
+    ensure!(held.is_ok() && begun.elapsed() < Duration::from_secs(25), "{held:?}");
+    drop(client);
 
     // A rate is refused statement by statement; the session, and other users, go on.
     let doras = dora.connect("shop-dev", transport)?;

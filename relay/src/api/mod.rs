@@ -68,8 +68,11 @@ impl FromRequestParts<Arc<Relay>> for Caller {
             return Err(UserFacing::new(Kind::Unauthenticated, "no client key came with the call", hint).into());
         };
         let principal = identity::authenticate(&relay.store, key, relay.now()).await?;
-        if let Some(visit) = parts.extensions.get::<Arc<Visit>>() {
-            visit.prove();
+        if let Some(visit) = parts.extensions.get::<Arc<Visit>>()
+            && !visit.prove_as(&relay.doors, key)
+        {
+            let (message, hint) = ("too many connections of this agent", "close some, or raise limits.agent");
+            return Err(UserFacing::new(Kind::Limit, message, hint).into());
         }
         Ok(Self(principal, key))
     }

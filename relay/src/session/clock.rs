@@ -17,7 +17,7 @@ pub(super) struct Clock {
     idle: Option<Duration>,
     statement: Option<Duration>,
     /// When the session must end.
-    pub(super) end: Option<Instant>,
+    end: Option<Instant>,
     /// When it was last seen to do something.
     active_at: Instant,
     next: Option<Instant>,

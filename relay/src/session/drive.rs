@@ -8,7 +8,7 @@ use super::{
     Ending,
     clock::{Clock, Seen},
     gate::{Gate, Masked, Verdict},
-    registry::{Handle, Place, Reason},
+    registry::{Place, Reason},
 };
 use crate::{
     approval::{self, Held, Outcome},
@@ -22,7 +22,7 @@ use std::{
     cell::RefCell,
     collections::VecDeque,
     future::poll_fn,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
     time::{Duration, Instant},
@@ -246,9 +246,11 @@ impl<'a, 'g> Drive<'a, 'g> {
 
     /// What the clock shows; bytes that moved since the last look are activity.
     fn look(&mut self) -> Option<Happened> {
-        let Pump { engine, gate, active, .. } = &mut self.pump;
+        let Pump { engine, gate, active, held, .. } = &mut self.pump;
         let running = engine.running().and_then(|number| gate.running_since(number));
-        let seen = self.clock.look(Instant::now(), std::mem::take(active), engine.busy(), running);
+        // Who waits for a human is not idle.
+        let busy = engine.busy() || *held;
+        let seen = self.clock.look(Instant::now(), std::mem::take(active), busy, running);
         let limits = gate.limits();
         match seen {
             Seen::Nothing => None,
@@ -262,46 +264,58 @@ impl<'a, 'g> Drive<'a, 'g> {
         }
     }
 
-    /// Asks the resource to stop what it works on, while answers keep flowing. No further request is sent before that is
-    /// through: it would be hit in place of a statement that has ended meanwhile.
+    /// Asks the resource to stop what it works on. No further request is sent before that is through: it would be hit in
+    /// place of a statement that has ended meanwhile.
     async fn stop(&mut self, client: &mut Stream) -> Option<Happened> {
         if let Err(over) = self.settle().await {
             return Some(over);
         }
-        let handle = self.place.handle();
-        self.pump.held = true;
-        let over = tokio::select! {
-            biased;
-            over = must_end(handle, self.clock.end) => Some(over),
-            happened = poll_fn(|cx| self.pump.poll(cx, client)) => Some(happened),
-            () = handle.cancel_upstream() => None,
-        };
-        self.pump.held = false;
-        over
+        let handle = Arc::clone(self.place.handle());
+        self.meanwhile(client, handle.cancel_upstream()).await.err()
     }
 
-    /// Waits for the facts of a text, while earlier answers keep flowing.
+    /// Waits for the facts of a text.
     async fn parse(&mut self, action: Action, client: &mut Stream) -> Option<Happened> {
         if let Err(over) = self.settle().await {
             return Some(over);
         }
         let relay = self.pump.gate.relay();
-        let handle = self.place.handle();
-        self.pump.held = true;
-        let facts = tokio::select! {
-            biased;
-            over = must_end(handle, self.clock.end) => Err(over),
-            facts = relay.facts.parse(Arc::clone(&action.text)) => Ok(facts),
-            happened = poll_fn(|cx| self.pump.poll(cx, client)) => Err(happened),
-        };
-        self.pump.held = false;
-        match facts {
+        match self.meanwhile(client, relay.facts.parse(Arc::clone(&action.text))).await {
             Ok(facts) => {
                 let verdict = self.pump.gate.judge(self.pump.engine, action, facts);
                 self.pump.to_upstream.carry_out(self.pump.engine, verdict)
             }
             Err(over) => Some(over),
         }
+    }
+
+    /// Waits for something beside the session: answers keep flowing and the clock is looked at, but no request is sent.
+    ///
+    /// # Errors
+    /// What happened that the session cannot go on with before it is dealt with.
+    async fn meanwhile<T>(&mut self, client: &mut Stream, other: impl Future<Output = T>) -> Result<T, Happened> {
+        let (relay, handle) = (self.pump.gate.relay(), Arc::clone(self.place.handle()));
+        let mut other = pin!(other);
+        self.pump.held = true;
+        let result = loop {
+            let happened = tokio::select! {
+                biased;
+                () = handle.kill.cancelled() => Some(Happened::Fatal(ended(handle.reason()))),
+                done = &mut other => break Ok(done),
+                happened = poll_fn(|cx| self.pump.poll(cx, client)) => Some(happened),
+                () = at(self.clock.next_look()) => self.look(),
+            };
+            match happened {
+                None => {}
+                Some(Happened::Stop) => {
+                    let handle = Arc::clone(&handle);
+                    relay.tasks.spawn(async move { handle.cancel_upstream().await });
+                }
+                Some(happened) => break Err(happened),
+            }
+        };
+        self.pump.held = false;
+        result
     }
 
     /// Brings the intents of what was permitted to where they must be; while a request waits, no others follow.
@@ -330,19 +344,18 @@ impl<'a, 'g> Drive<'a, 'g> {
         let text = format!("weir: waiting for approval {approval} (at most {seconds} s)");
         let hint = format!("another user decides with: weir approvals approve {approval}");
         self.pump.to_client.reply(self.pump.engine.notice(&text, &hint));
-        self.pump.held = true;
         // A cancel request that came as an earlier hold ended is not meant for this one.
         let _ = handle.withdraw.notified().now_or_never();
         handle.holding.store(true, Ordering::Release);
-        let outcome = tokio::select! {
-            biased;
-            over = must_end(handle, self.clock.end) => Err(over),
-            () = handle.withdraw.notified() => Ok(Outcome::Withdrawn),
-            outcome = approval::wait(relay, ticket) => Ok(outcome),
-            happened = poll_fn(|cx| self.pump.poll(cx, client)) => Err(happened),
+        let decided = async {
+            tokio::select! {
+                biased;
+                () = handle.withdraw.notified() => Outcome::Withdrawn,
+                outcome = approval::wait(relay, ticket) => outcome,
+            }
         };
+        let outcome = self.meanwhile(client, decided).await;
         handle.holding.store(false, Ordering::Release);
-        self.pump.held = false;
         match outcome {
             Ok(outcome) => {
                 if outcome == Outcome::Withdrawn {
@@ -564,14 +577,6 @@ async fn at(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment.into()).await,
         None => std::future::pending().await,
-    }
-}
-
-/// The session is ended from outside, or has lasted for as long as it may.
-async fn must_end(handle: &Handle, end: Option<Instant>) -> Happened {
-    tokio::select! {
-        () = handle.kill.cancelled() => Happened::Fatal(ended(handle.reason())),
-        () = at(end) => Happened::Look,
     }
 }
 
