@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # servers.sh start FOLDER: starts a real PostgreSQL in FOLDER, on a free port of 127.0.0.1, with TLS from a CA of its own,
 #   SCRAM passwords, and a small shop's data; writes FOLDER/server.env (names and paths, no secret).
+# servers.sh standby FOLDER PRIMARY: starts a hot standby of the server in the folder PRIMARY, with the same passwords and
+#   certificate; writes FOLDER/server.env.
 # servers.sh stop FOLDER: stops it. FOLDER stays.
 # servers.sh restart FOLDER: stops it as a crash would, and starts it again where it was.
 # As root the server runs as the user postgres, as PostgreSQL asks for.
 . "$(dirname "$0")/lib.sh"
 
-usage() { sed -n '2,6s/^# //p' "$0" >&2; exit 2; }
-[ $# = 2 ] || usage
-action=$1 folder=$2
+usage() { sed -n '2,8s/^# //p' "$0" >&2; exit 2; }
+[ $# = 2 ] || { [ $# = 3 ] && [ "$1" = standby ]; } || usage
+action=$1 folder=$2 primary=${3-}
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 data=$folder/data secrets=$folder/secrets
@@ -83,7 +85,7 @@ start() {
     --no-sync > "$folder/initdb.log" 2>&1 || { cat "$folder/initdb.log" >&2; fail "initdb failed"; }
   rm -f "$folder/socket/password"
   as_postgres tee "$data/pg_hba.conf" >/dev/null <<'HBA'
-local   all all           scram-sha-256
+local   all,replication all scram-sha-256
 hostssl all login_md5 127.0.0.1/32 md5
 hostssl all login_clear 127.0.0.1/32 password
 hostssl all login_certificate 127.0.0.1/32 cert
@@ -129,6 +131,30 @@ ENV
   say "PostgreSQL listens on 127.0.0.1:$port"
 }
 
+standby() {
+  local bin attempt
+  bin=$(postgres_bin)
+  primary=$(cd "$primary" && pwd)
+  mkdir -p "$folder/socket"
+  chmod 711 "$folder"
+  if [ "$(id -u)" = 0 ]; then chown postgres "$folder" "$folder/socket"; fi
+  PGPASSWORD=$(cat "$primary/secrets/superuser") as_postgres "$bin/pg_basebackup" -D "$data" -R --no-sync -c fast -w \
+    -h "$primary/socket" -p "$(sed -n 's/^PG_PORT=//p' "$primary/server.env")" -U postgres >&2 || fail "pg_basebackup failed"
+  for attempt in 1 2 3 4 5; do
+    port=$(free_port)
+    as_postgres tee -a "$data/postgresql.auto.conf" >/dev/null <<CONF
+port = $port
+unix_socket_directories = '$folder/socket'
+CONF
+    as_postgres "$bin/pg_ctl" -D "$data" -l "$data/server.log" -w -t 30 start >/dev/null 2>&1 && break
+    [ "$attempt" -lt 5 ] || { as_postgres tail -n 20 "$data/server.log" >&2; fail "the standby does not start"; }
+  done
+  sed "s|^PG_PORT=.*|PG_PORT=$port|; s|^PG_SOCKET=.*|PG_SOCKET=$folder/socket|; s|^PG_LOG=.*|PG_LOG=$data/server.log|; /^PG_PID=/d" \
+    "$primary/server.env" > "$folder/server.env"
+  echo "PG_PID=$(as_postgres head -n 1 "$data/postmaster.pid")" >> "$folder/server.env"
+  say "a standby listens on 127.0.0.1:$port"
+}
+
 stop() {
   [ -e "$data/postmaster.pid" ] || return 0
   as_postgres "$(postgres_bin)/pg_ctl" -D "$data" -m immediate -w stop >/dev/null 2>&1 || true
@@ -142,6 +168,7 @@ restart() {
 
 case $action in
   start) start ;;
+  standby) standby ;;
   restart) restart ;;
   stop) stop ;;
   *) usage ;;

@@ -1,6 +1,6 @@
 //! weir-relay: all I/O and assembly. The data's path, in order:
 //!
-//! 1. [`server`] listens on one port number: QUIC, and TCP for HTTPS and WebSocket
+//! 1. [`server`] listens on one port number: QUIC, and TCP for HTTPS and WebSocket; [`doors`] bounds who comes in
 //! 2. [`tunnel`] turns either transport into streams that begin with `Open`
 //! 3. [`identity`] turns a key's thumbprint into a `Principal`; [`web`] holds the login pages
 //! 4. [`session`] is the pipeline: authorise (`Grant`), gate each request (`Permit`), mask each answer (`Masked`)
@@ -14,6 +14,7 @@ pub mod api;
 pub mod approval;
 pub mod cmd;
 pub mod credential;
+pub mod doors;
 pub mod identity;
 pub mod keep;
 pub mod manual;

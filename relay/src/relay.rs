@@ -2,6 +2,7 @@
 
 use crate::{
     approval::Approvals,
+    doors::Doors,
     identity::Principals,
     record::{Index, Syncer},
     session::{facts::SharedFacts, registry::Registry},
@@ -22,6 +23,8 @@ pub struct Relay {
     pub store: Store,
     /// The policies in force.
     pub policy: Arc<Bundle>,
+    /// Connections that are here.
+    pub doors: Doors,
     /// Sessions and tunnels open now.
     pub registry: Arc<Registry>,
     /// The index of recordings.

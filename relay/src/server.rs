@@ -3,6 +3,7 @@
 use crate::{
     api,
     approval::Approvals,
+    doors::{Doors, Visit},
     identity, keep, record,
     relay::Relay,
     session,
@@ -13,9 +14,12 @@ use crate::{
     workers::Workers,
 };
 use fs_err as fs;
+use hyper::{
+    server::conn::http1,
+    service::{Service as _, service_fn},
+};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto,
+    rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use session::registry::Reason;
@@ -40,10 +44,12 @@ use weir_shared::{
 };
 use weir_store::Store;
 
-/// A handshake must be done within this.
+/// A TLS handshake must be done within this, and a request's head have come; as long may a connection idle between two.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Handshakes at a time, so that a flood costs bounded memory.
-const HANDSHAKES: usize = 512;
+/// An HTTPS connection ends after this, whatever it does, unless it has become an agent's.
+const STRANGER: Duration = Duration::from_secs(60);
+/// A request's head must fit.
+const LARGEST_HEAD: usize = 16 * 1024;
 
 fn failed(what: &str, error: &dyn std::fmt::Display, hint: &str) -> UserFacing {
     UserFacing::new(Kind::System, format!("{what}: {error}"), hint)
@@ -73,7 +79,7 @@ pub async fn run(config: Config) -> Result<(), UserFacing> {
     let workers = Arc::new(Workers::start(relay.config.threads).map_err(|error| failed("no threads", &error, ""))?);
     let stop = CancellationToken::new();
     relay.tasks.spawn(accept_quic(Arc::clone(&relay), endpoint.clone(), Arc::clone(&workers), stop.clone()));
-    let acceptor = TlsAcceptor::from(certificate.server_config(&[b"h2", b"http/1.1"])?);
+    let acceptor = TlsAcceptor::from(certificate.server_config(&[b"http/1.1"])?);
     relay.tasks.spawn(accept_tcp(Arc::clone(&relay), tcp, acceptor, workers, stop.clone()));
     relay.tasks.spawn(until(stop.clone(), certificate.watch()));
     relay.tasks.spawn(until(stop.clone(), keep::agents(Arc::clone(&relay))));
@@ -116,6 +122,7 @@ async fn start(config: Config) -> Result<Relay, UserFacing> {
         sealing_key: sealing_key(&config)?,
         store,
         policy: Arc::new(policy),
+        doors: Doors::new(config.doors),
         registry,
         index,
         principals: identity::Principals::default(),
@@ -187,15 +194,20 @@ async fn accept_quic(relay: Arc<Relay>, endpoint: quinn::Endpoint, workers: Arc<
             biased;
             () = stop.cancelled() => return,
             incoming = endpoint.accept() => match incoming {
-                // An address that has not proven itself costs nothing but a Retry.
-                Some(incoming) if endpoint.open_connections() > HANDSHAKES && !incoming.remote_address_validated() => {
-                    relay.telemetry.handshakes.with(["quic".into(), "shed".into()]).inc();
-                    let _ = incoming.retry();
-                }
-                // The connection is driven where it is accepted.
                 Some(incoming) => {
-                    let connection = tunnel::quic::connection(Arc::clone(&relay), incoming);
-                    drop(relay.tasks.spawn_on(connection, &workers.pick()));
+                    let address = incoming.remote_address().ip();
+                    // An address that may be forged takes no place of another's, and costs nothing but a Retry.
+                    if incoming.may_retry() && relay.doors.are_busy(address) {
+                        relay.telemetry.handshakes.with(["quic".into(), "shed".into()]).inc();
+                        let _ = incoming.retry();
+                    } else if let Some(visit) = relay.doors.stranger(address) {
+                        // The connection is driven where it is accepted.
+                        let connection = tunnel::quic::connection(Arc::clone(&relay), incoming, visit);
+                        drop(relay.tasks.spawn_on(connection, &workers.pick()));
+                    } else {
+                        relay.telemetry.handshakes.with(["quic".into(), "shed".into()]).inc();
+                        incoming.refuse();
+                    }
                 }
                 None => return,
             }
@@ -211,13 +223,12 @@ async fn accept_tcp(
     stop: CancellationToken,
 ) {
     let (router, tasks) = (api::router(Arc::clone(&relay)), relay.tasks.clone());
-    let handshakes = Arc::new(tokio::sync::Semaphore::new(HANDSHAKES));
     loop {
-        let tcp = tokio::select! {
+        let (tcp, address) = tokio::select! {
             biased;
             () = stop.cancelled() => return,
             accepted = listener.accept() => match accepted {
-                Ok((tcp, _)) => tcp,
+                Ok((tcp, address)) => (tcp, address),
                 Err(error) => {
                     // Out of file descriptors, most likely: let some close.
                     tracing::warn!(%error, "a connection cannot be accepted");
@@ -227,7 +238,7 @@ async fn accept_tcp(
                 }
             }
         };
-        let Ok(permit) = Arc::clone(&handshakes).try_acquire_owned() else {
+        let Some(visit) = relay.doors.stranger(address.ip()) else {
             relay.telemetry.handshakes.with(["tls".into(), "shed".into()]).inc();
             continue;
         };
@@ -241,24 +252,41 @@ async fn accept_tcp(
             let outcome = if matches!(handshake, Ok(Ok(_))) { "done" } else { "failed" };
             relay.telemetry.handshakes.with(["tls".into(), outcome.into()]).inc();
             let Ok(Ok(tls)) = handshake else { return };
-            drop(permit);
-            https(relay, router, tls).await;
+            // Most of what it needs is needed only now.
+            Box::pin(https(relay, router, tls, Arc::new(visit))).await;
         };
         tasks.spawn_on(serve, &workers.pick());
     }
 }
 
-async fn https(relay: Arc<Relay>, router: axum::Router, tls: tokio_rustls::server::TlsStream<TcpStream>) {
+async fn https(
+    relay: Arc<Relay>,
+    router: axum::Router,
+    tls: tokio_rustls::server::TlsStream<TcpStream>,
+    visit: Arc<Visit>,
+) {
     let certificates = tls.get_ref().1.peer_certificates();
     let key = certificates.and_then(<[_]>::first).and_then(|first| Thumbprint::of_certificate(first).ok());
-    let service = router.layer(axum::Extension(api::PeerKey(key)));
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().header_read_timeout(HANDSHAKE).timer(hyper_util::rt::TokioTimer::new()).max_buf_size(64 * 1024);
-    let connection =
-        builder.serve_connection_with_upgrades(TokioIo::new(tls), TowerToHyperService::new(service)).into_owned();
+    let router = TowerToHyperService::new(router);
+    let known = Arc::clone(&visit);
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(api::PeerKey(key));
+        request.extensions_mut().insert(Arc::clone(&known));
+        router.call(request)
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HANDSHAKE).max_buf_size(LARGEST_HEAD);
+    let connection = builder.serve_connection(TokioIo::new(tls), service).with_upgrades();
+    let too_long = async {
+        tokio::time::sleep(STRANGER).await;
+        if visit.is_proven() {
+            std::future::pending::<()>().await;
+        }
+    };
     tokio::select! {
         // An idle keep-alive connection must not hold up the end.
         () = relay.draining.cancelled() => {}
+        () = too_long => {}
         result = connection => if let Err(error) = result {
             tracing::debug!(%error, "an HTTPS connection ended badly");
             relay.telemetry.connection_errors.with(["https".into()]).inc();

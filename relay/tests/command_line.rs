@@ -126,7 +126,7 @@ databases = []
 credential = "hunter2"
 ca = "no/such.pem"
 columns = ["ssn"]
-limits = { connections = 0, rows = 5 }
+limits = { connections = 0, lines = 5 }
 recording = { rows = "some", durability = "maybe" }
 client_key = "key.pem"
 allow_cleartext = true

@@ -1,7 +1,7 @@
 //! Held requests: they wait, a human decides, and exactly what was held runs.
 
 use anyhow::{Context as _, Result, ensure};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use weir_tests::{
     agent::{Connection, Transport},
     lab::Lab,
@@ -56,7 +56,11 @@ async fn denied(transport: Transport) -> Result<()> {
     let (mut psql, _lines) = held(&lab, &shop, "DELETE FROM orders WHERE id = 10")?;
     let id = rita.next_pending().await?;
     psql.kill()?;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    let until = Instant::now() + Duration::from_secs(20);
+    while !rita.pending()?.is_empty() {
+        ensure!(Instant::now() < until, "the request stays");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     ensure!(!rita.try_weir(&["approvals", "approve", &id, "--yes"])?.status.success());
     ensure!(lab.sql("SELECT count(*) FROM orders")?.trim() == "100");
     Ok(())

@@ -8,7 +8,10 @@
 //! - [`labels`]: labelled columns while the database changes
 //! - [`limits`]: what a resource's configuration limits, and how much of it is recorded
 //! - [`local`]: the local port: TLS, the UNIX socket, Ctrl-C in psql, a port that is taken
+//! - [`floods`]: strangers that open connections and leave them unfinished, agents that open too many, clients that do not read
+//! - [`hosts`]: a resource of several hosts: which of them a session is with
 //! - [`injection`]: every way in which the relay logs in to a resource, and what it refuses to
+//! - [`poolers`]: servers that have no cancel key
 //! - [`mishaps`]: what goes wrong, with its exit code or SQLSTATE and the next step
 //! - [`install`]: the installer, from an archive
 //! - [`network`]: networks that are in the way
@@ -36,6 +39,8 @@ macro_rules! over_both_transports {
 
 mod approvals;
 mod clients;
+mod floods;
+mod hosts;
 mod injection;
 mod install;
 mod labels;
@@ -46,5 +51,6 @@ mod local;
 mod metrics;
 mod mishaps;
 mod network;
+mod poolers;
 mod protocol;
 mod queries;

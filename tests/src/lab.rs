@@ -24,6 +24,8 @@ const START: Duration = Duration::from_secs(60);
 pub struct Lab {
     /// The relay's process; none while it is stopped.
     pub relay: Option<Running>,
+    /// The folders of more servers.
+    more: Vec<PathBuf>,
     folder: tempfile::TempDir,
     server: HashMap<String, String>,
     url: String,
@@ -57,7 +59,8 @@ impl Lab {
     /// Something does not start; the error holds its log.
     pub async fn start_with(more: &str) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("weir-lab-").tempdir()?;
-        let mut lab = Self { relay: None, server: HashMap::new(), url: String::new(), log: "info".to_owned(), folder };
+        let (server, url, log) = (HashMap::new(), String::new(), "info".to_owned());
+        let mut lab = Self { relay: None, more: Vec::new(), server, url, log, folder };
         lab.start_postgres()?;
         lab.init(more)?;
         lab.serve().await?;
@@ -112,6 +115,28 @@ impl Lab {
     pub fn restart_postgres(&self) -> Result<()> {
         let folder = self.folder.path().join("postgres");
         run(Command::new(root().join("scripts/servers.sh")).arg("restart").arg(&folder), None).map(drop)
+    }
+
+    /// The server stops as if it had crashed.
+    ///
+    /// # Errors
+    /// It does not stop.
+    pub fn stop_postgres(&self) -> Result<()> {
+        let folder = self.folder.path().join("postgres");
+        run(Command::new(root().join("scripts/servers.sh")).arg("stop").arg(&folder), None).map(drop)
+    }
+
+    /// Starts a hot standby of the server; its port.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_standby(&mut self) -> Result<u16> {
+        let folder = self.folder.path().join(format!("standby-{}", self.more.len()));
+        self.more.push(folder.clone());
+        let mut command = Command::new(root().join("scripts/servers.sh"));
+        run(command.arg("standby").arg(&folder).arg(self.folder.path().join("postgres")), None)?;
+        let text = std::fs::read_to_string(folder.join("server.env"))?;
+        Ok(text.lines().find_map(|line| line.strip_prefix("PG_PORT=")).context("no port")?.parse()?)
     }
 
     /// Adds lines to the relay's configuration.
@@ -260,8 +285,10 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         drop(self.relay.take());
-        let folder = self.folder.path().join("postgres");
-        let _ = Command::new(root().join("scripts/servers.sh")).arg("stop").arg(folder).stderr(Stdio::null()).status();
+        for folder in self.more.iter().chain([&self.folder.path().join("postgres")]) {
+            let _ =
+                Command::new(root().join("scripts/servers.sh")).arg("stop").arg(folder).stderr(Stdio::null()).status();
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! - [`agent`]: a logged-in user, and the ports that they open
 //! - [`login`]: drives the login form as a browser would
 //! - [`middle`]: what may stand between an agent and its relay
+//! - [`stranger`]: connections by somebody who is nobody's agent
 //! - [`process`]: children that end with their owner
 
 pub mod agent;
@@ -12,3 +13,4 @@ pub mod lab;
 pub mod login;
 pub mod middle;
 pub mod process;
+pub mod stranger;

@@ -7,7 +7,7 @@ mod splice;
 pub(crate) use postgres::LocalTls;
 
 use crate::{settings::Settings, tunnel::Tunnel, ui};
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, UnixListener},
@@ -18,6 +18,9 @@ use weir_shared::{
     id::ResourceName,
     native,
 };
+
+/// A local client must begin to speak within this, and settle its encryption. The relay bounds what follows.
+const START: Duration = Duration::from_secs(30);
 
 /// What happened, for the terminal: which event, on which resource's port (none for the tunnel), more about it.
 pub(crate) type Events = Arc<dyn Fn(&str, Option<&ResourceName>, &str) + Send + Sync>;
@@ -145,8 +148,8 @@ async fn pass(
 ) {
     // The client speaks first; its first bytes are kept, so that they can be sent again over another tunnel.
     let mut first = [0; 4096];
-    let first = match local.read(&mut first).await {
-        Ok(some @ 1..) => first.get(..some).unwrap_or_default(),
+    let first = match tokio::time::timeout(START, local.read(&mut first)).await {
+        Ok(Ok(some @ 1..)) => first.get(..some).unwrap_or_default(),
         _ => return,
     };
     let mut opened = match tunnel.open(resource, first).await {

@@ -1,6 +1,7 @@
 //! The local leg's TLS, for PostgreSQL clients that insist on it: `sslmode=require`, `verify-full` with the CA that
 //! weir prints, and direct TLS (ALPN `postgresql`).
 
+use super::START;
 use crate::{settings::Settings, ui};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{ServerConfig, pki_types::PrivatePkcs8KeyDer};
@@ -10,7 +11,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
@@ -23,7 +23,6 @@ const SSL: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 const GSS: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 48];
 /// The first byte of a TLS record that begins a handshake (RFC 8446, 5.1).
 const HANDSHAKE: u8 = 0x16;
-const START: Duration = Duration::from_secs(30);
 
 /// This process's own certificate for `localhost`.
 pub(crate) struct LocalTls {

@@ -23,6 +23,12 @@ pub trait Engine {
     /// The action does not go upstream. Returns what to write upstream so that the server's own transaction state
     /// becomes what the client is told.
     fn refuse(&mut self, action: Action, number: u64, refusal: &Refusal) -> Bytes;
+    /// The answer that exceeded its limit ([`Step::Exceeded`]) breaks off with this, in place of what is left of it.
+    fn cut(&mut self, refusal: &Refusal);
+    /// The statement that the upstream works on is to be cancelled: if it fails by that, the client is told this.
+    fn overdue(&mut self, refusal: &Refusal);
+    /// The number of the statement that the upstream works on; none when it works on none.
+    fn running(&self) -> Option<u64>;
     /// True while the upstream owes an answer.
     fn busy(&self) -> bool;
     /// A notice for the client, to be sent between messages.
@@ -48,10 +54,23 @@ pub enum Step {
     Event(Event),
     /// To be written back to the client: an engine's own words.
     Reply(Reply),
+    /// An answer of the upstream asks for this to be written back to it.
+    Return(Control),
+    /// The answer of this statement is larger than allowed: [`Engine::cut`], and the upstream is to be asked to stop.
+    Exceeded(u64, Excess),
     /// The peer broke the protocol: the session ends with this.
     Broken(Refusal),
     /// The client said good-bye: write this upstream and end.
     Terminate(Control),
+}
+
+/// What of an answer there is too much of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Excess {
+    /// Rows.
+    Rows,
+    /// Bytes of rows.
+    Bytes,
 }
 
 /// Bytes that carry no request and no value from the resource.
@@ -87,6 +106,8 @@ pub struct Action {
     pub text: Arc<str>,
     /// Bind values in wire form.
     pub parameters: Parameters,
+    /// What it does may last although its client is told an error: true unless whoever judged it knows better.
+    pub lasting: bool,
     /// The exact message.
     bytes: Bytes,
     detail: postgres::Detail,
@@ -270,6 +291,8 @@ pub enum Event {
     Failed(u64, String),
     /// A statement was sent but skipped by the server because an earlier one failed.
     Skipped(u64),
+    /// A statement that had stopped at its row limit goes on.
+    Resumed(u64),
     /// Bulk data from the client ended: statement, size, BLAKE3.
     CopyIn(u64, u64, [u8; 32]),
 }

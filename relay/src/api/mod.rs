@@ -5,15 +5,16 @@ mod approvals;
 mod resources;
 mod sessions;
 
-use crate::{identity, identity::Principal, relay::Relay, telemetry::tally::Census, tunnel, web};
+use crate::{doors::Visit, identity, identity::Principal, relay::Relay, telemetry::tally::Census, tunnel, web};
 use axum::{
     Extension, Json, Router,
     extract::{DefaultBodyLimit, FromRequestParts, Request, State},
     http::{HeaderValue, StatusCode, header, request::Parts},
+    middleware::Next,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use weir_shared::{
     api::{Counters, Problem, ResourceStatus, Status, WhoAmI},
@@ -21,6 +22,9 @@ use weir_shared::{
     keys::Thumbprint,
     wire,
 };
+
+/// How long a call may take.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The key that the TLS client proved to hold, if it came with one.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +67,14 @@ impl FromRequestParts<Arc<Relay>> for Caller {
             let hint = "run `weir login`";
             return Err(UserFacing::new(Kind::Unauthenticated, "no client key came with the call", hint).into());
         };
-        Ok(Self(identity::authenticate(&relay.store, key, relay.now()).await?, key))
+        let principal = identity::authenticate(&relay.store, key, relay.now()).await?;
+        if let Some(visit) = parts.extensions.get::<Arc<Visit>>()
+            && !visit.prove_as(&relay.doors, key)
+        {
+            let (message, hint) = ("too many connections of this agent", "close some, or raise limits.agent");
+            return Err(UserFacing::new(Kind::Limit, message, hint).into());
+        }
+        Ok(Self(principal, key))
     }
 }
 
@@ -90,7 +101,22 @@ pub fn router(relay: Arc<Relay>) -> Router {
         .route(wire::WEBSOCKET_PATH, get(upgrade))
         .fallback(async || ApiError(UserFacing::new(Kind::NotFound, "no such call", "see the API's documentation")))
         .layer(DefaultBodyLimit::max(64 * 1024))
+        .layer(axum::middleware::from_fn(in_time))
         .with_state(relay)
+}
+
+/// A call, its body included, must be over within [`PATIENCE`]; what is streamed as its answer need not.
+async fn in_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(PATIENCE, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let problem = UserFacing::new(Kind::Usage, "the call took too long", "send its body at once");
+            let mut response = ApiError(problem).into_response();
+            *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            response
+        }
+    }
 }
 
 async fn whoami(State(relay): State<Arc<Relay>>, Caller(principal, key): Caller) -> Json<WhoAmI> {
@@ -133,6 +159,7 @@ async fn status(State(relay): State<Arc<Relay>>, Caller(principal, _): Caller) -
 async fn upgrade(
     State(relay): State<Arc<Relay>>,
     Extension(PeerKey(key)): Extension<PeerKey>,
+    Extension(visit): Extension<Arc<Visit>>,
     mut request: Request,
 ) -> Result<Response, ApiError> {
     let bad = |what: &str| ApiError(UserFacing::new(Kind::Usage, what, "this path is weir's tunnel"));
@@ -150,7 +177,7 @@ async fn upgrade(
     let tasks = relay.tasks.clone();
     tasks.spawn(async move {
         if let Ok(upgraded) = upgraded.await {
-            tunnel::websocket::connection(relay, key, hyper_util::rt::TokioIo::new(upgraded)).await;
+            tunnel::websocket::connection(relay, key, hyper_util::rt::TokioIo::new(upgraded), visit).await;
         }
     });
     let headers = [

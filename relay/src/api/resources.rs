@@ -1,9 +1,9 @@
 //! Resources, as one caller may see them.
 
 use super::{ApiError, Caller};
-use crate::{relay::Relay, session::facts};
+use crate::{relay::Relay, session::facts, upstream};
 use axum::{Json, extract::State};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 use weir_policy::{
     bundle::{Action, Outcome, Question, Subject, Target},
     sql,
@@ -27,13 +27,12 @@ pub(super) async fn list(
 }
 
 async fn view(resource: &Resource, rights: BTreeMap<String, String>) -> ResourceView {
-    let dial = tokio::net::TcpStream::connect((resource.host.as_str(), resource.port));
     ResourceView {
         name: resource.name.clone(),
         kind: resource.kind.as_str().to_owned(),
         labels: resource.labels.clone(),
         databases: resource.databases.clone(),
-        reachable: matches!(tokio::time::timeout(Duration::from_secs(1), dial).await, Ok(Ok(_))),
+        reachable: upstream::is_reachable(resource).await,
         rights,
     }
 }

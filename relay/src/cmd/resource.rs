@@ -25,7 +25,7 @@ pub(super) async fn run(command: Command, config: &Config, output: Output) -> Re
                 tell("no resource is configured; add [resources.NAME] to the configuration");
             }
             for resource in config.resources.values() {
-                let place = format!("{}:{}", resource.host, resource.port);
+                let place = resource.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
                 let line = if output == Output::Json {
                     serde_json::json!({
                         "name": resource.name, "kind": resource.kind.as_str(), "address": place,
@@ -51,8 +51,8 @@ pub(super) async fn run(command: Command, config: &Config, output: Output) -> Re
                 return say(&serde_json::to_string(&report).map_err(|error| system(&error))?);
             }
             say(&format!(
-                "{name}: logged in as {}\n  TLS     {}\n  server  {}",
-                report.role, report.tls, report.server_version
+                "{name}: logged in as {}\n  host    {}\n  TLS     {}\n  server  {}",
+                report.role, report.host, report.tls, report.server_version
             ))
         }
     }

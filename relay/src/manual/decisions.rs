@@ -28,6 +28,22 @@
 //! - **A session's file is its recording.** Segments are small and sealed one by one; a write that fails half-way is cut
 //!   back, so that the chain stays whole and the next try can work.
 //! - **Values too large to hold are masked by filling**, since their length has been sent already.
+//! - **An answer that is too large is cancelled, and its end replaced.** The server's own transaction then fails as the
+//!   client is told. Small excesses are complete before a cancel request could arrive: an error in front of the server's
+//!   own state is then the truth for what only read; for what lasts it is not, and the session ends. See
+//!   `weir_protocol::postgres`, `cut`. The request may reach the statement that follows in a pipeline: it fails then with
+//!   57014, as for any cancel request of PostgreSQL's; nothing that was not sent yet goes out before the request is through.
+//! - **A session that has lasted too long ends with 57P01**, which drivers and pools know as a reason to connect anew.
+//! - **Who is turned away before TLS is not told why.** A word would cost a handshake; TCP closes, QUIC refuses, and the log
+//!   says it. An agent that has too many connections is told in its own protocol.
+//! - **HTTPS speaks HTTP/1.1 only.** Nothing of ours needs several calls at a time on one connection, and HTTP/2 would let a
+//!   stranger hold streams, windows and header tables; the head of each request, and each pause, has ten seconds.
+//! - **A stranger's connection costs at most 64 KiB.** Measured by `tests/it/floods.rs` at each step: TCP 7 kB, TLS 22, a
+//!   request's head or body 32, WebSocket 42, QUIC 50 (debug build, 2026-11-26). QUIC keeps a place for each stream that a peer
+//!   may open, so a stranger may open one; an agent as many as it may have.
+//! - **By default only connections and the statement's size are limited**: no limit of ours breaks work that is right.
+//! - **A host whose certificate is not right is passed over like one that is down.** Each is verified by its own name, so the
+//!   next is no less sure; a login that is refused is not tried elsewhere, as in libpq.
 //! - **Columns that the client does not describe are described by weir**: otherwise rows could not be masked by column.
 //! - **client_encoding is UTF8 and standard_conforming_strings is on, always.** What was judged must be what the server
 //!   reads.

@@ -18,7 +18,7 @@
 //! | read a labelled column by an expression, an alias, an error | result columns are known by table and attribute number; expressions over labelled tables are masked whole; details of errors are dropped where columns are labelled |
 //! | act unrecorded | a session begins with its recording; a statement goes out after its intent is in the file; rows that cannot be recorded are not shown |
 //! | change a recording | segments are sealed, numbered and hash-chained; reading says which one does not fit |
-//! | exhaust the relay | lengths are checked before anything is allocated; buffers, names, sessions and handshakes are bounded; slow readers stop their own stream only |
+//! | exhaust the relay | lengths are checked before anything is allocated; buffers, names, sessions, strangers, each agent's connections, and each step of the way in are bounded; a resource and a user have limits; slow readers stop their own stream only |
 //! | learn from metrics what others do | the listener is off unless it is configured, `check` warns when it is not on loopback, and no label holds what a user typed or is |
 //! | act as another user of the same machine | local ports check the peer's uid |
 //!

@@ -3,7 +3,7 @@
 use super::*;
 use crate::upstream::Labels;
 use weir_protocol::Column;
-use weir_shared::config::checked::ColumnLabel;
+use weir_shared::config::checked::{ColumnLabel, Host};
 
 fn labels() -> Labels {
     let mut labels = Labels {
@@ -21,7 +21,7 @@ fn masker(labels: Labels) -> Masker {
 
 fn masker_knowing(credential: &str, labels: Labels) -> Masker {
     let known = Arc::new(KnownValues::new(&[credential.as_bytes()]));
-    Masker::new(Arc::new(Detector::standard()), Some(known), Arc::new(Catalog::new(labels)))
+    Masker::new(Arc::new(Detector::standard()), Some(known), Arc::new(Catalog::new(labels, Host::default())))
 }
 
 fn shape(columns: &[(u32, i16, u32)], binary: bool) -> Shape {

@@ -6,6 +6,7 @@
 
 use super::{
     Ending,
+    clock::{Clock, Seen},
     gate::{Gate, Masked, Verdict},
     registry::{Place, Reason},
 };
@@ -21,10 +22,10 @@ use std::{
     cell::RefCell,
     collections::VecDeque,
     future::poll_fn,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tracing::Instrument as _;
@@ -137,6 +138,10 @@ enum Happened {
     Hold(Box<Held>),
     /// A text must be parsed that takes long.
     Parse(Action),
+    /// What runs upstream must be asked to stop.
+    Stop,
+    /// It is time to look at the clock.
+    Look,
     /// What was written of the recording must reach the disk before anything is sent.
     Sync,
     /// The session is over.
@@ -172,6 +177,7 @@ struct Received {
 pub struct Drive<'a, 'g> {
     pump: Pump<'a, 'g>,
     place: &'a Place,
+    clock: Clock,
 }
 
 impl<'a, 'g> Drive<'a, 'g> {
@@ -200,25 +206,18 @@ impl<'a, 'g> Drive<'a, 'g> {
             active: true,
             received: Received::default(),
         };
-        Self { pump, place }
+        let clock = Clock::new(pump.gate.limits(), Instant::now());
+        Self { pump, place, clock }
     }
 
     /// Runs the session to its end; why it ended.
     pub async fn run(&mut self, client: &mut Stream) -> Ending {
-        let kill = self.place.handle().kill.clone();
-        let idle = self.pump.gate.idle_limit();
         loop {
-            self.pump.active = false;
             let happened = tokio::select! {
                 biased;
-                () = kill.cancelled() => Happened::Fatal(ended(self.place.handle().reason())),
+                () = self.place.handle().kill.cancelled() => Happened::Fatal(ended(self.place.handle().reason())),
                 happened = poll_fn(|cx| self.pump.poll(cx, client)) => happened,
-                () = tokio::time::sleep(idle.unwrap_or(Duration::MAX / 4)), if idle.is_some() => {
-                    if self.pump.active || self.pump.engine.busy() {
-                        continue;
-                    }
-                    Happened::Fatal(too_idle())
-                }
+                () = at(self.clock.next_look()) => Happened::Look,
             };
             let mut next = Some(happened);
             while let Some(happened) = next.take() {
@@ -228,6 +227,8 @@ impl<'a, 'g> Drive<'a, 'g> {
                         self.hold(*held, client).instrument(span).await
                     }
                     Happened::Parse(action) => self.parse(action, client).await,
+                    Happened::Stop => self.stop(client).await,
+                    Happened::Look => self.look(),
                     Happened::Sync => self.settle().await.err(),
                     Happened::Fatal(refusal) => {
                         self.pump.to_client.reply(self.pump.engine.fatal(&refusal));
@@ -243,28 +244,78 @@ impl<'a, 'g> Drive<'a, 'g> {
         }
     }
 
-    /// Waits for the facts of a text, while earlier answers keep flowing.
+    /// What the clock shows; bytes that moved since the last look are activity.
+    fn look(&mut self) -> Option<Happened> {
+        let Pump { engine, gate, active, held, .. } = &mut self.pump;
+        let running = engine.running().and_then(|number| gate.running_since(number));
+        // Who waits for a human is not idle.
+        let busy = engine.busy() || *held;
+        let seen = self.clock.look(Instant::now(), std::mem::take(active), busy, running);
+        let limits = gate.limits();
+        match seen {
+            Seen::Nothing => None,
+            Seen::Idle => Some(Happened::Fatal(limits.too_idle())),
+            Seen::Stuck => Some(Happened::Fatal(limits.overdue())),
+            Seen::Over => Some(Happened::Fatal(limits.too_long())),
+            Seen::Overdue => {
+                engine.overdue(&limits.overdue());
+                Some(Happened::Stop)
+            }
+        }
+    }
+
+    /// Asks the resource to stop what it works on. No further request is sent before that is through: it would be hit in
+    /// place of a statement that has ended meanwhile.
+    async fn stop(&mut self, client: &mut Stream) -> Option<Happened> {
+        if let Err(over) = self.settle().await {
+            return Some(over);
+        }
+        let handle = Arc::clone(self.place.handle());
+        self.meanwhile(client, handle.cancel_upstream()).await.err()
+    }
+
+    /// Waits for the facts of a text.
     async fn parse(&mut self, action: Action, client: &mut Stream) -> Option<Happened> {
         if let Err(over) = self.settle().await {
             return Some(over);
         }
         let relay = self.pump.gate.relay();
-        let handle = self.place.handle();
-        self.pump.held = true;
-        let facts = tokio::select! {
-            biased;
-            () = handle.kill.cancelled() => Err(Happened::Fatal(ended(handle.reason()))),
-            facts = relay.facts.parse(Arc::clone(&action.text)) => Ok(facts),
-            happened = poll_fn(|cx| self.pump.poll(cx, client)) => Err(happened),
-        };
-        self.pump.held = false;
-        match facts {
+        match self.meanwhile(client, relay.facts.parse(Arc::clone(&action.text))).await {
             Ok(facts) => {
                 let verdict = self.pump.gate.judge(self.pump.engine, action, facts);
                 self.pump.to_upstream.carry_out(self.pump.engine, verdict)
             }
             Err(over) => Some(over),
         }
+    }
+
+    /// Waits for something beside the session: answers keep flowing and the clock is looked at, but no request is sent.
+    ///
+    /// # Errors
+    /// What happened that the session cannot go on with before it is dealt with.
+    async fn meanwhile<T>(&mut self, client: &mut Stream, other: impl Future<Output = T>) -> Result<T, Happened> {
+        let (relay, handle) = (self.pump.gate.relay(), Arc::clone(self.place.handle()));
+        let mut other = pin!(other);
+        self.pump.held = true;
+        let result = loop {
+            let happened = tokio::select! {
+                biased;
+                () = handle.kill.cancelled() => Some(Happened::Fatal(ended(handle.reason()))),
+                done = &mut other => break Ok(done),
+                happened = poll_fn(|cx| self.pump.poll(cx, client)) => Some(happened),
+                () = at(self.clock.next_look()) => self.look(),
+            };
+            match happened {
+                None => {}
+                Some(Happened::Stop) => {
+                    let handle = Arc::clone(&handle);
+                    relay.tasks.spawn(async move { handle.cancel_upstream().await });
+                }
+                Some(happened) => break Err(happened),
+            }
+        };
+        self.pump.held = false;
+        result
     }
 
     /// Brings the intents of what was permitted to where they must be; while a request waits, no others follow.
@@ -293,19 +344,18 @@ impl<'a, 'g> Drive<'a, 'g> {
         let text = format!("weir: waiting for approval {approval} (at most {seconds} s)");
         let hint = format!("another user decides with: weir approvals approve {approval}");
         self.pump.to_client.reply(self.pump.engine.notice(&text, &hint));
-        self.pump.held = true;
         // A cancel request that came as an earlier hold ended is not meant for this one.
         let _ = handle.withdraw.notified().now_or_never();
         handle.holding.store(true, Ordering::Release);
-        let outcome = tokio::select! {
-            biased;
-            () = handle.kill.cancelled() => Err(Happened::Fatal(ended(handle.reason()))),
-            () = handle.withdraw.notified() => Ok(Outcome::Withdrawn),
-            outcome = approval::wait(relay, ticket) => Ok(outcome),
-            happened = poll_fn(|cx| self.pump.poll(cx, client)) => Err(happened),
+        let decided = async {
+            tokio::select! {
+                biased;
+                () = handle.withdraw.notified() => Outcome::Withdrawn,
+                outcome = approval::wait(relay, ticket) => outcome,
+            }
         };
+        let outcome = self.meanwhile(client, decided).await;
         handle.holding.store(false, Ordering::Release);
-        self.pump.held = false;
         match outcome {
             Ok(outcome) => {
                 if outcome == Outcome::Withdrawn {
@@ -458,7 +508,9 @@ impl Pump<'_, '_> {
                 Step::Event(event) => self.gate.event(event),
                 Step::Reply(reply) => self.to_client.reply(reply),
                 Step::Broken(refusal) => return Some(Happened::Fatal(refusal)),
-                Step::Data(_) => return Some(Happened::Fatal(out_of_place())),
+                Step::Data(_) | Step::Return(_) | Step::Exceeded(..) => {
+                    return Some(Happened::Fatal(out_of_place()));
+                }
             }
         }
         None
@@ -467,9 +519,11 @@ impl Pump<'_, '_> {
     /// Answers, all that have come.
     fn answer(&mut self) -> Option<Happened> {
         self.waiting = false;
+        let mut exceeded = false;
         loop {
             match self.engine.upstream_bytes(&mut self.from_upstream) {
-                Step::NeedMore => return None,
+                // What has ended by now needs not be stopped.
+                Step::NeedMore => return (exceeded && self.engine.is_cutting()).then_some(Happened::Stop),
                 Step::Data(chunk) => match self.gate.response(chunk) {
                     Ok(masked) => self.to_client.send(masked),
                     Err(refusal) => return Some(Happened::Fatal(refusal)),
@@ -477,6 +531,12 @@ impl Pump<'_, '_> {
                 Step::Control(control) => self.to_client.control(control),
                 Step::Reply(reply) => self.to_client.reply(reply),
                 Step::Event(event) => self.gate.event(event),
+                Step::Return(control) => self.to_upstream.control(control),
+                Step::Exceeded(number, excess) => {
+                    let refusal = self.gate.exceeded(number, excess);
+                    self.engine.cut(&refusal);
+                    exceeded = true;
+                }
                 Step::Broken(refusal) => return Some(Happened::Fatal(refusal)),
                 Step::Act(_) | Step::Wait | Step::Terminate(_) => return Some(Happened::Fatal(out_of_place())),
             }
@@ -512,6 +572,14 @@ fn refusal(code: &'static str, message: &str, hint: &str) -> Refusal {
     Refusal { code, message: message.to_owned(), detail: String::new(), hint: hint.to_owned() }
 }
 
+/// At that moment; never when there is none.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
 fn ended(reason: Reason) -> Refusal {
     match reason {
         Reason::RelayStops => refusal("57P01", "the relay ended this session", "reconnect"),
@@ -520,10 +588,6 @@ fn ended(reason: Reason) -> Refusal {
         }
         Reason::LoginEnded => refusal("28000", "the login behind this session has ended", "run `weir login`"),
     }
-}
-
-fn too_idle() -> Refusal {
-    refusal("57P05", "the session was idle for too long", "reconnect; the resource's limits.idle says how long")
 }
 
 fn lost(error: &std::io::Error) -> Refusal {

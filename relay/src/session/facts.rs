@@ -40,6 +40,13 @@ pub fn unjudged(reason: &str) -> Facts {
     Facts { class: Class::Admin, statements: 1, destructive: true, reason: reason.to_owned(), ..Facts::default() }
 }
 
+/// True when what a text does may last although its client is told an error: unless it is one statement that only reads.
+#[must_use]
+pub fn lasting(facts: &Facts) -> bool {
+    let reads = facts.class == Class::Read || matches!(facts.reason.as_str(), "FETCH" | "SHOW");
+    !(reads && facts.statements == 1 && facts.executes.is_empty())
+}
+
 /// The policy action of a class; none where a right to connect is enough.
 #[must_use]
 pub fn action(class: Class) -> Option<weir_policy::bundle::Action> {

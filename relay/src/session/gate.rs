@@ -15,17 +15,17 @@
 use super::{
     authorize::Grant,
     facts,
+    limits::SessionLimits,
     rows::Rows,
     running::{Running, RunningList},
 };
 use crate::{
     approval::{self, Held, Outcome},
-    credential::Lease,
     mask::{About, Counts, Masker},
     record::{RecordError, Recorder},
     relay::Relay,
     telemetry::session::{Judged, SessionMetrics, Traffic},
-    upstream::Catalog,
+    upstream::{Catalog, Connected},
 };
 use bytes::Bytes;
 use std::{collections::HashMap, sync::Arc, time::Instant};
@@ -34,7 +34,7 @@ use weir_policy::{
     sql::{Class, Facts},
 };
 use weir_protocol::{
-    Action, ActionKind, Chunk, Engine, Event, Parameters, Refusal, Shape,
+    Action, ActionKind, Chunk, Engine, Event, Excess, Parameters, Refusal, Shape,
     postgres::{Postgres, SUSPENDED},
 };
 use weir_shared::recording::Payload;
@@ -102,6 +102,7 @@ struct Decided {
 pub struct Gate<'a> {
     grant: &'a Grant,
     shared: &'a Relay,
+    limits: SessionLimits<'a>,
     recorder: Recorder,
     database: String,
     /// The snapshot that masking goes by.
@@ -130,17 +131,19 @@ impl<'a> Gate<'a> {
     pub fn new(
         shared: &'a Relay,
         grant: &'a Grant,
+        limits: SessionLimits<'a>,
         recorder: Recorder,
         database: String,
-        credential: Option<&Lease>,
-        catalog: Arc<Catalog>,
+        connected: &Connected,
         metrics: SessionMetrics,
     ) -> Self {
+        let (credential, catalog) = (connected.credential.as_deref(), Arc::clone(&connected.catalog));
         let known = credential.map(|lease| Arc::clone(lease.known()));
         let masker = Masker::new(Arc::clone(&shared.detector), known, Arc::clone(&catalog));
         Self {
             grant,
             shared,
+            limits,
             recorder,
             database,
             catalog,
@@ -170,10 +173,22 @@ impl<'a> Gate<'a> {
         self.grant.span().clone()
     }
 
-    /// How long the session may be idle; none is for ever.
+    /// What bounds its session.
     #[must_use]
-    pub fn idle_limit(&self) -> Option<std::time::Duration> {
-        Some(self.grant.resource().limits.idle).filter(|idle| !idle.is_zero())
+    pub fn limits(&self) -> &SessionLimits<'a> {
+        &self.limits
+    }
+
+    /// Since when the resource works on a statement; none when it is not one that was permitted.
+    pub(super) fn running_since(&mut self, number: u64) -> Option<Instant> {
+        self.running.since(number)
+    }
+
+    /// A statement's answer is larger than allowed: why it breaks off. That is recorded, with what was delivered of it.
+    pub fn exceeded(&mut self, number: u64, excess: Excess) -> Refusal {
+        let refusal = self.limits.exceeded(excess);
+        self.complete(number, format!("error {} {}", refusal.code, refusal.message));
+        refusal
     }
 
     /// Tells the metrics what has moved.
@@ -191,9 +206,7 @@ impl<'a> Gate<'a> {
             },
             ActionKind::Call | ActionKind::Unknown => Arc::new(facts::unjudged(&action.text)),
             ActionKind::TooLarge => {
-                let limit = self.grant.resource().limits.statement_bytes;
-                let refusal =
-                    refusal("54000", &action.text, &format!("the limit is {limit} bytes, or 10,000 names"), "");
+                let refusal = self.limits.too_large(&action.text);
                 self.number += 1;
                 return self.refuse(action, self.number, &facts::unjudged(""), &none(), refusal);
             }
@@ -220,6 +233,12 @@ impl<'a> Gate<'a> {
         let decided = self.decide(&facts);
         let decision = &decided.decision;
         self.metrics.judged();
+        // Preparing runs nothing.
+        if action.kind != ActionKind::Prepare
+            && let Err(refusal) = self.limits.take(facts.statements.max(1))
+        {
+            return self.refuse(action, number, &facts, decision, refusal);
+        }
         if let Some(refusal) = self.objection(&action, &facts) {
             return self.refuse(action, number, &facts, decision, refusal);
         }
@@ -244,7 +263,7 @@ impl<'a> Gate<'a> {
                 }
                 self.remember(&action, &facts);
                 match self.record_intent(&action, number, &facts, decision, Judged::Allow) {
-                    Ok(()) => self.permit(action, number, decided.about.clone()),
+                    Ok(()) => self.permit(action, number, &facts, decided.about.clone()),
                     Err(error) => self.unrecorded(action, number, &error),
                 }
             }
@@ -316,7 +335,7 @@ impl<'a> Gate<'a> {
         match self.recorder.intent(note) {
             Ok(()) => {
                 let about = self.about(&facts);
-                self.permit(action, number, about)
+                self.permit(action, number, &facts, about)
             }
             Err(error) => self.unrecorded(action, number, &error),
         }
@@ -400,6 +419,11 @@ impl<'a> Gate<'a> {
                 let text = self.masker.text(text.as_bytes(), &mut counts).unwrap_or_else(|| text.into_bytes());
                 self.complete(number, format!("error {}", String::from_utf8_lossy(&text)));
             }
+            Event::Resumed(number) => {
+                if let Some(running) = self.running.find(number) {
+                    running.since = Instant::now();
+                }
+            }
             Event::Skipped(number) => self.complete(number, "skipped".to_owned()),
             Event::CopyIn(number, size, hash) => {
                 let hash = blake3::Hash::from_bytes(hash).to_hex().to_string();
@@ -419,7 +443,8 @@ impl<'a> Gate<'a> {
 
     fn complete(&mut self, number: u64, status: String) {
         // A simple query of several statements completes several times under one number.
-        let Some(running) = self.running.complete(number, status == SUSPENDED) else { return };
+        let now = Instant::now();
+        let Some(running) = self.running.complete(number, status == SUSPENDED, now) else { return };
         let counts = std::mem::take(&mut running.counts);
         let masked = counts.iter().map(|(_, count)| count).sum::<u64>();
         self.totals.masked += masked;
@@ -429,7 +454,7 @@ impl<'a> Gate<'a> {
         }
         let rows = running.rows.end(&mut self.recorder, number);
         self.totals.rows += rows;
-        let took = running.since.elapsed();
+        let took = now.saturating_duration_since(running.since);
         self.metrics.completed(took, &counts);
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.recorder.note(Payload::Complete { number, status, rows, micros });
@@ -507,7 +532,8 @@ impl<'a> Gate<'a> {
         }
         let mut uncertain = self.catalog.is_overtaken();
         if uncertain && !self.changed {
-            let newest = self.shared.upstreams.catalogs.newest(&self.grant.resource().name, &self.database);
+            let newest =
+                self.shared.upstreams.catalogs.newest(&self.grant.resource().name, &self.database, &self.catalog);
             if let Some(newest) = newest.filter(|newest| !newest.is_overtaken()) {
                 self.masker.catalog = Arc::clone(&newest);
                 self.catalog = newest;
@@ -580,7 +606,8 @@ impl<'a> Gate<'a> {
         )
     }
 
-    fn permit(&mut self, action: Action, number: u64, about: About) -> Verdict {
+    fn permit(&mut self, mut action: Action, number: u64, facts: &Facts, about: About) -> Verdict {
+        action.lasting = facts::lasting(facts);
         if action.kind != ActionKind::Prepare {
             self.totals.statements += 1;
             let rows = Rows::new(&self.grant.resource().recording);

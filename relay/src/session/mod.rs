@@ -4,12 +4,16 @@
 //! - [`authorize`]: `Principal` + resource -> `Grant`
 //! - [`gate`]: request -> `Permit`, answer -> `Masked`
 //! - [`drive`]: moves bytes both ways, full duplex
+//! - [`limits`]: how much of anything it may use, `clock`: of time, [`bucket`]: of statements a second
 //! - [`registry`]: who is open now, and whom a cancel request means
 
 pub mod authorize;
+pub mod bucket;
+mod clock;
 pub mod drive;
 pub mod facts;
 pub mod gate;
+pub mod limits;
 pub mod registry;
 mod rows;
 mod running;
@@ -19,6 +23,7 @@ use crate::{
 };
 use bytes::BytesMut;
 use gate::Gate;
+use limits::{AnswerLimits, SessionLimits};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -58,9 +63,9 @@ pub async fn run(relay: Arc<Relay>, principal: Arc<Principal>, resource: Resourc
             return refuse(&relay, stream, RefusalCode::Denied, &refusal).await;
         }
     };
-    let Some(place) = relay.registry.enter(&grant, relay.telemetry.resource(grant.resource())) else {
-        let refusal = refusal("53300", "too many sessions of this resource", "close one, or raise its limit");
-        return refuse(&relay, stream, RefusalCode::Limit, &refusal).await;
+    let place = match relay.registry.enter(&grant, &relay.config.users, relay.telemetry.resource(grant.resource())) {
+        Ok(place) => place,
+        Err(full) => return refuse(&relay, stream, RefusalCode::Limit, &limits::full(full)).await,
     };
     let Ok(opened) = codec::encode(&Frame::Opened { session }) else { return };
     if stream.write_all(&opened).await.is_err() || stream.flush().await.is_err() {
@@ -152,14 +157,15 @@ async fn serve(
             return Err(refusal("08001", &facing.message, &facing.hint));
         }
     };
-    let key = place.issue_key(start.minor, connected.cancel_key.clone());
+    let key = place.issue_key(start.minor, &connected.server, &connected.cancel_key);
     let reply = startup::accepted(&start, &connected.parameters, &key);
-    let mut engine = Postgres::new(grant.resource().limits.statement_bytes);
+    let limits = SessionLimits::new(grant.resource(), grant.user(), &relay.config.users, place.buckets());
+    let AnswerLimits { rows, bytes } = limits.answer();
+    let mut engine = Postgres::new(limits.statement_bytes()).with_answers_of(rows, bytes);
     tracing::debug!(parent: grant.span(), "began");
     let tally = Arc::clone(&place.handle().tally);
     let metrics = SessionMetrics::new(&relay.telemetry, grant.resource(), grant.session(), tally);
-    let credential = connected.credential.as_deref();
-    let mut gate = Gate::new(relay, grant, recorder, database, credential, connected.catalog, metrics);
+    let mut gate = Gate::new(relay, grant, limits, recorder, database, &connected, metrics);
     let mut drive = drive::Drive::new(&mut engine, &mut gate, place, connected.io, connected.rest, reply);
     let ending = drive.run(stream).await;
     let (recorder, totals) = gate.finish();

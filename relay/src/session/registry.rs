@@ -1,6 +1,6 @@
 //! Sessions and tunnels that are open now; and whom a cancel request means.
 
-use super::authorize::Grant;
+use super::{authorize::Grant, bucket::Bucket, limits::Share};
 use crate::tunnel::Transport;
 use crate::{
     identity::Principal,
@@ -9,7 +9,7 @@ use crate::{
         session::ResourceSeries,
         tally::{Census, Tally},
     },
-    upstream,
+    upstream::{self, Server},
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use weir_shared::{
-    config::checked::Resource,
+    config::checked::{Resource, UserLimits},
     id::{AgentId, ResourceName, SessionId},
 };
 
@@ -25,7 +25,18 @@ use weir_shared::{
 struct Inner {
     sessions: HashMap<SessionId, Arc<Handle>>,
     keys: HashMap<Vec<u8>, SessionId>,
-    by_resource: HashMap<ResourceName, usize>,
+    resources: HashMap<ResourceName, Share>,
+    /// Of every user who ever had a session: a rate outlives the sessions that use it.
+    users: HashMap<String, Share>,
+}
+
+/// Which limit leaves no room for a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// The resource's.
+    Resource,
+    /// The user's.
+    User,
 }
 
 /// Why a session is ended from outside.
@@ -43,7 +54,8 @@ pub enum Reason {
 pub struct Handle {
     agent: AgentId,
     resource: Arc<Resource>,
-    upstream_key: Mutex<Vec<u8>>,
+    /// Where its statements run, and the server's own key for that; none before the login, or when the server has none.
+    upstream: Mutex<Option<(Server, Vec<u8>)>>,
     /// A cancel request came while a request was held.
     pub withdraw: Notify,
     /// True while a request is held.
@@ -70,6 +82,9 @@ pub struct Place {
     registry: Arc<Mutex<Inner>>,
     session: SessionId,
     handle: Arc<Handle>,
+    user: String,
+    /// The resource's and the user's.
+    buckets: [Option<Arc<Bucket>>; 2],
     key: Mutex<Vec<u8>>,
 }
 
@@ -77,20 +92,29 @@ pub struct Place {
 pub struct TunnelPlace(Arc<AtomicU64>);
 
 impl Registry {
-    /// A session enters; none when its resource is full.
-    #[must_use]
-    pub fn enter(&self, grant: &Grant, series: Arc<ResourceSeries>) -> Option<Place> {
+    /// A session enters; `series` are its resource's.
+    ///
+    /// # Errors
+    /// Its resource or its user has as many as allowed.
+    pub fn enter(&self, grant: &Grant, users: &UserLimits, series: Arc<ResourceSeries>) -> Result<Place, Full> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let resource = grant.resource();
-        let count = inner.by_resource.entry(resource.name.clone()).or_default();
-        if *count >= resource.limits.connections {
-            return None;
+        let Inner { sessions, resources, users: by_user, .. } = &mut *inner;
+        let (resource, limits) = (grant.resource(), users.of(grant.user()));
+        let of_resource = resources.entry(resource.name.clone()).or_insert_with(|| Share::new(&resource.limits));
+        if of_resource.open >= resource.limits.connections {
+            return Err(Full::Resource);
         }
-        *count += 1;
+        let of_user = by_user.entry(grant.user().to_owned()).or_insert_with(|| Share::new(limits));
+        if of_user.open >= limits.connections {
+            return Err(Full::User);
+        }
+        of_resource.open += 1;
+        of_user.open += 1;
+        let buckets = [of_resource.bucket.clone(), of_user.bucket.clone()];
         let handle = Arc::new(Handle {
             agent: grant.agent(),
             resource: Arc::clone(resource),
-            upstream_key: Mutex::default(),
+            upstream: Mutex::default(),
             withdraw: Notify::new(),
             holding: false.into(),
             kill: CancellationToken::new(),
@@ -98,9 +122,9 @@ impl Registry {
             series,
             reason: OnceLock::new(),
         });
-        inner.sessions.insert(grant.session(), Arc::clone(&handle));
-        let registry = Arc::clone(&self.inner);
-        Some(Place { registry, session: grant.session(), handle, key: Mutex::default() })
+        sessions.insert(grant.session(), Arc::clone(&handle));
+        let (registry, user) = (Arc::clone(&self.inner), grant.user().to_owned());
+        Ok(Place { registry, session: grant.session(), handle, user, buckets, key: Mutex::default() })
     }
 
     /// A tunnel enters.
@@ -206,9 +230,9 @@ impl Handle {
 
     /// Asks the resource to stop what the session runs.
     pub async fn cancel_upstream(&self) {
-        let key = self.upstream_key.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if !key.is_empty()
-            && let Err(error) = upstream::cancel(&self.resource, &key).await
+        let upstream = self.upstream.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((server, key)) = upstream
+            && let Err(error) = upstream::cancel(&self.resource, &server, &key).await
         {
             tracing::warn!(%error, "a cancel request did not reach the resource");
         }
@@ -222,9 +246,15 @@ impl Place {
         &self.handle
     }
 
+    /// The tokens that the session shares with others of its resource and of its user.
+    #[must_use]
+    pub fn buckets(&self) -> [Option<Arc<Bucket>>; 2] {
+        self.buckets.clone()
+    }
+
     /// The cancel key that the client gets: 8 bytes for protocol 3.0, 36 for 3.2; random, and the relay's own.
     #[must_use]
-    pub fn issue_key(&self, minor: u16, upstream: Vec<u8>) -> Vec<u8> {
+    pub fn issue_key(&self, minor: u16, server: &Server, upstream: &[u8]) -> Vec<u8> {
         let mut key = vec![0; if minor >= 2 { 36 } else { 8 }];
         // Without randomness the key stays unregistered: nobody can cancel, and nobody else either.
         if aws_lc_rs::rand::fill(&mut key).is_ok() {
@@ -236,7 +266,8 @@ impl Place {
             inner.keys.insert(key.clone(), self.session);
             key.clone_into(&mut self.key.lock().unwrap_or_else(PoisonError::into_inner));
         }
-        *self.handle.upstream_key.lock().unwrap_or_else(PoisonError::into_inner) = upstream;
+        *self.handle.upstream.lock().unwrap_or_else(PoisonError::into_inner) =
+            (!upstream.is_empty()).then(|| (server.clone(), upstream.to_owned()));
         key
     }
 }
@@ -247,8 +278,9 @@ impl Drop for Place {
         inner.sessions.remove(&self.session);
         self.handle.series.leave(&self.handle.tally);
         inner.keys.remove(&*self.key.lock().unwrap_or_else(PoisonError::into_inner));
-        if let Some(count) = inner.by_resource.get_mut(&self.handle.resource.name) {
-            *count = count.saturating_sub(1);
+        let Inner { resources, users, .. } = &mut *inner;
+        for share in [resources.get_mut(&self.handle.resource.name), users.get_mut(&self.user)].into_iter().flatten() {
+            share.open = share.open.saturating_sub(1);
         }
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct RunningList {
     /// The highest number of which a statement has ended.
     last_completed: u64,
     in_flight: u64,
+    /// When one did.
+    completed_at: Option<Instant>,
 }
 
 /// More than the engine lets be in flight; beyond, the oldest can only be a suspended portal that nobody closed.
@@ -36,7 +38,8 @@ impl RunningList {
     }
 
     /// One of the texts of a query, or an execution, has ended.
-    pub(super) fn complete(&mut self, number: u64, suspended: bool) -> Option<&mut Running> {
+    pub(super) fn complete(&mut self, number: u64, suspended: bool, now: Instant) -> Option<&mut Running> {
+        self.completed_at = Some(now);
         self.last_completed = self.last_completed.max(number);
         let at = self.list.binary_search_by_key(&number, |running| running.number).ok()?;
         let running = self.list.get_mut(at)?;
@@ -50,6 +53,12 @@ impl RunningList {
     /// Statements of which nothing has ended.
     pub(super) fn in_flight(&self) -> u64 {
         self.in_flight
+    }
+
+    /// Since when the resource works on this statement: it began once the one before had ended.
+    pub(super) fn since(&mut self, number: u64) -> Option<Instant> {
+        let since = self.find(number)?.since;
+        Some(self.completed_at.map_or(since, |before| before.max(since)))
     }
 
     pub(super) fn push(&mut self, running: Running) {

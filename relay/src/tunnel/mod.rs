@@ -6,7 +6,7 @@
 pub mod quic;
 pub mod websocket;
 
-use crate::{identity, identity::Principal, relay::Relay, session};
+use crate::{doors::Visit, identity, identity::Principal, relay::Relay, session};
 use bytes::BytesMut;
 use std::{
     io,
@@ -99,8 +99,8 @@ impl Stream {
     }
 }
 
-/// Serves one stream of the agent whose key has this thumbprint.
-pub async fn serve(relay: Arc<Relay>, key: Thumbprint, mut stream: Stream) {
+/// Serves one stream of the agent whose key has this thumbprint; `visit` is over once that is known to be an agent's.
+pub async fn serve(relay: Arc<Relay>, key: Thumbprint, mut stream: Stream, visit: Option<Arc<Visit>>) {
     let frame = match tokio::time::timeout(FIRST_FRAME, stream.frame()).await {
         Ok(Ok(Some(frame))) => frame,
         Ok(Ok(None)) | Err(_) => return,
@@ -118,6 +118,13 @@ pub async fn serve(relay: Arc<Relay>, key: Thumbprint, mut stream: Stream) {
             let refusal = refusal("28000", &error.message, &error.hint);
             return session::refuse(&relay, stream, RefusalCode::Unauthenticated, &refusal).await;
         }
+    };
+    if let Some(visit) = visit {
+        visit.prove();
+    }
+    let Some(_place) = relay.doors.agent(key) else {
+        let refusal = refusal("53300", "too many connections of this agent", "close some, or raise limits.agent");
+        return session::refuse(&relay, stream, RefusalCode::Limit, &refusal).await;
     };
     match frame {
         Frame::Hello { oldest, newest, .. } => control(relay, key, principal, oldest, newest, stream).await,

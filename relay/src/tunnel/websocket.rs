@@ -2,7 +2,7 @@
 //! empty one is the half-close.
 
 use super::{Carrier, Stream, serve};
-use crate::relay::Relay;
+use crate::{doors::Visit, relay::Relay};
 use bytes::Bytes;
 use futures_util::{Sink as _, Stream as _};
 use std::{
@@ -33,7 +33,7 @@ pub struct Socket {
 }
 
 /// Serves an upgraded connection.
-pub async fn connection(relay: Arc<Relay>, key: Thumbprint, upgraded: Upgraded) {
+pub async fn connection(relay: Arc<Relay>, key: Thumbprint, upgraded: Upgraded, visit: Arc<Visit>) {
     let config = WebSocketConfig::default()
         .read_buffer_size(16 * 1024)
         .write_buffer_size(0)
@@ -42,7 +42,7 @@ pub async fn connection(relay: Arc<Relay>, key: Thumbprint, upgraded: Upgraded) 
         .max_frame_size(Some(LARGEST));
     let inner = WebSocketStream::from_raw_socket(upgraded, Role::Server, Some(config)).await;
     let socket = Socket { inner, rest: Bytes::new(), ended: false };
-    serve(relay, key, Stream::new(Carrier::WebSocket(Box::new(socket)))).await;
+    serve(relay, key, Stream::new(Carrier::WebSocket(Box::new(socket))), Some(visit)).await;
 }
 
 impl AsyncRead for Socket {

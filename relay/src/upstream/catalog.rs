@@ -14,7 +14,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use weir_shared::id::ResourceName;
+use weir_shared::{config::checked::Host, id::ResourceName};
 
 /// A snapshot serves new sessions for so long. Changes made past weir show after this.
 const FRESH: Duration = Duration::from_secs(10);
@@ -24,15 +24,17 @@ const FRESH: Duration = Duration::from_secs(10);
 pub struct Catalog {
     /// Labelled columns.
     pub labels: Labels,
+    /// Whose it is: hosts need not number their columns alike.
+    host: Host,
     overtaken: AtomicBool,
     made: Instant,
 }
 
 impl Catalog {
-    /// A snapshot made now.
+    /// A snapshot of this host's, made now.
     #[must_use]
-    pub fn new(labels: Labels) -> Self {
-        Self { labels, overtaken: AtomicBool::new(false), made: Instant::now() }
+    pub fn new(labels: Labels, host: Host) -> Self {
+        Self { labels, host, overtaken: AtomicBool::new(false), made: Instant::now() }
     }
 
     /// True once something labelled may have changed since.
@@ -44,35 +46,41 @@ impl Catalog {
 
 type Key = (ResourceName, String);
 
-/// The newest snapshot of each resource's databases.
+/// The newest snapshot of each resource's databases, on each of its hosts.
 #[derive(Debug, Default)]
-pub struct Catalogs(Mutex<HashMap<Key, Arc<Catalog>>>);
+pub struct Catalogs(Mutex<HashMap<Key, HashMap<Host, Arc<Catalog>>>>);
 
 impl Catalogs {
     /// The newest one, if it is fresh.
-    pub(super) fn fresh(&self, resource: &ResourceName, database: &str) -> Option<Arc<Catalog>> {
-        let newest = self.newest(resource, database)?;
+    pub(super) fn fresh(&self, resource: &ResourceName, database: &str, host: &Host) -> Option<Arc<Catalog>> {
+        let newest = self.of(resource, database, host)?;
         (!newest.is_overtaken() && newest.made.elapsed() < FRESH).then_some(newest)
     }
 
     pub(super) fn keep(&self, resource: &ResourceName, database: &str, catalog: &Arc<Catalog>) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert((resource.clone(), database.to_owned()), Arc::clone(catalog));
+        let hosts = all.entry((resource.clone(), database.to_owned())).or_default();
+        hosts.insert(catalog.host.clone(), Arc::clone(catalog));
     }
 
-    /// The newest one, fresh or not.
+    /// The newest one of the host that `held` is of, fresh or not.
     #[must_use]
-    pub fn newest(&self, resource: &ResourceName, database: &str) -> Option<Arc<Catalog>> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(&(resource.clone(), database.to_owned())).map(Arc::clone)
+    pub fn newest(&self, resource: &ResourceName, database: &str, held: &Catalog) -> Option<Arc<Catalog>> {
+        self.of(resource, database, &held.host)
     }
 
-    /// Something labelled may have changed: neither `held` nor the newest snapshot is certain any more.
+    fn of(&self, resource: &ResourceName, database: &str, host: &Host) -> Option<Arc<Catalog>> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&(resource.clone(), database.to_owned()))?.get(host).map(Arc::clone)
+    }
+
+    /// Something labelled may have changed: neither `held` nor the newest snapshot is certain any more, on no host: one
+    /// may follow another.
     pub fn overtaken(&self, resource: &ResourceName, database: &str, held: &Catalog) {
         held.overtaken.store(true, Ordering::Release);
-        if let Some(newest) = self.newest(resource, database) {
-            newest.overtaken.store(true, Ordering::Release);
-        }
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let hosts = all.get(&(resource.clone(), database.to_owned())).into_iter().flat_map(HashMap::values);
+        hosts.for_each(|newest| newest.overtaken.store(true, Ordering::Release));
     }
 }
 
@@ -83,14 +91,19 @@ mod tests {
     #[test]
     fn a_snapshot_serves_until_it_is_overtaken() {
         let (catalogs, name) = (Catalogs::default(), ResourceName::new("shop").unwrap());
-        assert!(catalogs.fresh(&name, "shop").is_none());
-        let (first, second) = (Arc::new(Catalog::new(Labels::default())), Arc::new(Catalog::new(Labels::default())));
+        let host = |name: &str| Host { name: name.to_owned(), port: 5432 };
+        let (one, other) = (host("one"), host("other"));
+        assert!(catalogs.fresh(&name, "shop", &one).is_none());
+        let snapshot = |host: &Host| Arc::new(Catalog::new(Labels::default(), host.clone()));
+        let (first, second, elsewhere) = (snapshot(&one), snapshot(&one), snapshot(&other));
         catalogs.keep(&name, "shop", &first);
-        assert!(catalogs.fresh(&name, "shop").is_some_and(|catalog| Arc::ptr_eq(&catalog, &first)));
-        assert!(catalogs.fresh(&name, "other").is_none());
+        assert!(catalogs.fresh(&name, "shop", &one).is_some_and(|catalog| Arc::ptr_eq(&catalog, &first)));
+        assert!(catalogs.fresh(&name, "other", &one).is_none());
+        assert!(catalogs.fresh(&name, "shop", &other).is_none());
+        catalogs.keep(&name, "shop", &elsewhere);
         catalogs.keep(&name, "shop", &second);
         catalogs.overtaken(&name, "shop", &first);
-        assert!(first.is_overtaken() && second.is_overtaken());
-        assert!(catalogs.fresh(&name, "shop").is_none());
+        assert!(first.is_overtaken() && second.is_overtaken() && elsewhere.is_overtaken());
+        assert!(catalogs.fresh(&name, "shop", &one).is_none());
     }
 }

@@ -9,6 +9,7 @@ use rustls::{
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use std::{
     io,
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -16,7 +17,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use weir_shared::config::checked::{Resource, UpstreamTlsMode};
+use weir_shared::config::checked::{Host, Resource, UpstreamTlsMode};
 use x509_parser::prelude::FromDer as _;
 
 /// A connection to a resource.
@@ -46,15 +47,27 @@ pub(super) struct Dialled {
     /// The server's certificate and the hash that `tls-server-end-point` (RFC 5929) takes of it; none where the
     /// certificate's signature has no such hash (Ed25519) or there is no TLS.
     pub(super) end_point: Option<Vec<u8>>,
+    /// Which of the addresses of the host's name answered.
+    pub(super) address: SocketAddr,
 }
 
-pub(super) async fn dial(resource: &Resource) -> Result<Dialled, UpstreamError> {
-    let place = format!("{}:{}", resource.host, resource.port);
+/// Dials a host of the resource; at `address`, when it is known already which of its addresses it has to be.
+pub(super) async fn dial(
+    resource: &Resource,
+    host: &Host,
+    address: Option<SocketAddr>,
+) -> Result<Dialled, UpstreamError> {
+    let place = host.to_string();
     let dial = |error| UpstreamError::Dial(place.clone(), error);
-    let mut tcp = TcpStream::connect((resource.host.as_str(), resource.port)).await.map_err(dial)?;
+    let tcp = match address {
+        Some(address) => TcpStream::connect(address).await,
+        None => TcpStream::connect((host.name.as_str(), host.port)).await,
+    };
+    let mut tcp = tcp.map_err(dial)?;
     tcp.set_nodelay(true).map_err(dial)?;
+    let address = tcp.peer_addr().map_err(dial)?;
     if resource.tls.mode == UpstreamTlsMode::Disable {
-        return Ok(Dialled { io: Io::Plain(tcp), end_point: None });
+        return Ok(Dialled { io: Io::Plain(tcp), end_point: None, address });
     }
     let failed = |why: String| UpstreamError::Tls(place.clone(), why);
     tcp.write_all(&[0, 0, 0, 8, 4, 210, 22, 47]).await?;
@@ -63,10 +76,10 @@ pub(super) async fn dial(resource: &Resource) -> Result<Dialled, UpstreamError> 
         return Err(failed("the server does not offer TLS".to_owned()));
     }
     let config = client_config(resource).map_err(&failed)?;
-    let name = ServerName::try_from(resource.host.clone()).map_err(|error| failed(error.to_string()))?;
+    let name = ServerName::try_from(host.name.clone()).map_err(|error| failed(error.to_string()))?;
     let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.map_err(|e| failed(e.to_string()))?;
     let end_point = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).and_then(end_point);
-    Ok(Dialled { io: Io::Tls(Box::new(stream)), end_point })
+    Ok(Dialled { io: Io::Tls(Box::new(stream)), end_point, address })
 }
 
 fn client_config(resource: &Resource) -> Result<ClientConfig, String> {

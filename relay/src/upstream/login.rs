@@ -2,9 +2,9 @@
 //! injected here and nowhere else.
 
 use super::{
-    Catalog, Connected, UpstreamError, Upstreams,
+    Catalog, Connected, Server, UpstreamError, Upstreams,
     dial::Dialled,
-    labels,
+    hosts, labels,
     scram::{Binding, Challenge, Exchange, Keys, QUICK_ITERATIONS, SCRAM, SCRAM_PLUS, ScramError},
 };
 use crate::credential::Lease;
@@ -16,20 +16,35 @@ use postgres_protocol::{
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use weir_protocol::postgres::startup::SessionStart;
-use weir_shared::{config::checked::Resource, id::SessionId};
+use weir_shared::{
+    config::checked::{Host, Resource, TargetSession},
+    id::SessionId,
+};
 
 /// No message of a login is larger.
 const LARGEST: usize = 64 * 1024;
 
+/// Who logs in, to what, for whom.
+#[derive(Clone, Copy)]
+pub(super) struct Login<'a> {
+    pub(super) resource: &'a Resource,
+    pub(super) host: &'a Host,
+    /// What the host must be.
+    pub(super) target: TargetSession,
+    pub(super) session: SessionId,
+    pub(super) start: &'a SessionStart,
+    pub(super) database: &'a str,
+}
+
+/// Logs in over a dialled connection.
 pub(super) async fn login(
+    login: Login<'_>,
     upstreams: &Upstreams,
     dialled: Dialled,
-    resource: &Resource,
-    session: SessionId,
-    start: &SessionStart,
-    database: &str,
     credential: Option<Arc<Lease>>,
 ) -> Result<Connected, UpstreamError> {
+    let Login { resource, host, target, session, start, database } = login;
+    let server = Server { host: host.clone(), address: dialled.address };
     let encrypted = matches!(dialled.io, super::Io::Tls(_));
     let mut connection = Connection { io: dialled.io, input: BytesMut::new(), out: BytesMut::new() };
     // The DBA sees in pg_stat_activity whose session this is; the server cuts it at 63 bytes.
@@ -105,11 +120,16 @@ pub(super) async fn login(
             "the role's standard_conforming_strings is off, which weir cannot judge".into(),
         ));
     }
-    let catalog = match upstreams.catalogs.fresh(&resource.name, database) {
+    let own_default = start.parameters.iter().any(|(name, _)| name == "default_transaction_read_only");
+    if !hosts::fits(&mut connection, target, &parameters, own_default).await? {
+        connection.say_goodbye().await;
+        return Err(UpstreamError::Unfit(host.to_string(), target));
+    }
+    let catalog = match upstreams.catalogs.fresh(&resource.name, database, host) {
         Some(catalog) => catalog,
         None => {
             let labels = labels::resolve(&mut connection, &resource.columns).await?;
-            let catalog = Arc::new(Catalog::new(labels));
+            let catalog = Arc::new(Catalog::new(labels, host.clone()));
             upstreams.catalogs.keep(&resource.name, database, &catalog);
             catalog
         }
@@ -117,7 +137,7 @@ pub(super) async fn login(
     let Connection { io, input, .. } = connection;
     // What came already goes into a buffer of its size: the login's own is larger than most sessions need.
     let rest = if input.is_empty() { BytesMut::new() } else { BytesMut::from(&*input) };
-    Ok(Connected { io, rest, parameters, cancel_key, credential, catalog })
+    Ok(Connected { io, server, rest, parameters, cancel_key, credential, catalog })
 }
 
 async fn scram(
@@ -217,6 +237,12 @@ impl Connection {
                 return Err(UpstreamError::Io(std::io::ErrorKind::UnexpectedEof.into()));
             }
         }
+    }
+
+    /// Ends it as a client does; a server that is gone need not be told.
+    async fn say_goodbye(&mut self) {
+        let _ = self.io.write_all(b"X\0\0\0\x04").await;
+        let _ = self.io.shutdown().await;
     }
 
     /// Runs a query of weir's own; the rows as text.

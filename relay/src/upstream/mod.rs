@@ -1,10 +1,11 @@
 //! The way to the resource: [`connect`] takes a `Grant`, so nothing is dialled or injected before it is authorised.
 //!
-//! - `dial`: TCP and TLS; `login`: the resource's own authentication, `scram` its arithmetic
+//! - `hosts`: which of its hosts; `dial`: TCP and TLS; `login`: the resource's own authentication, `scram` its arithmetic
 //! - `labels`: which columns are labelled; [`catalog`]: that, read once for many sessions
 
 pub mod catalog;
 mod dial;
+mod hosts;
 mod labels;
 mod login;
 mod scram;
@@ -18,14 +19,15 @@ use crate::{
     credential::{self, Lease, Leases},
     session::authorize::Grant,
 };
-use std::{sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 use weir_protocol::postgres::startup::SessionStart;
 use weir_shared::{
-    config::checked::Resource,
+    config::checked::{Host, Resource, TargetSession},
     error::{Kind, UserFacing},
     id::SessionId,
 };
 
+/// A cancel request must have gone through within this.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A resource that could not be reached or logged in to.
@@ -50,8 +52,29 @@ pub enum UpstreamError {
     #[error("the resource closed the connection during login: {0}")]
     Io(#[from] std::io::Error),
     /// It took too long.
-    #[error("the resource did not answer within {} s", PATIENCE.as_secs())]
-    Timeout,
+    #[error("{0} did not answer within {1:?}")]
+    Timeout(String, Duration),
+    /// The host is not of the kind that is asked for.
+    #[error("{0} is not {1}")]
+    Unfit(String, TargetSession),
+    /// None of several hosts.
+    #[error("no host will do: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Hosts(Vec<Self>),
+}
+
+/// The very server that a session is with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// As the configuration names it, and its certificate.
+    pub host: Host,
+    /// The address that answered.
+    pub address: SocketAddr,
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.host.fmt(f)
+    }
 }
 
 impl UpstreamError {
@@ -74,6 +97,8 @@ impl UpstreamError {
 pub struct Connected {
     /// The connection.
     pub io: Io,
+    /// With whom.
+    pub server: Server,
     /// Bytes that came after the login.
     pub rest: bytes::BytesMut,
     /// Parameters that the server reported.
@@ -115,23 +140,36 @@ impl Upstreams {
         start: &SessionStart,
         database: &str,
     ) -> Result<Connected, UpstreamError> {
-        let steps = async {
-            let credential = self.leases.lease(resource).await?;
-            let dialled = dial::dial(resource).await?;
-            login::login(self, dialled, resource, session, start, database, credential).await
-        };
-        tokio::time::timeout(PATIENCE, steps).await.unwrap_or(Err(UpstreamError::Timeout))
+        let credential = self.leases.lease(resource).await?;
+        let mut failures = Vec::new();
+        for (host, target) in hosts::candidates(resource) {
+            let steps = async {
+                let dialled = dial::dial(resource, host, None).await?;
+                let login = login::Login { resource, host, target, session, start, database };
+                login::login(login, self, dialled, credential.clone()).await
+            };
+            let patience = resource.connect_timeout;
+            let result = tokio::time::timeout(patience, steps).await;
+            match result.unwrap_or_else(|_| Err(UpstreamError::Timeout(host.to_string(), patience))) {
+                Err(error) if hosts::passes_over(&error) => failures.push(error),
+                result => return result,
+            }
+        }
+        Err(match failures.pop() {
+            Some(only) if failures.is_empty() => only,
+            last => UpstreamError::Hosts(failures.into_iter().chain(last).collect()),
+        })
     }
 }
 
-/// Asks the resource to stop what the connection with `key` runs. It answers by closing.
+/// Asks a server to stop what the connection with `key` runs. It answers by closing.
 ///
 /// # Errors
 /// When it cannot be reached.
-pub async fn cancel(resource: &Resource, key: &[u8]) -> Result<(), UpstreamError> {
+pub async fn cancel(resource: &Resource, server: &Server, key: &[u8]) -> Result<(), UpstreamError> {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let steps = async {
-        let mut io = dial::dial(resource).await?.io;
+        let mut io = dial::dial(resource, &server.host, Some(server.address)).await?.io;
         let length = u32::try_from(key.len() + 8).unwrap_or(u32::MAX);
         let request = [&length.to_be_bytes()[..], &80_877_102_u32.to_be_bytes(), key].concat();
         io.write_all(&request).await?;
@@ -139,12 +177,23 @@ pub async fn cancel(resource: &Resource, key: &[u8]) -> Result<(), UpstreamError
         let _ = io.read(&mut [0; 1]).await;
         Ok(())
     };
-    tokio::time::timeout(PATIENCE, steps).await.unwrap_or(Err(UpstreamError::Timeout))
+    let late = || Err(UpstreamError::Timeout(server.to_string(), PATIENCE));
+    tokio::time::timeout(PATIENCE, steps).await.unwrap_or_else(|_| late())
+}
+
+/// True when a host of the resource accepts connections.
+pub async fn is_reachable(resource: &Resource) -> bool {
+    let dials =
+        resource.hosts.iter().map(|host| Box::pin(tokio::net::TcpStream::connect((host.name.as_str(), host.port))));
+    let first = futures_util::future::select_ok(dials);
+    !resource.hosts.is_empty() && matches!(tokio::time::timeout(Duration::from_secs(1), first).await, Ok(Ok(_)))
 }
 
 /// What a test login found.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct TestReport {
+    /// The host that was chosen.
+    pub host: String,
     /// TLS version and cipher, or `off`.
     pub tls: String,
     /// The role.
@@ -174,6 +223,7 @@ pub async fn test(resource: &Resource) -> Result<TestReport, UserFacing> {
             None => {
                 let version = connected.parameters.iter().find(|(name, _)| name == "server_version");
                 report = Some(TestReport {
+                    host: connected.server.to_string(),
                     tls: connected.io.describe(),
                     role: resource.role.clone(),
                     server_version: version.map(|(_, value)| value.clone()).unwrap_or_default(),
@@ -189,8 +239,11 @@ pub async fn test(resource: &Resource) -> Result<TestReport, UserFacing> {
 #[must_use]
 pub fn facing(error: &UpstreamError) -> UserFacing {
     let (kind, hint) = match error {
-        UpstreamError::Dial(..) | UpstreamError::Timeout => {
+        UpstreamError::Dial(..) | UpstreamError::Timeout(..) => {
             (Kind::Unreachable, "is the resource up, and are host and port right?")
+        }
+        UpstreamError::Unfit(..) | UpstreamError::Hosts(_) => {
+            (Kind::Unreachable, "see the resource's host and target_session_attrs, and each host's own log")
         }
         UpstreamError::Tls(..) => (Kind::Untrusted, "set the resource's ca, or the host name that its certificate has"),
         UpstreamError::Credential(_) => (Kind::Config, "correct the resource's credential"),

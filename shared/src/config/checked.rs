@@ -38,6 +38,10 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// Threads that serve tunnels; none leaves it to the relay.
     pub threads: Option<NonZero<usize>>,
+    /// What each user may do, across all resources.
+    pub users: UserLimits,
+    /// Who may come in.
+    pub doors: DoorLimits,
     /// The resources by name.
     pub resources: BTreeMap<ResourceName, Arc<Resource>>,
 }
@@ -49,10 +53,12 @@ pub struct Resource {
     pub name: ResourceName,
     /// Protocol.
     pub kind: ResourceKind,
-    /// Host name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
+    /// Where it is: tried in this order. Never empty.
+    pub hosts: Vec<Host>,
+    /// What the host of a session must be.
+    pub target_session_attrs: TargetSession,
+    /// How long connecting and logging in to one host may take.
+    pub connect_timeout: Duration,
     /// Databases that may be asked for; the first is the default. Never empty.
     pub databases: Vec<String>,
     /// The role weir logs in as.
@@ -73,6 +79,68 @@ pub struct Resource {
     pub limits: Limits,
     /// What is recorded.
     pub recording: Recording,
+}
+
+/// A host of a resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Host {
+    /// Name or address; its certificate must have it.
+    pub name: String,
+    /// Port.
+    pub port: u16,
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.name.contains(':') {
+            write!(f, "[{}]:{}", self.name, self.port)
+        } else {
+            write!(f, "{}:{}", self.name, self.port)
+        }
+    }
+}
+
+/// What a session's host must be (libpq's `target_session_attrs`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TargetSession {
+    /// Anything.
+    #[default]
+    Any,
+    /// Not in recovery, and transactions may write by default.
+    ReadWrite,
+    /// The opposite.
+    ReadOnly,
+    /// Not in recovery.
+    Primary,
+    /// In recovery.
+    Standby,
+    /// In recovery if there is one, else anything.
+    PreferStandby,
+}
+
+impl TargetSession {
+    /// Every one.
+    pub const ALL: [Self; 6] =
+        [Self::Any, Self::ReadWrite, Self::ReadOnly, Self::Primary, Self::Standby, Self::PreferStandby];
+
+    /// As typed in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::ReadWrite => "read-write",
+            Self::ReadOnly => "read-only",
+            Self::Primary => "primary",
+            Self::Standby => "standby",
+            Self::PreferStandby => "prefer-standby",
+        }
+    }
+}
+
+impl fmt::Display for TargetSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// A protocol that weir speaks.
@@ -147,15 +215,76 @@ impl fmt::Display for ColumnLabel {
     }
 }
 
-/// Limits of a resource.
+/// Limits of a resource's sessions, or of a user's. What is not limited has the largest value of its type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Sessions at a time.
     pub connections: usize,
     /// Largest statement in bytes.
     pub statement_bytes: usize,
-    /// A session with no statement running is closed after this; zero never.
+    /// Most rows that one statement gives; a FETCH and a further Execute of a portal count for themselves.
+    pub rows: u64,
+    /// Most bytes of rows, as the protocol carries them, that one statement gives.
+    pub result_bytes: u64,
+    /// How long the resource may work on one statement, reading its answer included.
+    pub statement_time: Duration,
+    /// How long a session may last.
+    pub session_time: Duration,
+    /// A session with no statement running is closed after this.
     pub idle: Duration,
+    /// Statements a second, all sessions together; none is no limit.
+    pub rate: Option<Rate>,
+}
+
+impl Limits {
+    /// Nothing is limited.
+    pub const NONE: Self = Self {
+        connections: usize::MAX,
+        statement_bytes: usize::MAX,
+        rows: u64::MAX,
+        result_bytes: u64::MAX,
+        statement_time: Duration::MAX,
+        session_time: Duration::MAX,
+        idle: Duration::MAX,
+        rate: None,
+    };
+}
+
+/// A rate of statements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// So many a second, in the long run.
+    pub per_second: NonZero<u32>,
+    /// So many at once.
+    pub burst: NonZero<u32>,
+}
+
+/// How many connections may be there at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DoorLimits {
+    /// That have not proven yet whose they are. Each costs the relay at most 64 KiB.
+    pub strangers: usize,
+    /// Of these from one address (of IPv6 from one /64).
+    pub address: usize,
+    /// Of one agent: QUIC connections, WebSocket connections and streams.
+    pub agent: usize,
+}
+
+/// Limits of users.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserLimits {
+    /// Of each user that is not named.
+    pub each: Limits,
+    /// Of these.
+    pub named: BTreeMap<String, Limits>,
+}
+
+impl UserLimits {
+    /// The limits of one user.
+    #[must_use]
+    pub fn of(&self, user: &str) -> &Limits {
+        self.named.get(user).unwrap_or(&self.each)
+    }
 }
 
 /// What is recorded.

@@ -1,8 +1,8 @@
 //! What was typed: reads TOML with positions and reports every problem at once.
 
 use super::checked::{
-    ColumnLabel, Config, CredentialSource, Durability, Limits, RecordRows, Recording, Resource, ResourceKind,
-    UpstreamTls, UpstreamTlsMode,
+    ColumnLabel, Config, CredentialSource, DoorLimits, Durability, Host, Limits, Rate, RecordRows, Recording, Resource,
+    ResourceKind, TargetSession, UpstreamTls, UpstreamTlsMode, UserLimits,
 };
 use super::reference::{self, Key};
 use crate::id::ResourceName;
@@ -202,6 +202,7 @@ impl Reader<'_> {
                 None => self.problem(offset(item), "resources", "is not a table".to_owned(), "[resources.NAME]"),
             }
         }
+        let (doors, users) = self.everyones_limits(top);
         let url = format!("https://{listen}");
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
         Config {
@@ -228,6 +229,8 @@ impl Reader<'_> {
                 let count = usize::try_from(item.as_integer()?).ok().filter(|count| *count <= 1024)?;
                 NonZero::new(count).map(Some)
             }),
+            users,
+            doors,
             resources,
         }
     }
@@ -281,12 +284,18 @@ impl Reader<'_> {
         let databases = self.value(table, &at, KEYS, "databases", vec!["postgres".to_owned()], |item| {
             list(item).filter(|names| !names.is_empty() && names.iter().all(|name| !name.is_empty()))
         });
+        let port = self.value(table, &at, KEYS, "port", 5432, |item| {
+            item.as_integer().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0)
+        });
         Some(Resource {
             name: resource_name,
             kind: ResourceKind::Postgres,
-            host: self.value(table, &at, KEYS, "host", String::new(), text),
-            port: self.value(table, &at, KEYS, "port", 5432, |item| {
-                item.as_integer().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0)
+            hosts: self.value(table, &at, KEYS, "host", Vec::new(), |item| hosts(item, port)),
+            target_session_attrs: self.value(table, &at, KEYS, "target_session_attrs", TargetSession::Any, |item| {
+                TargetSession::ALL.into_iter().find(|target| item.as_str() == Some(target.as_str()))
+            }),
+            connect_timeout: self.value(table, &at, KEYS, "connect_timeout", Duration::from_secs(10), |item| {
+                duration(item).filter(|time| !time.is_zero())
             }),
             databases,
             role: self.value(table, &at, KEYS, "role", String::new(), text),
@@ -302,22 +311,80 @@ impl Reader<'_> {
             columns: self.value(table, &at, KEYS, "columns", Vec::new(), |item| {
                 list(item)?.iter().map(|text| column(text)).collect()
             }),
-            limits: self.limits(table, &at),
+            limits: self.limits(
+                table,
+                &at,
+                "limits",
+                &Limits { connections: 100, statement_bytes: 1024 * 1024, ..Limits::NONE },
+            ),
             recording: self.recording(table, &at),
         })
     }
 
-    fn limits(&mut self, table: &dyn TableLike, at: &str) -> Limits {
+    /// The table of this name in another; an empty one when there is none.
+    fn table<'t>(
+        &mut self,
+        table: &'t dyn TableLike,
+        at: &str,
+        name: &str,
+        empty: &'t toml_edit::Table,
+    ) -> &'t dyn TableLike {
+        match table.get(name).map(|item| (item, item.as_table_like())) {
+            None => empty,
+            Some((_, Some(table))) => table,
+            Some((item, None)) => {
+                self.problem(offset(item), &join(at, name), "is not a table".to_owned(), "a table");
+                empty
+            }
+        }
+    }
+
+    /// The table `name` of limits; what it leaves out is as in `default`.
+    fn limits(&mut self, table: &dyn TableLike, at: &str, name: &str, default: &Limits) -> Limits {
         const KEYS: &[Key] = reference::LIMITS;
-        let (at, empty) = (join(at, "limits"), toml_edit::Table::new());
-        let table: &dyn TableLike = table.get("limits").and_then(Item::as_table_like).unwrap_or(&empty);
+        let empty = toml_edit::Table::new();
+        let (table, at) = (self.table(table, at, name, &empty), join(at, name));
         self.unknown(table, &at, KEYS);
         let count = |item: &Item| item.as_integer().and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
+        let most = |item: &Item| match u64::try_from(item.as_integer()?).ok()? {
+            0 => Some(u64::MAX),
+            most => Some(most),
+        };
+        let time = |item: &Item| duration(item).map(|time| if time.is_zero() { Duration::MAX } else { time });
+        let number = |item: &Item| u32::try_from(item.as_integer()?).ok().map(NonZero::new);
+        let rate = self.value(table, &at, KEYS, "rate", default.rate.map(|rate| rate.per_second), number);
+        let burst = default.rate.map(|rate| rate.burst).filter(|_| table.get("rate").is_none());
+        let burst = self.value(table, &at, KEYS, "burst", burst.or(rate), number);
         Limits {
-            connections: self.value(table, &at, KEYS, "connections", 100, count),
-            statement_bytes: self.value(table, &at, KEYS, "statement_bytes", 1024 * 1024, count),
-            idle: self.value(table, &at, KEYS, "idle", Duration::ZERO, duration),
+            connections: self.value(table, &at, KEYS, "connections", default.connections, count),
+            statement_bytes: self.value(table, &at, KEYS, "statement_bytes", default.statement_bytes, count),
+            rows: self.value(table, &at, KEYS, "rows", default.rows, most),
+            result_bytes: self.value(table, &at, KEYS, "result_bytes", default.result_bytes, most),
+            statement_time: self.value(table, &at, KEYS, "statement_time", default.statement_time, time),
+            session_time: self.value(table, &at, KEYS, "session_time", default.session_time, time),
+            idle: self.value(table, &at, KEYS, "idle", default.idle, time),
+            rate: rate.zip(burst).map(|(per_second, burst)| Rate { per_second, burst }),
         }
+    }
+
+    /// `[limits]`: of connections and of users.
+    fn everyones_limits(&mut self, top: &dyn TableLike) -> (DoorLimits, UserLimits) {
+        const KEYS: &[Key] = reference::USERS;
+        let (empty, at) = (toml_edit::Table::new(), "limits");
+        let limits = self.table(top, "", at, &empty);
+        self.unknown(limits, at, KEYS);
+        let count = |item: &Item| item.as_integer().and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
+        let doors = DoorLimits {
+            strangers: self.value(limits, at, KEYS, "strangers", 1024, count),
+            address: self.value(limits, at, KEYS, "address", 256, count),
+            agent: self.value(limits, at, KEYS, "agent", 256, count),
+        };
+        let each = self.limits(limits, at, "user", &Limits { connections: 100, ..Limits::NONE });
+        let tables = self.table(limits, at, "users", &empty);
+        let names: Vec<String> = tables.iter().map(|(name, _)| name.to_owned()).collect();
+        let named = names.into_iter().map(|name| (name.clone(), self.limits(tables, "limits.users", &name, &each)));
+        let users = UserLimits { named: named.collect(), each: each.clone() };
+        (doors, users)
     }
 
     fn recording(&mut self, table: &dyn TableLike, at: &str) -> Recording {
@@ -387,6 +454,32 @@ fn credential(item: &Item, folder: &Path) -> Option<CredentialSource> {
     }
 }
 
+/// A text of hosts with commas between them, or a list of such texts.
+fn hosts(item: &Item, port: u16) -> Option<Vec<Host>> {
+    let texts: Vec<&str> = match item.as_array() {
+        Some(list) => list.iter().map(|text| text.as_str()).collect::<Option<_>>()?,
+        None => vec![item.as_str()?],
+    };
+    let hosts: Option<Vec<Host>> =
+        texts.into_iter().flat_map(|text| text.split(',')).map(|text| host(text.trim(), port)).collect();
+    hosts.filter(|hosts| !hosts.is_empty())
+}
+
+fn host(text: &str, port: u16) -> Option<Host> {
+    let (name, own) = match text.strip_prefix('[') {
+        // An IPv6 address.
+        Some(rest) => match rest.split_once(']')? {
+            (name, "") => (name, None),
+            (name, rest) => (name, Some(rest.strip_prefix(':')?)),
+        },
+        None if text.matches(':').count() > 1 => (text, None),
+        None => text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port))),
+    };
+    let port = own.map_or(Some(port), |own| own.parse().ok().filter(|port| *port > 0))?;
+    let good = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || matches!(c, '/' | '[' | ']'));
+    good.then(|| Host { name: name.to_owned(), port })
+}
+
 fn column(text: &str) -> Option<ColumnLabel> {
     let parts: Vec<&str> = text.split('.').collect();
     let (schema, table, column) = match parts.as_slice() {
@@ -451,6 +544,49 @@ recording = { rows = "first:10" }
         }
         assert_eq!(parse(GOOD, Path::new("x.toml")).unwrap().0.metrics, None);
         assert!(parse(&format!("metrics = true{GOOD}"), Path::new("x.toml")).is_err());
+    }
+
+    #[test]
+    fn hosts_are_read_in_every_form() {
+        let read = |value: &str| {
+            let text = GOOD.replace("host = \"db.internal\"", &format!("port = 6000\nhost = {value}"));
+            let (config, _) = parse(&text, Path::new("x.toml")).ok()?;
+            let hosts = &config.resources.values().next()?.hosts;
+            Some(hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+        };
+        for (value, hosts) in [
+            ("\"db\"", "db:6000"),
+            ("\"db1:5432,db2\"", "db1:5432 db2:6000"),
+            ("[\"db1:5432\", \"10.0.0.1\", \"::1\", \"[fe80::2]:7\"]", "db1:5432 10.0.0.1:6000 [::1]:6000 [fe80::2]:7"),
+        ] {
+            assert_eq!(read(value).as_deref(), Some(hosts), "{value}");
+        }
+        for wrong in ["\"\"", "[]", "\"a,,b\"", "\"db:0\"", "\"db:port\"", "\"[::1\"", "\"/tmp\"", "7", "[7]"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn limits_of_users_and_resources() {
+        let text = format!(
+            "{GOOD}[resources.postgres-prod.limits]\nrows = 10\nidle = \"5m\"\nrate = 5\nburst = 20\n\
+             [limits.user]\nrate = 7\nstatement_time = \"30s\"\n[limits.users.ci]\nconnections = 3\nstatement_time = 0\n"
+        );
+        let (config, _) = parse(&text, Path::new("x.toml")).unwrap();
+        let limits = &config.resources[&ResourceName::new("postgres-prod").unwrap()].limits;
+        assert_eq!((limits.rows, limits.result_bytes, limits.connections), (10, u64::MAX, 100));
+        assert_eq!(limits.idle, Duration::from_secs(300));
+        assert_eq!(limits.rate.map(|rate| (rate.per_second.get(), rate.burst.get())), Some((5, 20)));
+        let (alice, ci) = (config.users.of("alice"), config.users.of("ci"));
+        assert_eq!(alice.rate.map(|rate| (rate.per_second.get(), rate.burst.get())), Some((7, 7)));
+        assert_eq!((alice.connections, ci.connections), (100, 3));
+        assert_eq!((alice.statement_time, ci.statement_time), (Duration::from_secs(30), Duration::MAX));
+        assert_eq!(ci.rate, alice.rate);
+        let wrong = text.replace("rows = 10", "rows = -1").replace("[limits.user]", "[limits.usr]");
+        let shown: Vec<String> =
+            parse(&wrong, Path::new("x.toml")).unwrap_err().iter().map(ToString::to_string).collect();
+        assert!(shown.iter().any(|line| line.contains("resources.postgres-prod.limits.rows")), "{shown:#?}");
+        assert!(shown.iter().any(|line| line.contains("did you mean user?")), "{shown:#?}");
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub const TOP: &[Key] = keys! {
     "drain_timeout", "duration; 30s", "how long sessions may go on after SIGTERM";
     "threads", "number; one fewer than cores", "threads that serve tunnels";
     "tls", "table", "the relay's certificate";
+    "limits", "table", "limits of connections, and of users across all resources";
     "resources", "tables", "the resources by name";
 };
 
@@ -47,8 +48,10 @@ pub const TLS: &[Key] = keys! {
 /// In `[resources.NAME]`.
 pub const RESOURCE: &[Key] = keys! {
     "kind", "\"postgres\"", "the protocol";
-    "host", "host name or address", "where it is";
-    "port", "1 to 65535; 5432", "its port";
+    "host", "\"name\", \"name:port,name\" or [\"name:port\", ...]; an IPv6 address with a port stands in [ ]", "where it is; several are tried in order";
+    "port", "1 to 65535; 5432", "the port of hosts without one";
+    "target_session_attrs", "\"any\", \"read-write\", \"read-only\", \"primary\", \"standby\" or \"prefer-standby\"; any", "what a session's host must be, as in libpq";
+    "connect_timeout", "duration; 10s", "how long connecting and logging in to one host may take";
     "databases", "list of names, not empty", "what may be asked for; the first is the default";
     "role", "text", "the role weir logs in as";
     "credential", "\"env:NAME\", \"file:PATH\", \"none\" or { exec = [...], timeout = \"5s\" }", "where its secret comes from";
@@ -64,11 +67,28 @@ pub const RESOURCE: &[Key] = keys! {
     "recording", "table", "what is recorded";
 };
 
-/// In `[resources.NAME.limits]`.
+/// In `[limits]`.
+pub const USERS: &[Key] = keys! {
+    "strangers", "number; 1024", "connections that have not proven yet whose they are; what is beyond is turned away";
+    "address", "number; 256", "of these from one address, or one /64 of IPv6";
+    "agent", "number; 256", "connections and streams of one agent; one more is refused with 53300";
+    "user", "table, as [resources.NAME.limits]; connections 100, nothing else", "limits of each user";
+    "users", "tables by user, as [resources.NAME.limits]; what is left out is from [limits.user]", "limits of one user";
+};
+
+/// In `[resources.NAME.limits]`, `[limits.user]` and `[limits.users.NAME]`: the smaller of the resource's and the user's
+/// limit holds; counts and rates are kept for each. By default only that is limited which guards the relay and the resource
+/// against floods: a limit that cuts off work which is right is the administrator's to set.
 pub const LIMITS: &[Key] = keys! {
-    "connections", "number; 100", "sessions at a time";
-    "statement_bytes", "number; 1048576", "largest statement";
-    "idle", "duration; 0 never", "closes a session that does nothing";
+    "connections", "number; 100", "sessions at a time; one more is refused with 53300";
+    "statement_bytes", "number; 1048576", "largest statement; a larger one is refused with 54000";
+    "rows", "number; 0 no limit", "most rows of one statement (a FETCH is one); its answer breaks off with 54000";
+    "result_bytes", "number; 0 no limit", "most bytes of rows of one statement; its answer breaks off with 54000";
+    "statement_time", "duration; 0 no limit", "how long a statement may run, its answer's reader included; it is cancelled with 57014";
+    "session_time", "duration; 0 no limit", "how long a session may last; it ends with 57P01";
+    "idle", "duration; 0 no limit", "a session in which nothing runs ends with 57P05 after this; a statement that runs or waits for approval is not idle";
+    "rate", "statements a second; 0 no limit", "all sessions together; what is too fast is refused with 53400";
+    "burst", "number; as rate", "how many of them may come at once";
 };
 
 /// In `[resources.NAME.recording]`.
@@ -85,8 +105,9 @@ pub fn markdown() -> String {
     let tables = [
         ("top", TOP),
         ("[tls]", TLS),
+        ("[limits]", USERS),
         ("[resources.NAME]", RESOURCE),
-        ("[resources.NAME.limits]", LIMITS),
+        ("[resources.NAME.limits], [limits.user], [limits.users.NAME]", LIMITS),
         ("[resources.NAME.recording]", RECORDING),
     ];
     for (title, keys) in tables {

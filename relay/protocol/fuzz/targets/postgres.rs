@@ -71,6 +71,7 @@ impl Session {
                 Step::Event(_) => {}
                 Step::Data(_) => panic!("rows from the client"),
                 Step::Broken(_) | Step::Terminate(_) => return false,
+                Step::Return(_) | Step::Exceeded(..) => panic!("an answer from the client"),
             }
         }
     }
@@ -83,6 +84,8 @@ impl Session {
                 Step::Control(control) => self.to_client.follow(&control.into_bytes()),
                 Step::Reply(reply) => self.to_client.follow(&reply.into_bytes()),
                 Step::Event(_) => {}
+                Step::Return(control) => self.to_server.follow(&control.into_bytes()),
+                Step::Exceeded(..) => engine.cut(&refusal()),
                 Step::Broken(_) => return false,
                 Step::Act(_) | Step::Wait | Step::Terminate(_) => panic!("a request from the server"),
             }
@@ -108,7 +111,7 @@ fn refusal() -> Refusal {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let (mut engine, mut session) = (Postgres::new(1000), Session::default());
+    let (mut engine, mut session) = (Postgres::new(1000).with_answers_of(5, 4000), Session::default());
     let mut rest = data;
     while let [what, high, low, tail @ ..] = rest {
         let length = (usize::from(*high) << 8 | usize::from(*low)).min(tail.len());

@@ -1,8 +1,14 @@
 //! The server's messages (documentation, "Message Formats", those marked B).
 
 use super::message::{HEADER, Reader, WHOLE, peek};
-use super::{Postgres, broken, pending, pending::Pending, rows};
-use crate::{Chunk, Column, Control, Event, Reply, Shape, Step};
+use super::{
+    Postgres, broken,
+    cut::{self, Cut, Given},
+    error, pending,
+    pending::Pending,
+    rows,
+};
+use crate::{Chunk, Column, Control, Event, Refusal, Reply, Shape, Step};
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 
@@ -18,6 +24,14 @@ pub(super) struct State {
     large: Option<Large>,
     /// The description of rows that came last, and what it says: the next is often the same.
     described: Option<(Bytes, Described)>,
+    /// By the statement that the server works on.
+    pub(super) given: Given,
+    /// Something that has completed since the last `ReadyForQuery` outlasts an error.
+    lasting: bool,
+    /// The answer that is dropped.
+    pub(super) cut: Option<Box<Cut>>,
+    /// The statement that is cancelled, and why.
+    pub(super) overdue: Option<Box<(u64, Refusal)>>,
 }
 
 /// Columns, and the formats in which their values come.
@@ -25,7 +39,16 @@ type Described = (Arc<Vec<Column>>, Arc<Vec<bool>>);
 
 impl Default for State {
     fn default() -> Self {
-        Self { status: b'I', copy_out: None, large: None, described: None }
+        Self {
+            status: b'I',
+            copy_out: None,
+            large: None,
+            described: None,
+            given: Given::default(),
+            lasting: false,
+            cut: None,
+            overdue: None,
+        }
     }
 }
 
@@ -51,6 +74,18 @@ struct Large {
 }
 
 pub(super) fn step(engine: &mut Postgres, input: &mut BytesMut) -> Step {
+    loop {
+        let step = next(engine, input);
+        if engine.server.cut.is_none() {
+            return step;
+        }
+        if let Some(step) = cut::remains(step) {
+            return step;
+        }
+    }
+}
+
+fn next(engine: &mut Postgres, input: &mut BytesMut) -> Step {
     if let Some(step) = engine.steps.pop_front() {
         return step;
     }
@@ -59,6 +94,15 @@ pub(super) fn step(engine: &mut Postgres, input: &mut BytesMut) -> Step {
     }
     let Ok(head) = peek(input) else { return broken("the server sent an invalid message length") };
     let Some((kind, size)) = head else { return Step::NeedMore };
+    if matches!(kind, b'D' | b'd')
+        && engine.server.cut.is_none()
+        && let Some(excess) = cut::excess(engine.answer, &engine.server, size)
+    {
+        return match current(engine) {
+            0 => out_of_step(kind),
+            number => cut::begin(engine, number, excess),
+        };
+    }
     match kind {
         b'D' if size > WHOLE => return begin_large_row(engine, input, size),
         b'd' if size > WHOLE => return begin_large_copy(engine, input, size),
@@ -119,23 +163,33 @@ fn whole(engine: &mut Postgres, kind: u8, bytes: Bytes) -> Step {
             engine.steps.push_back(forward(bytes));
             Step::Event(event)
         }
-        (b'C' | b'I' | b's', Pending::Query { number, .. } | Pending::Execute { number, .. }) => {
+        (b'C' | b'I' | b's', Pending::Query { number, lasting, .. } | Pending::Execute { number, lasting, .. }) => {
             engine.server.copy_out = None;
+            engine.server.given = Given::default();
+            engine.server.lasting |= *lasting;
+            let number = *number;
             let tag = match kind {
                 b'C' => Reader(bytes.get(HEADER..).unwrap_or_default()).text().unwrap_or_default().to_owned(),
                 b'I' => "EMPTY".to_owned(),
                 _ => super::SUSPENDED.to_owned(),
             };
-            let event = Event::Complete(*number, tag);
-            if matches!(engine.queue.front(), Some(Pending::Execute { .. })) {
+            let event = Event::Complete(number, tag);
+            let simple = matches!(engine.queue.front(), Some(Pending::Query { .. }));
+            if !simple {
                 engine.queue.pop();
             }
             engine.queue.copy_in = false;
+            if engine.server.cut.is_some() {
+                return cut::completed(engine, number, event, simple);
+            }
             engine.steps.push_back(forward(bytes));
             Step::Event(event)
         }
         (b'G', Pending::Query { .. } | Pending::Execute { .. }) => {
             engine.queue.begin_copy_in();
+            if engine.server.cut.is_some() {
+                return cut::no_copy_in(engine);
+            }
             forward(bytes)
         }
         (b'H', Pending::Query { .. } | Pending::Execute { .. }) => {
@@ -179,27 +233,47 @@ fn parameter_status(bytes: Bytes) -> Step {
 
 fn failed(engine: &mut Postgres, bytes: Bytes) -> Step {
     engine.server.copy_out = None;
+    engine.server.given = Given::default();
+    let cut = engine.server.cut.take();
+    let overdue = engine.server.overdue.take();
     let summary = rows::error_summary(&bytes);
+    let as_told = |number, refused: Option<Bytes>| {
+        if let Some(cut) = &cut {
+            let event = (!cut.is_of(number)).then_some(Event::Failed(number, summary.clone()));
+            return (event.filter(|_| refused.is_none()), Step::Reply(Reply(cut.error())));
+        }
+        match overdue.as_deref() {
+            Some((late, refusal)) if *late == number && refused.is_none() && summary.starts_with("57014") => {
+                let event = Event::Failed(number, format!("{} {}", refusal.code, refusal.message));
+                (Some(event), Step::Reply(Reply(error(refusal, "ERROR"))))
+            }
+            _ => engine_step(number, refused, bytes.clone(), summary.clone()),
+        }
+    };
     let extended = match engine.queue.front() {
-        None => return Step::Data(Chunk::Text { number: 0, bytes }),
         Some(Pending::Query { number, refused, .. }) => {
-            let told_first = engine_step(*number, refused.take(), bytes, summary);
+            let told_first = as_told(*number, refused.take());
             engine.queue.copy_in = false;
             return told(told_first, engine);
         }
-        Some(Pending::Sync) => return Step::Data(Chunk::Text { number: 0, bytes }),
+        None | Some(Pending::Sync) => return Step::Data(Chunk::Text { number: 0, bytes }),
         Some(_) => engine.queue.pop(),
     };
     let first = match extended {
-        Some(Pending::Execute { number, mut refused, .. }) => engine_step(number, refused.take(), bytes, summary),
+        Some(Pending::Execute { number, mut refused, .. }) => as_told(number, refused.take()),
         entry => {
             settle(engine, entry, false);
-            (None, Step::Data(Chunk::Text { number: 0, bytes }))
+            match &cut {
+                Some(cut) => (None, Step::Reply(Reply(cut.error()))),
+                None => (None, Step::Data(Chunk::Text { number: 0, bytes })),
+            }
         }
     };
     let step = told(first, engine);
     for entry in engine.queue.take_skipped() {
-        if let Pending::Execute { number, .. } | Pending::Query { number, .. } = entry {
+        if let Pending::Execute { number, .. } | Pending::Query { number, .. } = entry
+            && !cut.as_ref().is_some_and(|cut| cut.is_of(number))
+        {
             engine.steps.push_back(Step::Event(Event::Skipped(number)));
         }
         settle(engine, Some(entry), false);
@@ -235,10 +309,16 @@ fn ready(engine: &mut Postgres, bytes: Bytes) -> Step {
     }
     engine.server.status = status;
     engine.server.copy_out = None;
+    engine.server.given = Given::default();
+    engine.server.overdue = None;
+    let lasting = std::mem::take(&mut engine.server.lasting);
     if status == b'I' {
         engine.portals.clear_confirmed();
     }
-    forward(bytes)
+    match engine.server.cut.take() {
+        Some(cut) => cut::ended_well(engine, &cut, lasting, forward(bytes)),
+        None => forward(bytes),
+    }
 }
 
 fn settle(engine: &mut Postgres, entry: Option<Pending>, done: bool) {
@@ -292,18 +372,23 @@ fn flowing(engine: &mut Postgres) -> Option<(u64, Shape, bool)> {
     }
 }
 
-/// As many whole messages of one kind as the buffer holds.
+/// As many whole messages of one kind as the buffer holds and the limits let by.
 fn run(engine: &mut Postgres, input: &mut BytesMut, kind: u8) -> Step {
-    let mut end = 0;
+    let (mut end, mut rows) = (0, 0);
+    let (most, most_rows) = match engine.server.cut {
+        None => cut::room(engine.answer, &engine.server, input.len()),
+        Some(_) => (input.len(), u64::MAX),
+    };
     while let Ok(Some((next, size))) = peek(input.get(end..).unwrap_or_default()) {
-        if next != kind || size > WHOLE || input.len() < end + size {
+        if next != kind || size > WHOLE || most < end + size || rows == most_rows {
             break;
         }
-        end += size;
+        (end, rows) = (end + size, rows + 1);
     }
     if end == 0 {
         return Step::NeedMore;
     }
+    engine.server.given.add(rows, end);
     let Some((number, shape, announce)) = flowing(engine) else { return out_of_step(kind) };
     if kind == b'd' {
         let Some(binary) = engine.server.copy_out else { return out_of_step(kind) };
@@ -322,6 +407,7 @@ fn begin_large_row(engine: &mut Postgres, input: &mut BytesMut, size: usize) -> 
     let Some(cells) = input.get(HEADER..HEAD).and_then(|count| Reader(count).u16()) else { return Step::NeedMore };
     let Some((number, shape, announce)) = flowing(engine) else { return out_of_step(b'D') };
     let bytes = input.split_to(HEAD).freeze();
+    engine.server.given.add(1, size);
     engine.server.large = Some(Large {
         number,
         shape: shape.clone(),
@@ -345,6 +431,7 @@ fn begin_large_copy(engine: &mut Postgres, input: &mut BytesMut, size: usize) ->
     }
     let Some((number, shape, _)) = flowing(engine) else { return out_of_step(b'd') };
     let bytes = input.split_to(HEADER).freeze();
+    engine.server.given.add(1, size);
     let left = size - HEADER;
     engine.server.large = Some(Large { number, shape, copy: true, left, cells: 0, column: 0, cell: left });
     Step::Data(Chunk::Frame { number, bytes, first: true, copy: true })

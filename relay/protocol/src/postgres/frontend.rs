@@ -156,6 +156,7 @@ fn bind(engine: &mut Postgres, input: &mut BytesMut, size: usize) -> Step {
             digest: OnceLock::new(),
             formats: if formats.is_empty() { Arc::clone(&engine.client.no_formats) } else { Arc::new(formats) },
             number: AtomicU64::new(0),
+            lasting: AtomicBool::new(true),
         };
         bound(engine, portal, Arc::new(made));
     } else {
@@ -224,7 +225,8 @@ fn large_bind(engine: &mut Postgres, input: &mut BytesMut, size: usize) -> Step 
     let parameters = Parameters { omitted: Some(size as u64), ..Parameters::default() };
     // With formats unknown every value counts as binary of unknown layout: masked by the strictest rule.
     let formats = Arc::new(vec![true, true]);
-    let made = Portal { statement, parameters, digest: OnceLock::new(), formats, number: AtomicU64::new(0) };
+    let (number, lasting) = (AtomicU64::new(0), AtomicBool::new(true));
+    let made = Portal { statement, parameters, digest: OnceLock::new(), formats, number, lasting };
     engine.client.bind = Some((Box::default(), portal, Arc::new(made)));
     engine.client.pass = size;
     rest_of_message(engine, input).unwrap_or(Step::NeedMore)
@@ -251,7 +253,10 @@ fn execute(engine: &mut Postgres, input: &mut BytesMut, size: usize) -> Step {
     if number > 0 {
         // More rows of what was judged when it began.
         if !engine.queue.skipping {
-            engine.queue.push(Pending::Execute { number, portal: Some(portal), refused: None, announced: true });
+            let lasting = portal.lasting.load(Ordering::Relaxed);
+            let portal = Some(portal);
+            engine.queue.push(Pending::Execute { number, lasting, portal, refused: None, announced: true });
+            engine.steps.push_back(Step::Event(Event::Resumed(number)));
         }
         return Step::Control(Control(bytes));
     }

@@ -5,12 +5,14 @@
 //! - `frontend`: the client's messages; `backend`: the server's
 //! - `pending`: what the server still owes, in order: it says what each answer belongs to
 //! - `names`: prepared statements and portals
+//! - `cut`: answers that are larger than allowed
 //! - [`rows`]: cells of row messages and fields of errors, for whoever masks
 //!
 //! A refused request is replaced upstream by one that fails for certain and changes nothing else, so that the
 //! server's transaction state is what the client is told; the server's error is replaced by the refusal.
 
 mod backend;
+mod cut;
 mod frontend;
 mod message;
 mod names;
@@ -20,6 +22,7 @@ pub mod startup;
 
 use crate::{Action, ActionKind, Column, Engine, Event, Refusal, Reply, Step};
 use bytes::{BufMut, Bytes, BytesMut};
+use cut::AnswerLimits;
 use names::Names;
 use pending::{Pending, Queue};
 use std::collections::VecDeque;
@@ -57,6 +60,8 @@ pub(crate) struct Portal {
     formats: Arc<Vec<bool>>,
     /// The statement number under which it was judged, 0 before; further executions only fetch more of its rows.
     number: AtomicU64,
+    /// As [`Action::lasting`].
+    lasting: AtomicBool,
 }
 
 /// What the engine needs to remember about an action until it is admitted or refused.
@@ -90,6 +95,8 @@ pub struct Postgres {
     server: backend::State,
     /// Largest text of a statement.
     statement_bytes: usize,
+    /// Largest answer of one.
+    answer: AnswerLimits,
 }
 
 impl Postgres {
@@ -104,12 +111,26 @@ impl Postgres {
             client: frontend::State::default(),
             server: backend::State::default(),
             statement_bytes,
+            answer: AnswerLimits { rows: u64::MAX, bytes: u64::MAX },
         }
+    }
+
+    /// The same, each of whose statements may give so many rows and so many bytes of rows.
+    #[must_use]
+    pub fn with_answers_of(mut self, rows: u64, bytes: u64) -> Self {
+        self.answer = AnswerLimits { rows, bytes };
+        self
     }
 
     /// A statement's text prepares `name` behind the protocol's back: the name is unknown from here on.
     pub fn shadow_statement(&mut self, name: &str) {
         self.statements.shadow(name);
+    }
+
+    /// True while the rest of an answer is dropped.
+    #[must_use]
+    pub fn is_cutting(&self) -> bool {
+        self.server.cut.is_some()
     }
 
     /// The server's transaction status as it last said: `I`, `T` or `E`.
@@ -134,13 +155,14 @@ impl Engine for Postgres {
             self.portals.shadow_all();
         }
         self.client.last_number = number;
+        let lasting = action.lasting;
         if self.queue.skipping {
             self.steps.push_back(Step::Event(Event::Skipped(number)));
             return action.bytes;
         }
         match action.detail {
             Detail::Query => {
-                self.queue.push(Pending::Query { number, refused: None, shape: crate::Shape::default() });
+                self.queue.push(Pending::Query { number, lasting, refused: None, shape: crate::Shape::default() });
                 self.end_segment();
             }
             Detail::Parse { name, statement } => {
@@ -148,7 +170,7 @@ impl Engine for Postgres {
                 self.queue.push(Pending::Parse { name, statement });
             }
             Detail::Execute { name, portal } => {
-                return self.admit_execute(&name, portal, action.bytes, number);
+                return self.admit_execute(&name, portal, action.bytes, number, lasting);
             }
             // Neither has a form that could go upstream; what refuses them is the right answer here too.
             Detail::Call | Detail::TooLarge { .. } => {
@@ -170,7 +192,8 @@ impl Engine for Postgres {
         match action.detail {
             Detail::Query | Detail::Call | Detail::TooLarge { simple: true } => {
                 if owed {
-                    self.queue.push(Pending::Query { number, refused: error, shape: crate::Shape::default() });
+                    let shape = crate::Shape::default();
+                    self.queue.push(Pending::Query { number, lasting: false, refused: error, shape });
                     self.end_segment();
                 }
                 // Cannot parse, in any transaction state; the comment tells the DBA's log why.
@@ -178,14 +201,27 @@ impl Engine for Postgres {
             }
             Detail::Parse { .. } | Detail::Execute { .. } | Detail::TooLarge { simple: false } => {
                 if owed {
-                    self.queue.push(Pending::Execute { number, portal: None, refused: error, announced: true });
+                    self.queue.push(Pending::fails(number, error));
                 }
-                message::message(b'E', |out| {
-                    message::put_cstr(out, NOWHERE);
-                    out.put_u32(0);
-                })
+                execute_nowhere()
             }
         }
+    }
+
+    fn cut(&mut self, refusal: &Refusal) {
+        if let Some(cut) = &mut self.server.cut {
+            cut.refusal = refusal.clone();
+        }
+    }
+
+    fn overdue(&mut self, refusal: &Refusal) {
+        if let Some(number) = self.running() {
+            self.server.overdue = Some(Box::new((number, refusal.clone())));
+        }
+    }
+
+    fn running(&self) -> Option<u64> {
+        self.queue.running()
     }
 
     fn busy(&self) -> bool {
@@ -204,10 +240,18 @@ impl Engine for Postgres {
 }
 
 impl Postgres {
-    fn admit_execute(&mut self, name: &Bytes, portal: Option<Arc<Portal>>, bytes: Bytes, number: u64) -> Bytes {
+    fn admit_execute(
+        &mut self,
+        name: &Bytes,
+        portal: Option<Arc<Portal>>,
+        bytes: Bytes,
+        number: u64,
+        lasting: bool,
+    ) -> Bytes {
         let mut out = None;
         if let Some(portal) = &portal {
             portal.number.store(number, Ordering::Relaxed);
+            portal.lasting.store(lasting, Ordering::Relaxed);
             let statement = &portal.statement;
             // Rows whose columns nobody described could not be masked by column: ask, and keep the answer.
             if statement.columns.get().is_none() && !statement.describing.swap(true, Ordering::Relaxed) {
@@ -222,7 +266,7 @@ impl Postgres {
                 out = Some(both.freeze());
             }
         }
-        self.queue.push(Pending::Execute { number, portal, refused: None, announced: false });
+        self.queue.push(Pending::Execute { number, lasting, portal, refused: None, announced: false });
         out.unwrap_or(bytes)
     }
 
@@ -230,6 +274,14 @@ impl Postgres {
         self.statements.end_segment();
         self.portals.end_segment();
     }
+}
+
+/// An execution that fails for certain and changes nothing else.
+fn execute_nowhere() -> Bytes {
+    message::message(b'E', |out| {
+        message::put_cstr(out, NOWHERE);
+        out.put_u32(0);
+    })
 }
 
 fn error(refusal: &Refusal, severity: &str) -> Bytes {
@@ -248,7 +300,7 @@ fn contains_declare(text: &str) -> bool {
 
 /// An action of `kind`.
 fn action(kind: ActionKind, text: Arc<str>, parameters: crate::Parameters, bytes: Bytes, detail: Detail) -> Step {
-    Step::Act(Action { kind, text, parameters, bytes, detail })
+    Step::Act(Action { kind, text, parameters, lasting: true, bytes, detail })
 }
 
 fn broken(message: &str) -> Step {

@@ -11,6 +11,8 @@ pub(super) enum Pending {
     /// Until `ReadyForQuery`.
     Query {
         number: u64,
+        /// As [`crate::Action::lasting`].
+        lasting: bool,
         refused: Option<Bytes>,
         shape: Shape,
     },
@@ -30,6 +32,8 @@ pub(super) enum Pending {
     },
     Execute {
         number: u64,
+        /// As [`crate::Action::lasting`].
+        lasting: bool,
         portal: Option<Arc<Portal>>,
         refused: Option<Bytes>,
         announced: bool,
@@ -43,6 +47,13 @@ pub(super) enum Pending {
     Sync,
     /// The client ended a COPY before the server was seen to begin it.
     CopyEnd,
+}
+
+impl Pending {
+    /// An execution that fails; the client is told `refused`, or nothing of its own.
+    pub(super) fn fails(number: u64, refused: Option<Bytes>) -> Self {
+        Self::Execute { number, lasting: false, portal: None, refused, announced: true }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -77,6 +88,20 @@ impl Queue {
 
     pub(super) fn pop(&mut self) -> Option<Pending> {
         self.entries.pop_front()
+    }
+
+    /// The statement that the server works on. What is answered before it (a Bind, most often) takes no time, but its
+    /// answer may be held back until the statement's.
+    pub(super) fn running(&self) -> Option<u64> {
+        self.entries.iter().find_map(|entry| match entry {
+            Pending::Query { number, .. } | Pending::Execute { number, .. } => Some(*number),
+            _ => None,
+        })
+    }
+
+    /// True when the client has ended the segment that the server works on.
+    pub(super) fn has_sync(&self) -> bool {
+        self.entries.iter().any(|entry| matches!(entry, Pending::Sync))
     }
 
     /// After an error in the extended protocol: takes what the server skips, up to the Sync.

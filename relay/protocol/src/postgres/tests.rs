@@ -5,6 +5,8 @@ use super::*;
 use crate::{Chunk, Event};
 use proptest::prelude::*;
 
+mod cut;
+
 fn q(text: &str) -> Bytes {
     message(b'Q', |out| put_cstr(out, text))
 }
@@ -98,6 +100,15 @@ fn server(engine: &mut Postgres, messages: &[Bytes]) -> (Vec<u8>, Vec<String>) {
                 Event::Skipped(number) => format!("{number} skipped"),
                 other => format!("{other:?}"),
             }),
+            Step::Exceeded(number, excess) => {
+                events.push(format!("{number} exceeds {excess:?}"));
+                engine.cut(&Refusal { code: "54000", message: "cut".into(), ..refusal() });
+            }
+            Step::Return(control) => events.push(format!("returns {}", control.into_bytes().escape_ascii())),
+            Step::Broken(refusal) => {
+                events.push(format!("fatal {} {}", refusal.code, refusal.message));
+                return (down, events);
+            }
             Step::NeedMore => return (down, events),
             other => panic!("{other:?}"),
         }
@@ -271,7 +282,7 @@ proptest! {
     fn no_bytes_panic(client in proptest::collection::vec(any::<u8>(), 0..300),
                       server in proptest::collection::vec(any::<u8>(), 0..300),
                       kinds in "[QPBDECSHdcf]{0,6}") {
-        let mut engine = Postgres::new(1000);
+        let mut engine = Postgres::new(1000).with_answers_of(3, 60);
         let mut up = BytesMut::new();
         for kind in kinds.bytes() {
             up.extend_from_slice(&message(kind, |out| out.put_slice(client.get(..20).unwrap_or_default())));

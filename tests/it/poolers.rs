@@ -1,0 +1,129 @@
+//! Servers that have no cancel key, as some poolers: sessions work, a cancel request changes nothing at the server, what
+//! waits at the relay can still be withdrawn, limits hold. The server is a stand-in of the test's own: it knows a few
+//! texts, asks for no password, and has no TLS.
+
+use anyhow::{Context as _, Result, ensure};
+use std::time::{Duration, Instant};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+use weir_tests::{agent::Transport, lab::Lab};
+
+/// Rows of the answer to `SELECT many`.
+const MANY: usize = 5000;
+
+fn put(out: &mut Vec<u8>, kind: u8, payload: &[u8]) {
+    out.push(kind);
+    out.extend_from_slice(&(payload.len() as u32 + 4).to_be_bytes());
+    out.extend_from_slice(payload);
+}
+
+fn rows(out: &mut Vec<u8>, values: impl Iterator<Item = String>) {
+    put(out, b'T', b"\0\x01value\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0");
+    let mut count = 0;
+    for value in values {
+        let row = [&b"\0\x01"[..], &(value.len() as u32).to_be_bytes(), value.as_bytes()].concat();
+        put(out, b'D', &row);
+        count += 1;
+    }
+    put(out, b'C', format!("SELECT {count}\0").as_bytes());
+}
+
+/// Serves one session of the simple protocol; ends when its peer does.
+async fn session(mut stream: TcpStream) -> Result<()> {
+    let length = stream.read_u32().await?;
+    stream.read_exact(&mut vec![0; length as usize - 4]).await?;
+    let mut out = Vec::new();
+    put(&mut out, b'R', &[0; 4]);
+    for (name, value) in
+        [("server_version", "15.0 (stand-in)"), ("client_encoding", "UTF8"), ("standard_conforming_strings", "on")]
+    {
+        put(&mut out, b'S', format!("{name}\0{value}\0").as_bytes());
+    }
+    // No BackendKeyData.
+    put(&mut out, b'Z', b"I");
+    stream.write_all(&out).await?;
+    loop {
+        let (kind, length) = (stream.read_u8().await?, stream.read_u32().await?);
+        let mut payload = vec![0; length as usize - 4];
+        stream.read_exact(&mut payload).await?;
+        let text = String::from_utf8_lossy(&payload).into_owned();
+        let mut out = Vec::new();
+        match kind {
+            b'Q' if text.contains("pg_sleep") => {
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                rows(&mut out, std::iter::once("slept".to_owned()));
+            }
+            b'Q' if text.contains("many") => rows(&mut out, (0..MANY).map(|n| n.to_string())),
+            b'Q' if text.contains("weir_refused") => put(&mut out, b'E', b"SERROR\0C42601\0Msyntax error\0\0"),
+            b'Q' if text.starts_with("UPDATE") => put(&mut out, b'C', b"UPDATE 1\0"),
+            b'Q' => rows(&mut out, std::iter::once("one".to_owned())),
+            b'X' => return Ok(()),
+            _ => anyhow::bail!("the stand-in does not know {kind}"),
+        }
+        put(&mut out, b'Z', b"I");
+        stream.write_all(&out).await?;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_cancel_key() -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let port = listener.local_addr()?.port();
+    #[expect(clippy::disallowed_methods, reason = "they end with the test's runtime")]
+    tokio::task::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::task::spawn(session(stream));
+        }
+    });
+    let mut lab = Lab::start().await?;
+    lab.restart_with(|config| {
+        format!(
+            "{config}\n[resources.pooler]\nkind = \"postgres\"\nhost = \"127.0.0.1:{port}\"\ndatabases = [\"shop\"]\nrole = \"app\"\n\
+             credential = \"none\"\ntls = \"disable\"\nlabels = {{ env = \"prod\" }}\nlimits = {{ rows = 100 }}\n"
+        )
+    })
+    .await?;
+    let (alice, rita) = (lab.login("alice").await?, lab.login("rita").await?);
+    let pooler = alice.connect("pooler", Transport::Quic)?;
+    let client = pooler.client().await?;
+    let first = |messages: Vec<tokio_postgres::SimpleQueryMessage>| {
+        messages.into_iter().find_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        })
+    };
+    ensure!(first(client.simple_query("SELECT 1").await?).as_deref() == Some("one"));
+
+    // A cancel request goes nowhere: what runs ends as it does.
+    let token = client.cancel_token();
+    let cancel = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        token.cancel_query(tokio_postgres::NoTls).await
+    };
+    let (slept, cancelled) = futures_util::future::join(client.simple_query("SELECT pg_sleep(2)"), cancel).await;
+    cancelled?;
+    ensure!(first(slept?).as_deref() == Some("slept"));
+
+    // What waits for a human does so at the relay: it is withdrawn.
+    let withdraw = async {
+        rita.next_pending().await?;
+        anyhow::Ok(token.cancel_query(tokio_postgres::NoTls).await?)
+    };
+    let (held, withdrawn) =
+        futures_util::future::join(client.simple_query("UPDATE orders SET status = 'paid' WHERE id = 1"), withdraw)
+            .await;
+    withdrawn?;
+    let error = held.err().context("it ran")?;
+    ensure!(error.code().map(tokio_postgres::error::SqlState::code) == Some("57014"), "{error:?}");
+    ensure!(first(client.simple_query("SELECT 2").await?).as_deref() == Some("one"));
+
+    // Nobody can be asked to stop: the rest of too large an answer is dropped as it comes.
+    let begun = Instant::now();
+    let error = client.simple_query("SELECT many").await.err().context("all of it came")?;
+    ensure!(error.code().map(tokio_postgres::error::SqlState::code) == Some("54000"), "{error:?}");
+    ensure!(begun.elapsed() < Duration::from_secs(60));
+    ensure!(first(client.simple_query("SELECT 3").await?).as_deref() == Some("one"));
+    Ok(())
+}
