@@ -1,0 +1,155 @@
+#!/usr/bin/env bash
+# Compares what drivers can do at PostgreSQL itself with what they can do through weir, over each transport.
+# matrix.sh [DRIVER...]: installs the drivers, runs the same checks (tests/matrix) directly and through weir, and prints a table.
+#   Fails when a check that holds directly does not hold through weir, unless tests/matrix/differences.txt knows it.
+# matrix.sh quick: only the drivers that install fast; the others are said to be skipped.
+. "$(dirname "$0")/lib.sh"
+
+matrix=$root/tests/matrix
+tools=$root/.tools
+target=${CARGO_TARGET_DIR:-${CARGO_BUILD_TARGET_DIR:-$root/target}}
+usage() { sed -n '3,5s/^# //p' "$0" >&2; exit 2; }
+
+# The drivers: name, what installs it, and the program. Those with a + are in the quick run.
+drivers() {
+  cat <<LIST
+psql                +postgres  $matrix/psql.sh
+psycopg3            +python    $tools/matrix/bin/python $matrix/python/with_psycopg3.py
+tokio-postgres      +rust      $target/matrix/debug/tokio_postgres
+LIST
+}
+
+# ---- Installing what the drivers need ------------------------------------------------------------------------------
+
+install_for_postgres() { install_command pgbench postgresql; }
+
+install_for_python() {
+  python_folder "$tools/matrix" "$matrix/python/requirements.txt"
+}
+
+# python_folder FOLDER REQUIREMENTS: a folder of Python packages, made anew when what is required has changed.
+python_folder() {
+  ! cmp -s "$2" "$1/installed" || return 0
+  install_command python3 python3
+  if ! python3 -c 'import ensurepip' 2>/dev/null; then install_packages python3-venv; fi
+  rm -rf "$1"
+  python3 -m venv "$1"
+  "$1/bin/python" -m pip install -q --disable-pip-version-check -r "$2"
+  cp "$2" "$1/installed"
+}
+
+install_for_rust() {
+  cargo build --locked --manifest-path "$matrix/rust/Cargo.toml" --target-dir "$target/matrix" --bins
+}
+
+# ---- The lab: PostgreSQL, a relay, and an agent for each transport -------------------------------------------------
+
+pids=()
+start_lab() {
+  lab=$(mktemp -d "${TMPDIR:-/tmp}/weir-matrix.XXXXXX")
+  chmod 711 "$lab"
+  trap stop_lab EXIT
+  scripts/servers.sh start "$lab/postgres"
+  . "$lab/postgres/server.env"
+  local port relay transport
+  port=$(free_port)
+  relay=https://127.0.0.1:$port
+  (umask 077; head -c 12 /dev/urandom | od -An -tx1 | tr -d ' \n' > "$lab/password")
+  "$bin/weir-relay" init "$lab/relay" --admin root --password-stdin --listen "127.0.0.1:$port" < "$lab/password" >/dev/null
+  cp "$matrix/policy.cedar" "$lab/relay/policies/matrix.cedar"
+  cat >> "$lab/relay/weir-relay.toml" <<CONF
+
+[resources.matrix]
+kind = "postgres"
+host = "localhost"
+port = $PG_PORT
+databases = ["shop"]
+role = "$PG_ROLE"
+credential = "file:$PG_PASSWORD_FILE"
+ca = "$PG_CA"
+labels = { env = "dev" }
+columns = ["customers.ssn"]
+CONF
+  "$bin/weir-relay" --config "$lab/relay/weir-relay.toml" user add matrix --role dba --password-stdin < "$lab/password" >/dev/null
+  "$bin/weir-relay" --config "$lab/relay/weir-relay.toml" serve 2> "$lab/relay.log" &
+  pids+=($!)
+  wait_for 20 curl -s -o /dev/null --cacert "$lab/relay/ca.pem" "$relay/" || { cat "$lab/relay.log"; fail "the relay does not listen"; }
+  export WEIR_HOME=$lab/home
+  weir_login "$bin/weir" "$relay" "$lab/relay/ca.pem" matrix "$lab/password" >/dev/null
+  for transport in quic ws; do
+    "$bin/weir" connect matrix --transport $transport --output json > "$lab/connect.$transport" 2> "$lab/connect.$transport.log" &
+    pids+=($!)
+    wait_for 20 grep -q listening "$lab/connect.$transport" || { cat "$lab/connect.$transport.log"; fail "weir connect opens no port"; }
+  done
+}
+
+stop_lab() {
+  local pid
+  for pid in "${pids[@]}"; do stop_process "$pid"; done
+  pids=()
+  scripts/servers.sh stop "$lab/postgres" || true
+  rm -rf --one-file-system "$lab"
+}
+
+# announced TRANSPORT KEY: what weir connect said of its port.
+announced() { sed -n "s/.*\"$2\": *\"\\{0,1\\}\\([^\",}]*\\).*/\\1/p" "$lab/connect.$1" | head -n 1; }
+
+# on PATH COMMAND...: runs it with the environment that leads there. Directly and over WebSocket the client speaks TLS and
+# verifies whom it talks to, over QUIC it speaks without: the local port has to take both.
+on() {
+  local path=$1
+  shift
+  case $path in
+    direct) env PGHOST=localhost PGPORT="$PG_PORT" PGUSER="$PG_ROLE" PGSSLMODE=verify-full PGSSLROOTCERT="$PG_CA" \
+      MATRIX_EMAIL=ada@example.com bash -c 'PGPASSWORD=$(cat "$0") exec "$@"' "$PG_PASSWORD_FILE" env PGDATABASE=shop "$@" ;;
+    quic) env PGHOST=127.0.0.1 PGPORT="$(announced quic port)" PGUSER=anyone PGDATABASE=shop PGSSLMODE=disable \
+      MATRIX_EMAIL='[masked:email]' "$@" ;;
+    ws) env PGHOST=localhost PGPORT="$(announced ws port)" PGUSER=anyone PGDATABASE=shop PGSSLMODE=verify-full \
+      PGSSLROOTCERT="$(announced ws ca)" MATRIX_EMAIL='[masked:email]' "$@" ;;
+  esac
+}
+
+# ---- The matrix ----------------------------------------------------------------------------------------------------
+
+build_weir() {
+  install_build_tools
+  install_postgres
+  install_command curl curl
+  install_command python3 python3
+  cargo build --locked -p weir-relay -p weir-cli --bins
+  bin=$target/debug
+}
+
+run_matrix() {
+  local name group program wanted=" $* " chosen=() groups=" "
+  while read -r name group program; do
+    if [ $quick = 1 ] && [ "${group#+}" = "$group" ]; then
+      say "skipped: $name (not in the quick run: ${group#-} takes long to install)"
+    elif [ $# = 0 ] || [ "${wanted/ $name /}" != "$wanted" ]; then
+      group=${group#[+-]}
+      [ "${groups/ $group /}" != "$groups" ] || { groups+="$group "; "install_for_$group"; }
+      chosen+=("$name $program")
+    fi
+  done < <(drivers)
+  [ ${#chosen[@]} -gt 0 ] || fail "no such driver" "one of: $(drivers | awk '{printf "%s ", $1}')"
+  build_weir
+  start_lab
+  local path
+  mkdir "$lab/results"
+  for program in "${chosen[@]}"; do
+    name=${program%% *} program=${program#* }
+    for path in direct quic ws; do
+      say "$name, $path"
+      on "$path" timeout -k 5 240 $program > "$lab/results/$name.$path" 2> "$lab/said" < /dev/null \
+        || { echo "program fail: exit code $?: $(tail -n 3 "$lab/said" | tr '\n' ' ')" >> "$lab/results/$name.$path"; }
+    done
+  done
+  python3 "$matrix/table.py" "$matrix/differences.txt" "$lab/results" "${chosen[@]%% *}"
+}
+
+quick=0
+case ${1:-} in
+  quick) quick=1; shift; run_matrix "$@" ;;
+  -*) usage ;;
+  *) run_matrix "$@" ;;
+esac
