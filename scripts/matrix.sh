@@ -14,14 +14,32 @@ usage() { sed -n '3,5s/^# //p' "$0" >&2; exit 2; }
 drivers() {
   cat <<LIST
 psql                +postgres  $matrix/psql.sh
+pgbench             +postgres  $matrix/pgbench.sh
+pg_dump             +postgres  $matrix/pg_dump.sh
 psycopg3            +python    $tools/matrix/bin/python $matrix/python/with_psycopg3.py
+psycopg3-async      +python    $tools/matrix/bin/python $matrix/python/with_psycopg3_async.py
+psycopg2            +python    $tools/matrix/bin/python $matrix/python/with_psycopg2.py
+asyncpg             +python    $tools/matrix/bin/python $matrix/python/with_asyncpg.py
+pg8000              +python    $tools/matrix/bin/python $matrix/python/with_pg8000.py
+sqlalchemy-psycopg  +python    $tools/matrix/bin/python $matrix/python/with_sqlalchemy.py psycopg
+sqlalchemy-asyncpg  +python    $tools/matrix/bin/python $matrix/python/with_sqlalchemy.py asyncpg
+node-postgres       +node      node $matrix/node/pg.mjs
+postgres.js         +node      node $matrix/node/postgres.mjs
+drizzle             +node      node $matrix/node/drizzle.mjs
 tokio-postgres      +rust      $target/matrix/debug/tokio_postgres
+lib/pq              -go        $target/matrix/go pq
+pgx                 -go        $target/matrix/go pgx
+pgjdbc              -java      java -Dfile.encoding=UTF-8 -cp /usr/share/java/postgresql.jar:$target/matrix/java Matrix
 LIST
 }
 
 # ---- Installing what the drivers need ------------------------------------------------------------------------------
 
-install_for_postgres() { install_command pgbench postgresql; }
+install_for_postgres() {
+  # Debian keeps what belongs to the server's version out of the PATH.
+  install_postgres
+  command -v pgbench >/dev/null || PATH=$(postgres_bin):$PATH
+}
 
 install_for_python() {
   python_folder "$tools/matrix" "$matrix/python/requirements.txt"
@@ -38,8 +56,31 @@ python_folder() {
   cp "$2" "$1/installed"
 }
 
+install_for_node() { node_folder "$matrix/node"; }
+
+# node_folder FOLDER: the packages of its lock file, installed anew when that has changed.
+node_folder() {
+  install_command node nodejs
+  install_command npm npm
+  ! cmp -s "$1/package-lock.json" "$1/node_modules/.installed-lock" || return 0
+  (cd "$1" && npm ci --silent --no-audit --no-fund)
+  cp "$1/package-lock.json" "$1/node_modules/.installed-lock"
+}
+
 install_for_rust() {
   cargo build --locked --manifest-path "$matrix/rust/Cargo.toml" --target-dir "$target/matrix" --bins
+}
+
+# The Go drivers as Debian packages them: no module proxy is asked.
+install_for_go() {
+  install_packages golang-go golang-github-lib-pq-dev golang-github-jackc-pgx-v4-dev
+  (cd "$matrix/go" && GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE=$tools/go go build -o "$target/matrix/go" .)
+}
+
+install_for_java() {
+  install_command javac default-jdk-headless
+  install_packages libpostgresql-jdbc-java
+  javac -encoding UTF-8 -cp /usr/share/java/postgresql.jar -d "$target/matrix/java" "$matrix/java/Matrix.java"
 }
 
 # ---- The lab: PostgreSQL, a relay, and an agent for each transport -------------------------------------------------
@@ -52,6 +93,9 @@ start_lab() {
   scripts/servers.sh start "$lab/postgres"
   . "$lab/postgres/server.env"
   local port relay transport
+  # A second database, for what is restored.
+  PGPASSWORD=$(cat "$PG_SUPERUSER_PASSWORD_FILE") psql -X -q -h "$PG_SOCKET" -p "$PG_PORT" -U postgres -d postgres \
+    -c "CREATE DATABASE second OWNER $PG_ROLE"
   port=$(free_port)
   relay=https://127.0.0.1:$port
   (umask 077; head -c 12 /dev/urandom | od -An -tx1 | tr -d ' \n' > "$lab/password")
@@ -63,7 +107,7 @@ start_lab() {
 kind = "postgres"
 host = "localhost"
 port = $PG_PORT
-databases = ["shop"]
+databases = ["shop", "second"]
 role = "$PG_ROLE"
 credential = "file:$PG_PASSWORD_FILE"
 ca = "$PG_CA"
@@ -135,13 +179,14 @@ run_matrix() {
   build_weir
   start_lab
   local path
-  mkdir "$lab/results"
+  mkdir "$lab/results" "$lab/shared"
+  export MATRIX_SHARED=$lab/shared
   for program in "${chosen[@]}"; do
     name=${program%% *} program=${program#* }
     for path in direct quic ws; do
       say "$name, $path"
-      on "$path" timeout -k 5 240 $program > "$lab/results/$name.$path" 2> "$lab/said" < /dev/null \
-        || { echo "program fail: exit code $?: $(tail -n 3 "$lab/said" | tr '\n' ' ')" >> "$lab/results/$name.$path"; }
+      on "$path" timeout -k 5 240 $program > "$lab/results/${name//\//-}.$path" 2> "$lab/said" < /dev/null \
+        || { echo "program fail: exit code $?: $(tail -n 3 "$lab/said" | tr '\n' ' ')" >> "$lab/results/${name//\//-}.$path"; }
     done
   done
   python3 "$matrix/table.py" "$matrix/differences.txt" "$lab/results" "${chosen[@]%% *}"

@@ -19,7 +19,7 @@ ran = passed = 0
 for driver in drivers:
     title, outcomes = driver, {}
     for path in PATHS:
-        for line in pathlib.Path(results, f"{driver}.{path}").read_text().splitlines():
+        for line in pathlib.Path(results, f"{driver.replace('/', '-')}.{path}").read_text().splitlines():
             name, _, rest = line.partition(" ")
             if name == "driver":
                 title = f"{driver} {rest.split()[-1]}"
