@@ -27,6 +27,8 @@ node-postgres       +node      node $matrix/node/pg.mjs
 postgres.js         +node      node $matrix/node/postgres.mjs
 drizzle             +node      node $matrix/node/drizzle.mjs
 tokio-postgres      +rust      $target/matrix/debug/tokio_postgres
+sqlx                +rust      $target/matrix/debug/sqlx
+diesel              +rust      $target/matrix/debug/diesel
 lib/pq              -go        $target/matrix/go pq
 pgx                 -go        $target/matrix/go pgx
 pgjdbc              -java      java -Dfile.encoding=UTF-8 -cp /usr/share/java/postgresql.jar:$target/matrix/java Matrix
@@ -68,6 +70,8 @@ node_folder() {
 }
 
 install_for_rust() {
+  # Diesel's libpq.
+  install_packages libpq-dev
   cargo build --locked --manifest-path "$matrix/rust/Cargo.toml" --target-dir "$target/matrix" --bins
 }
 

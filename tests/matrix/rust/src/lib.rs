@@ -34,7 +34,7 @@ pub fn over_tls() -> bool {
 pub async fn check(name: &str, run: impl Future<Output = Result<()>>) {
     match tokio::time::timeout(Duration::from_secs(60), run).await {
         Ok(Ok(())) => println!("{name} ok"),
-        Ok(Err(error)) => println!("{name} fail: {}", format!("{error:?}").replace('\n', " ")),
+        Ok(Err(error)) => println!("{name} fail: {}", format!("{error:#}").replace('\n', " ")),
         Err(_) => println!("{name} fail: does not end"),
     }
 }
