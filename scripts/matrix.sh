@@ -3,12 +3,13 @@
 # matrix.sh [DRIVER...]: installs the drivers, runs the same checks (tests/matrix) directly and through weir, and prints a table.
 #   Fails when a check that holds directly does not hold through weir, unless tests/matrix/differences.txt knows it.
 # matrix.sh quick: only the drivers that install fast; the others are said to be skipped.
+# matrix.sh versions [MAJOR...]: some of them with each version of PostgreSQL's server.
 . "$(dirname "$0")/lib.sh"
 
 matrix=$root/tests/matrix
 tools=$root/.tools
 target=${CARGO_TARGET_DIR:-${CARGO_BUILD_TARGET_DIR:-$root/target}}
-usage() { sed -n '3,5s/^# //p' "$0" >&2; exit 2; }
+usage() { sed -n '3,6s/^# //p' "$0" >&2; exit 2; }
 
 # The drivers: name, what installs it, and the program. Those with a + are in the quick run.
 drivers() {
@@ -29,6 +30,7 @@ drizzle             +node      node $matrix/node/drizzle.mjs
 tokio-postgres      +rust      $target/matrix/debug/tokio_postgres
 sqlx                +rust      $target/matrix/debug/sqlx
 diesel              +rust      $target/matrix/debug/diesel
+prisma              -prisma    node $matrix/prisma/prisma.mjs
 lib/pq              -go        $target/matrix/go pq
 pgx                 -go        $target/matrix/go pgx
 pgjdbc              -java      java -Dfile.encoding=UTF-8 -cp /usr/share/java/postgresql.jar:$target/matrix/java Matrix
@@ -60,13 +62,24 @@ python_folder() {
 
 install_for_node() { node_folder "$matrix/node"; }
 
-# node_folder FOLDER: the packages of its lock file, installed anew when that has changed.
+# node_folder FOLDER [OPTION...]: the packages of its lock file, installed anew when that has changed.
 node_folder() {
+  local folder=$1
+  shift
   install_command node nodejs
   install_command npm npm
-  ! cmp -s "$1/package-lock.json" "$1/node_modules/.installed-lock" || return 0
-  (cd "$1" && npm ci --silent --no-audit --no-fund)
-  cp "$1/package-lock.json" "$1/node_modules/.installed-lock"
+  ! cmp -s "$folder/package-lock.json" "$folder/node_modules/.installed-lock" || return 0
+  (cd "$folder" && npm ci --silent --no-audit --no-fund "$@")
+  cp "$folder/package-lock.json" "$folder/node_modules/.installed-lock"
+}
+
+# Of Prisma's engines only the one for migrations is a program of its own, which its installation would download; nothing here
+# migrates, and what merely generates the client takes the name of any program for it.
+install_for_prisma() {
+  install_for_node
+  node_folder "$matrix/prisma" --ignore-scripts
+  (cd "$matrix/prisma" && PRISMA_SCHEMA_ENGINE_BINARY=$(type -P true) CHECKPOINT_DISABLE=1 PRISMA_HIDE_UPDATE_MESSAGE=1 \
+    npx --no-install prisma generate --schema schema.prisma >/dev/null)
 }
 
 install_for_rust() {
@@ -93,7 +106,6 @@ pids=()
 start_lab() {
   lab=$(mktemp -d "${TMPDIR:-/tmp}/weir-matrix.XXXXXX")
   chmod 711 "$lab"
-  trap stop_lab EXIT
   scripts/servers.sh start "$lab/postgres"
   . "$lab/postgres/server.env"
   local port relay transport
@@ -133,10 +145,12 @@ CONF
 
 stop_lab() {
   local pid
+  [ -n "$lab" ] || return 0
   for pid in "${pids[@]}"; do stop_process "$pid"; done
   pids=()
   scripts/servers.sh stop "$lab/postgres" || true
   rm -rf --one-file-system "$lab"
+  lab=
 }
 
 # announced TRANSPORT KEY: what weir connect said of its port.
@@ -168,11 +182,13 @@ build_weir() {
   bin=$target/debug
 }
 
-run_matrix() {
-  local name group program wanted=" $* " chosen=() groups=" "
+# choose DRIVER...: installs what these need, or all; sets `chosen`.
+choose() {
+  local name group program wanted=" $* " groups=" "
+  chosen=()
   while read -r name group program; do
     if [ $quick = 1 ] && [ "${group#+}" = "$group" ]; then
-      say "skipped: $name (not in the quick run: ${group#-} takes long to install)"
+      say "skipped: $name (not in the quick run: its tools take long to install)"
     elif [ $# = 0 ] || [ "${wanted/ $name /}" != "$wanted" ]; then
       group=${group#[+-]}
       [ "${groups/ $group /}" != "$groups" ] || { groups+="$group "; "install_for_$group"; }
@@ -180,25 +196,69 @@ run_matrix() {
     fi
   done < <(drivers)
   [ ${#chosen[@]} -gt 0 ] || fail "no such driver" "one of: $(drivers | awk '{printf "%s ", $1}')"
-  build_weir
-  start_lab
-  local path
-  mkdir "$lab/results" "$lab/shared"
+}
+
+# run_chosen [PREFIX]: every program over every path; the table gets a row for each.
+run_chosen() {
+  local name program path row
+  rm -rf "$lab/shared"
+  mkdir "$lab/shared"
   export MATRIX_SHARED=$lab/shared
   for program in "${chosen[@]}"; do
     name=${program%% *} program=${program#* }
+    row=${1:-}$name
+    rows+=("$row")
     for path in direct quic ws; do
-      say "$name, $path"
-      on "$path" timeout -k 5 240 $program > "$lab/results/${name//\//-}.$path" 2> "$lab/said" < /dev/null \
-        || { echo "program fail: exit code $?: $(tail -n 3 "$lab/said" | tr '\n' ' ')" >> "$lab/results/${name//\//-}.$path"; }
+      say "$row, $path"
+      on "$path" timeout -k 5 240 $program > "$results/${row//\//-}.$path" 2> "$lab/said" < /dev/null \
+        || { echo "program fail: exit code $?: $(tail -n 3 "$lab/said" | tr '\n' ' ')" >> "$results/${row//\//-}.$path"; }
     done
   done
-  python3 "$matrix/table.py" "$matrix/differences.txt" "$lab/results" "${chosen[@]%% *}"
 }
 
+run_matrix() {
+  choose "$@"
+  build_weir
+  start_lab
+  run_chosen
+  print_table
+}
+
+run_versions() {
+  local major folder
+  [ "$(uname -sm)" = 'Linux x86_64' ] || fail "the servers' programs are for Linux on x86_64"
+  choose psql psycopg3 tokio-postgres
+  build_weir
+  # Packages that hold a server's programs; what they are to run when they are installed only makes links.
+  install_command node nodejs
+  mkdir -p "$tools/postgres"
+  cp "$matrix/postgres/"{package.json,package-lock.json,.npmrc} "$tools/postgres/"
+  node_folder "$tools/postgres" --ignore-scripts
+  # A client that can speaks 3.2 with a server that can, the others 3.0.
+  export PGMAXPROTOCOLVERSION=latest
+  [ $# -gt 0 ] || set -- 13 14 15 16 17 18
+  for major in "$@"; do
+    folder=$tools/postgres/node_modules/postgres-$major
+    [ -d "$folder" ] || fail "no PostgreSQL $major"
+    (cd "$folder" && node scripts/hydrate-symlinks.js >/dev/null)
+    export WEIR_POSTGRES_BIN=$folder/native/bin
+    start_lab
+    run_chosen "$("$WEIR_POSTGRES_BIN/postgres" --version | sed 's/[^0-9]*//'), "
+    stop_lab
+  done
+  print_table
+}
+
+print_table() { python3 "$matrix/table.py" "$matrix/differences.txt" "$results" "${rows[@]}"; }
+
+results=$(mktemp -d)
+rows=()
+lab=
+trap 'stop_lab; rm -rf "$results"' EXIT
 quick=0
 case ${1:-} in
   quick) quick=1; shift; run_matrix "$@" ;;
+  versions) shift; run_versions "$@" ;;
   -*) usage ;;
   *) run_matrix "$@" ;;
 esac
