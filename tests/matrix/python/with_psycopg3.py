@@ -170,8 +170,7 @@ def notify():
         other.execute("SELECT pg_notify('matrix', 'hello there')")
         sender = other.info.backend_pid
     heard = next(connection.notifies(timeout=20))
-    same(("matrix", "hello there"), (heard.channel, heard.payload))
-    assert sender > 0
+    same(("matrix", "hello there", sender), (heard.channel, heard.payload, heard.pid))
     connection.execute("UNLISTEN *")
 
 
