@@ -3,13 +3,14 @@
 # matrix.sh [DRIVER...]: installs the drivers, runs the same checks (tests/matrix) directly and through weir, and prints a table.
 #   Fails when a check that holds directly does not hold through weir, unless tests/matrix/differences.txt knows it.
 # matrix.sh quick: only the drivers that install fast; the others are said to be skipped.
+# matrix.sh suites [SUITE...]: the drivers' own test suites, as far as their packages bring them along, directly and through weir.
 # matrix.sh versions [MAJOR...]: some of them with each version of PostgreSQL's server.
 . "$(dirname "$0")/lib.sh"
 
 matrix=$root/tests/matrix
 tools=$root/.tools
 target=${CARGO_TARGET_DIR:-${CARGO_BUILD_TARGET_DIR:-$root/target}}
-usage() { sed -n '3,6s/^# //p' "$0" >&2; exit 2; }
+usage() { sed -n '3,7s/^# //p' "$0" >&2; exit 2; }
 
 # The drivers: name, what installs it, and the program. Those with a + are in the quick run.
 drivers() {
@@ -103,12 +104,15 @@ install_for_java() {
 # ---- The lab: PostgreSQL, a relay, and an agent for each transport -------------------------------------------------
 
 pids=()
+# start_lab [superuser]: as the shop's role with a labelled column; or as the server's superuser, whom suites ask for, without.
 start_lab() {
   lab=$(mktemp -d "${TMPDIR:-/tmp}/weir-matrix.XXXXXX")
   chmod 711 "$lab"
   scripts/servers.sh start "$lab/postgres"
   . "$lab/postgres/server.env"
-  local port relay transport
+  local port relay transport more='columns = ["customers.ssn"]'
+  role=$PG_ROLE password_file=$PG_PASSWORD_FILE
+  [ "${1:-}" != superuser ] || role=postgres password_file=$PG_SUPERUSER_PASSWORD_FILE more=
   # A second database, for what is restored.
   PGPASSWORD=$(cat "$PG_SUPERUSER_PASSWORD_FILE") psql -X -q -h "$PG_SOCKET" -p "$PG_PORT" -U postgres -d postgres \
     -c "CREATE DATABASE second OWNER $PG_ROLE"
@@ -123,12 +127,12 @@ start_lab() {
 kind = "postgres"
 host = "localhost"
 port = $PG_PORT
-databases = ["shop", "second"]
-role = "$PG_ROLE"
-credential = "file:$PG_PASSWORD_FILE"
+databases = ["shop", "second", "postgres"]
+role = "$role"
+credential = "file:$password_file"
 ca = "$PG_CA"
 labels = { env = "dev" }
-columns = ["customers.ssn"]
+$more
 CONF
   "$bin/weir-relay" --config "$lab/relay/weir-relay.toml" user add matrix --role dba --password-stdin < "$lab/password" >/dev/null
   "$bin/weir-relay" --config "$lab/relay/weir-relay.toml" serve 2> "$lab/relay.log" &
@@ -146,7 +150,8 @@ CONF
 stop_lab() {
   local pid
   [ -n "$lab" ] || return 0
-  for pid in "${pids[@]}"; do stop_process "$pid"; done
+  # The agents before the relay, which waits for its sessions.
+  for pid in $(printf '%s\n' "${pids[@]}" | tac); do stop_process "$pid"; done
   pids=()
   scripts/servers.sh stop "$lab/postgres" || true
   rm -rf --one-file-system "$lab"
@@ -156,18 +161,20 @@ stop_lab() {
 # announced TRANSPORT KEY: what weir connect said of its port.
 announced() { sed -n "s/.*\"$2\": *\"\\{0,1\\}\\([^\",}]*\\).*/\\1/p" "$lab/connect.$1" | head -n 1; }
 
-# on PATH COMMAND...: runs it with the environment that leads there. Directly and over WebSocket the client speaks TLS and
-# verifies whom it talks to, over QUIC it speaks without: the local port has to take both.
-on() {
-  local path=$1
-  shift
-  case $path in
-    direct) env PGHOST=localhost PGPORT="$PG_PORT" PGUSER="$PG_ROLE" PGSSLMODE=verify-full PGSSLROOTCERT="$PG_CA" \
-      MATRIX_EMAIL=ada@example.com bash -c 'PGPASSWORD=$(cat "$0") exec "$@"' "$PG_PASSWORD_FILE" env PGDATABASE=shop "$@" ;;
-    quic) env PGHOST=127.0.0.1 PGPORT="$(announced quic port)" PGUSER=anyone PGDATABASE=shop PGSSLMODE=disable \
-      MATRIX_EMAIL='[masked:email]' "$@" ;;
-    ws) env PGHOST=localhost PGPORT="$(announced ws port)" PGUSER=anyone PGDATABASE=shop PGSSLMODE=verify-full \
-      PGSSLROOTCERT="$(announced ws ca)" MATRIX_EMAIL='[masked:email]' "$@" ;;
+# lead PATH: sets the variables that lead a client there. Directly and over WebSocket it speaks TLS and verifies whom it talks
+# to, over QUIC it speaks without: the local port has to take both.
+lead() {
+  export PGDATABASE=shop
+  case $1 in
+    direct)
+      export PGHOST=localhost PGPORT=$PG_PORT PGUSER=$role PGSSLMODE=verify-full PGSSLROOTCERT=$PG_CA MATRIX_EMAIL=ada@example.com
+      PGPASSWORD=$(cat "$password_file")
+      export PGPASSWORD ;;
+    *)
+      export PGHOST=localhost PGUSER=anyone PGSSLMODE=verify-full MATRIX_EMAIL='[masked:email]'
+      PGPORT=$(announced "$1" port) PGSSLROOTCERT=$(announced "$1" ca)
+      export PGPORT PGSSLROOTCERT
+      [ "$1" = ws ] || export PGHOST=127.0.0.1 PGSSLMODE=disable ;;
   esac
 }
 
@@ -210,7 +217,7 @@ run_chosen() {
     rows+=("$row")
     for path in direct quic ws; do
       say "$row, $path"
-      on "$path" timeout -k 5 240 $program > "$results/${row//\//-}.$path" 2> "$lab/said" < /dev/null \
+      (lead "$path"; exec timeout -k 5 240 $program) > "$results/${row//\//-}.$path" 2> "$lab/said" < /dev/null \
         || { echo "program fail: exit code $?: $(tail -n 3 "$lab/said" | tr '\n' ' ')" >> "$results/${row//\//-}.$path"; }
     done
   done
@@ -249,6 +256,65 @@ run_versions() {
   print_table
 }
 
+# ---- The drivers' own suites ---------------------------------------------------------------------------------------
+
+# suite NAME: how each is run, in the folder of its sources, with the variables that lead to the
+# server. The database is `second`, where the package lets one choose.
+suite() {
+  local pytest=("$tools/suites/python/bin/python" -m pytest -q -p no:cacheprovider --timeout 60 --junitxml "$out.xml")
+  case $1 in
+    psycopg2) PSYCOPG2_TESTDB=second "${pytest[@]}" tests ;;
+    asyncpg)
+      # What is left out starts servers of its own, or checks the formatting of the sources.
+      "${pytest[@]}" tests --ignore tests/test_connect.py --ignore tests/test__sourcecode.py --ignore tests/test__environment.py ;;
+    pg8000) "${pytest[@]}" test --ignore test/test_readme.py --ignore test/dbapi/auth --ignore test/legacy/auth --ignore test/native/auth ;;
+    sqlalchemy) "${pytest[@]}" --maxfail 100000 --dburi "postgresql+psycopg://$PGUSER@$PGHOST:$PGPORT/second" \
+      test/dialect/postgresql test/dialect/test_suite.py ;;
+    lib-pq) GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE=$tools/go PGDATABASE=second go test -v -timeout 300s github.com/lib/pq > "$out.txt" 2>&1 ;;
+  esac
+}
+
+# The sources of a Python package, in the version that the matrix uses.
+install_sources() {
+  local folder=$tools/suites/$1 version
+  version=$(sed -n "s/^$1[^=]*==//Ip" "$matrix/python/requirements.txt")
+  [ ! -d "$folder/$version" ] || return 0
+  rm -rf "$folder"
+  mkdir -p "$folder/download"
+  "$tools/suites/python/bin/python" -m pip download -q --disable-pip-version-check --no-deps --no-binary "$1" -d "$folder/download" "$1==$version"
+  tar -xzf "$folder"/download/*.tar.gz -C "$folder"
+  mv "$folder/${1}-$version" "$folder/$version"
+  # The sources are there for their tests: the package itself is the installed one.
+  case $1 in
+    asyncpg) rm -rf "$folder/$version/asyncpg" ;;
+    pg8000) rm -rf "$folder/$version/src" ;;
+    psycopg2) rm -rf "$folder/$version/lib" ;;
+    sqlalchemy) rm -rf "$folder/$version/lib" ;;
+  esac
+}
+
+run_suites() {
+  local name path out
+  [ $# -gt 0 ] || set -- psycopg2 asyncpg pg8000 sqlalchemy lib-pq
+  python_folder "$tools/suites/python" "$matrix/suites/requirements.txt"
+  build_weir
+  start_lab superuser
+  for name in "$@"; do
+    case $name in
+      lib-pq) install_for_go; cd /tmp ;;
+      *) install_sources "$name"; cd "$tools/suites/$name"/*.*/ ;;
+    esac
+    for path in direct quic; do
+      say "$name, $path"
+      out=$results/$name.$path
+      (lead "$path"; export out name tools; export -f suite; timeout -k 5 1200 bash -c 'suite "$name"') > "$lab/said" 2>&1 < /dev/null \
+        || tail -n 1 "$lab/said" >&2
+    done
+    cd "$root"
+  done
+  python3 "$matrix/suites/report.py" "$matrix/suites/reasons.txt" "$results" "$@"
+}
+
 print_table() { python3 "$matrix/table.py" "$matrix/differences.txt" "$results" "${rows[@]}"; }
 
 results=$(mktemp -d)
@@ -258,6 +324,7 @@ trap 'stop_lab; rm -rf "$results"' EXIT
 quick=0
 case ${1:-} in
   quick) quick=1; shift; run_matrix "$@" ;;
+  suites) shift; run_suites "$@" ;;
   versions) shift; run_versions "$@" ;;
   -*) usage ;;
   *) run_matrix "$@" ;;

@@ -14,7 +14,6 @@ CHECKS = ("connect", "query", "prepared", "batch", "copy", "large", "transaction
 known_file, results, *drivers = sys.argv[1:]
 known = [line.split(None, 2) for line in pathlib.Path(known_file).read_text().splitlines() if line.strip() and line[0] != "#"]
 rows, notes, failed = [], [], 0
-ran = passed = 0
 
 for driver in drivers:
     title, outcomes = driver, {}
@@ -26,7 +25,7 @@ for driver in drivers:
             elif name in (*CHECKS, "program") and rest.split(":")[0] in ("ok", "n/a", "fail"):
                 outcome, _, why = rest.partition(": ")
                 outcomes[name, path] = ("FAIL" if outcome == "fail" else outcome, why)
-    cells = [title]
+    cells, held = [title], {path: [0, 0] for path in PATHS}
     # A program that broke down is a fact of its own only when no check says so.
     broke = [path for path in PATHS if ("program", path) in outcomes]
     for check in CHECKS:
@@ -40,8 +39,8 @@ for driver in drivers:
         elif "FAIL" in shown:
             failed += 1
         for path, outcome, (_, why) in zip(PATHS, shown, by_path):
-            ran += outcome != "n/a"
-            passed += outcome == "ok"
+            held[path][0] += outcome == "ok"
+            held[path][1] += outcome != "n/a"
             if outcome in ("FAIL", "known"):
                 notes.append(f"{driver} {check}, {path}: {why}")
         if shown[0] == "n/a" and by_path[0][1]:
@@ -50,16 +49,16 @@ for driver in drivers:
     for path in broke:
         notes.append(f"{driver}, {path}: {outcomes['program', path][1]}")
     failed += bool(broke)
-    rows.append(cells)
+    rows.append(cells + [f"{held[path][0]}/{held[path][1]}" for path in PATHS])
 
-header = ["driver", *CHECKS]
+header = ["driver", *CHECKS, *PATHS]
 widths = [max(len(row[n]) for row in (header, *rows)) for n in range(len(header))]
 line = lambda row: "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |"
 print(line(header))
 print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
 for row in rows:
     print(line(row))
-print(f"\nEach cell: {', over '.join(PATHS)} where they differ. {passed} of {ran} checks hold.")
+print(f"\nA cell shows {', over '.join(PATHS)} where they differ; the last columns count what holds over each.")
 for note in notes:
     print(f"- {note}")
 sys.exit(failed > 0)
