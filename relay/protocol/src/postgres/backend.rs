@@ -18,6 +18,8 @@ pub(super) struct State {
     large: Option<Large>,
     /// The description of rows that came last, and what it says: the next is often the same.
     described: Option<(Bytes, Described)>,
+    /// The server has said its last word: what it owed it owes no more.
+    over: bool,
 }
 
 /// Columns, and the formats in which their values come.
@@ -25,13 +27,17 @@ type Described = (Arc<Vec<Column>>, Arc<Vec<bool>>);
 
 impl Default for State {
     fn default() -> Self {
-        Self { status: b'I', copy_out: None, large: None, described: None }
+        Self { status: b'I', copy_out: None, large: None, described: None, over: false }
     }
 }
 
 impl State {
     pub(super) fn in_transfer(&self) -> bool {
         self.large.is_some() || self.copy_out.is_some()
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over
     }
 }
 
@@ -179,6 +185,7 @@ fn parameter_status(bytes: Bytes) -> Step {
 
 fn failed(engine: &mut Postgres, bytes: Bytes) -> Step {
     engine.server.copy_out = None;
+    engine.server.over |= rows::ends_the_session(&bytes);
     let summary = rows::error_summary(&bytes);
     let extended = match engine.queue.front() {
         None => return Step::Data(Chunk::Text { number: 0, bytes }),
