@@ -106,6 +106,11 @@ def copy():
 
 @check
 def large():
+    # What is sent: a long text, a value longer than that.
+    text = "weir " * 200_000
+    same((text,), connection.execute(f"SELECT '{text}'").fetchone())
+    for binary in ("%s", "%b"):
+        same((len(LARGE_CELL),), connection.execute(f"SELECT length({binary}::text)", (LARGE_CELL,)).fetchone())
     for binary in (False, True):
         with connection.cursor(binary=binary) as cursor:
             same(ROWS_DIGEST, digest(row[0] for row in cursor.stream(ROWS_SQL)))
