@@ -54,9 +54,10 @@ install_postgres() {
 # install_command COMMAND PACKAGE
 install_command() { command -v "$1" >/dev/null || install_packages "$2"; }
 
-# The folder of the newest PostgreSQL's programs.
+# The folder of the newest PostgreSQL's programs, or the one that WEIR_POSTGRES_BIN names.
 postgres_bin() {
   local folder
+  [ -z "${WEIR_POSTGRES_BIN:-}" ] || { printf '%s\n' "$WEIR_POSTGRES_BIN"; return; }
   folder=$(compgen -G '/usr/lib/postgresql/*/bin/postgres' | sort -V | tail -n 1)
   folder=${folder%/postgres}
   [ -n "$folder" ] || folder=$(pg_config --bindir 2>/dev/null || true)

@@ -5,7 +5,7 @@
 #   certificate; writes FOLDER/server.env.
 # servers.sh stop FOLDER: stops it. FOLDER stays.
 # servers.sh restart FOLDER: stops it as a crash would, and starts it again where it was.
-# As root the server runs as the user postgres, as PostgreSQL asks for.
+# As root the server runs as the user postgres, as PostgreSQL asks for. WEIR_POSTGRES_BIN=FOLDER takes its programs from there.
 . "$(dirname "$0")/lib.sh"
 
 usage() { sed -n '2,8s/^# //p' "$0" >&2; exit 2; }

@@ -6,7 +6,7 @@ use weir_tests::{
     lab::{Lab, output},
 };
 
-over_both_transports!(psql_reads_masked_rows, refusals_speak_postgresql, transactions);
+over_both_transports!(psql_reads_masked_rows, refusals_speak_postgresql, transactions, large_statements);
 
 async fn psql_reads_masked_rows(transport: Transport) -> Result<()> {
     let lab = Lab::start().await?;
@@ -122,5 +122,18 @@ async fn transactions(transport: Transport) -> Result<()> {
     ensure!(lab.sql("SELECT status FROM orders WHERE id = 1")?.trim() == "open");
     client.batch_execute("UPDATE orders SET status = 'found' WHERE id = 1; SELECT 1").await?;
     ensure!(lab.sql("SELECT status FROM orders WHERE id = 1")?.trim() == "found");
+    Ok(())
+}
+
+async fn large_statements(transport: Transport) -> Result<()> {
+    let lab = Lab::start().await?;
+    let alice = lab.login("alice").await?;
+    let shop = alice.connect("shop-prod", transport)?;
+    // More than is read ahead, up to what a statement may be long.
+    for length in [200_000, 400_000, 1_000_000] {
+        let text = format!("SELECT length('{}');", "weir ".repeat(length / 5));
+        let seen = output(shop.psql().arg("-At"), Some(&text))?;
+        ensure!(String::from_utf8_lossy(&seen.stdout).trim() == length.to_string(), "{length}: {seen:?}");
+    }
     Ok(())
 }

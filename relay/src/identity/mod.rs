@@ -77,7 +77,7 @@ const MOST: usize = 10_000;
 pub struct Principals(Mutex<HashMap<Thumbprint, (Instant, Arc<Principal>)>>);
 
 impl Principals {
-    /// As [`authenticate`], from memory where it was asked within [`FRESH`].
+    /// As [`authenticate`], from memory where it was asked within a second.
     ///
     /// # Errors
     /// As [`authenticate`].

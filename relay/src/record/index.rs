@@ -1,7 +1,7 @@
 //! The index of recordings in the store: who had which session, when, and what it added up to.
 //!
 //! The recording is the record, and has its first frame in the file before the session begins; its line in the index
-//! follows within [`GATHER`], with those of other sessions in one transaction. A session that cannot be indexed is ended.
+//! follows within 20 ms, with those of other sessions in one transaction. A session that cannot be indexed is ended.
 //! Should the relay die in between, it finds the recording when it starts again ([`missing`]).
 
 use super::RecordError;

@@ -161,6 +161,8 @@ struct Pump<'a, 'g> {
     held: bool,
     /// The engine wants an answer first.
     waiting: bool,
+    /// The engine wants the rest of a message, which it has bounded.
+    partial: bool,
     terminating: bool,
     active: bool,
     received: Received,
@@ -202,6 +204,7 @@ impl<'a, 'g> Drive<'a, 'g> {
             to_upstream: ToUpstream::default(),
             held: false,
             waiting: false,
+            partial: false,
             terminating: false,
             active: true,
             received: Received::default(),
@@ -450,7 +453,8 @@ impl Pump<'_, '_> {
                 return Poll::Ready(Happened::End("client went away"));
             }
             moved |= full && self.to_client.0.length < HIGH_WATER;
-            if self.to_upstream.0.length < HIGH_WATER && self.from_client.len() < HIGH_WATER + READ {
+            let room = self.partial || self.from_client.len() < HIGH_WATER + READ;
+            if room && self.to_upstream.0.length < HIGH_WATER {
                 match read(cx, client, &mut self.from_client) {
                     Poll::Ready(Ok(0)) => return Poll::Ready(Happened::End("client went away")),
                     Poll::Ready(Ok(count)) => {
@@ -485,9 +489,13 @@ impl Pump<'_, '_> {
 
     /// Requests, as far as they may go now.
     fn judge(&mut self, moved: &mut bool) -> Option<Happened> {
+        self.partial = false;
         while !self.held && !self.waiting && !self.terminating && self.to_upstream.0.length < HIGH_WATER {
             match self.engine.client_bytes(&mut self.from_client) {
-                Step::NeedMore => break,
+                Step::NeedMore => {
+                    self.partial = true;
+                    break;
+                }
                 Step::Wait => self.waiting = true,
                 Step::Act(action) => {
                     *moved = true;

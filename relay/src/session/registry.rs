@@ -11,7 +11,7 @@ use crate::{
     },
     upstream::{self, Server},
 };
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, hash_map::Entry};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::Notify;
@@ -252,19 +252,27 @@ impl Place {
         self.buckets.clone()
     }
 
-    /// The cancel key that the client gets: 8 bytes for protocol 3.0, 36 for 3.2; random, and the relay's own.
+    /// The cancel key that the client gets: 8 bytes for protocol 3.0, 36 for 3.2. Its first four are the server's process id,
+    /// which clients compare with the sender of a notification and with `pg_backend_pid()`; the rest is random, and the
+    /// relay's own.
     #[must_use]
     pub fn issue_key(&self, minor: u16, server: &Server, upstream: &[u8]) -> Vec<u8> {
         let mut key = vec![0; if minor >= 2 { 36 } else { 8 }];
         // Without randomness the key stays unregistered: nobody can cancel, and nobody else either.
-        if aws_lc_rs::rand::fill(&mut key).is_ok() {
-            // The first four bytes show as a process id: some clients read it as a positive number.
-            if let Some(first) = key.first_mut() {
-                *first &= 0x7f;
+        while aws_lc_rs::rand::fill(&mut key).is_ok() {
+            match (key.first_chunk_mut::<4>(), upstream.first_chunk()) {
+                (Some(pid), Some(server)) => *pid = *server,
+                // Some clients read it as a positive number.
+                (Some([first, ..]), None) => *first &= 0x7f,
+                (None, _) => {}
             }
             let mut inner = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-            inner.keys.insert(key.clone(), self.session);
-            key.clone_into(&mut self.key.lock().unwrap_or_else(PoisonError::into_inner));
+            // Two servers may use one process id at a time, and four random bytes are few.
+            if let Entry::Vacant(entry) = inner.keys.entry(key.clone()) {
+                entry.insert(self.session);
+                key.clone_into(&mut self.key.lock().unwrap_or_else(PoisonError::into_inner));
+                break;
+            }
         }
         *self.handle.upstream.lock().unwrap_or_else(PoisonError::into_inner) =
             (!upstream.is_empty()).then(|| (server.clone(), upstream.to_owned()));

@@ -1,4 +1,4 @@
-//! What a database's catalog says of labelled columns, read once for the sessions that begin within [`FRESH`], by the
+//! What a database's catalog says of labelled columns, read once for the sessions that begin within ten seconds of it, by the
 //! first of them over its own connection.
 //!
 //! A snapshot may be overtaken: a view made after it could show a labelled column under a number that it does not know.

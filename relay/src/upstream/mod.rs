@@ -1,4 +1,4 @@
-//! The way to the resource: [`connect`] takes a `Grant`, so nothing is dialled or injected before it is authorised.
+//! The way to the resource: [`Upstreams::connect`] takes a `Grant`, so nothing is dialled or injected before it is authorised.
 //!
 //! - `hosts`: which of its hosts; `dial`: TCP and TLS; `login`: the resource's own authentication, `scram` its arithmetic
 //! - `labels`: which columns are labelled; [`catalog`]: that, read once for many sessions
@@ -88,7 +88,8 @@ impl UpstreamError {
             Self::Refused(_) => "login",
             Self::Method(_) => "method",
             Self::Io(_) => "lost",
-            Self::Timeout => "timeout",
+            Self::Timeout(..) => "timeout",
+            Self::Unfit(..) | Self::Hosts(_) => "hosts",
         }
     }
 }

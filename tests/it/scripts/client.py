@@ -14,6 +14,8 @@ with psycopg.connect(where) as connection:
     for binary in (False, True):
         row = connection.execute("SELECT id, total, placed_at FROM orders WHERE id = %s", (7,), binary=binary).fetchone()
         assert row[0] == 7 and str(row[1]) == "69.65" and row[2].year == 2026, row
+    # Who the server's process is, as the driver heard at the start: it is compared with the sender of a notification.
+    assert connection.execute("SELECT pg_backend_pid()").fetchone() == (connection.info.backend_pid,)
     # Prepared by the driver after some repetitions.
     for number in range(20):
         assert connection.execute("SELECT %s::int + 1", (number,)).fetchone() == (number + 1,)

@@ -32,6 +32,8 @@ pub(super) struct State {
     pub(super) cut: Option<Box<Cut>>,
     /// The statement that is cancelled, and why.
     pub(super) overdue: Option<Box<(u64, Refusal)>>,
+    /// The server has said its last word: what it owed it owes no more.
+    over: bool,
 }
 
 /// Columns, and the formats in which their values come.
@@ -48,6 +50,7 @@ impl Default for State {
             lasting: false,
             cut: None,
             overdue: None,
+            over: false,
         }
     }
 }
@@ -55,6 +58,10 @@ impl Default for State {
 impl State {
     pub(super) fn in_transfer(&self) -> bool {
         self.large.is_some() || self.copy_out.is_some()
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over
     }
 }
 
@@ -236,6 +243,7 @@ fn failed(engine: &mut Postgres, bytes: Bytes) -> Step {
     engine.server.given = Given::default();
     let cut = engine.server.cut.take();
     let overdue = engine.server.overdue.take();
+    engine.server.over |= rows::ends_the_session(&bytes);
     let summary = rows::error_summary(&bytes);
     let as_told = |number, refused: Option<Bytes>| {
         if let Some(cut) = &cut {

@@ -225,7 +225,7 @@ impl Engine for Postgres {
     }
 
     fn busy(&self) -> bool {
-        !self.queue.is_empty() || self.server.in_transfer()
+        !self.server.is_over() && (!self.queue.is_empty() || self.server.in_transfer())
     }
 
     fn notice(&self, text: &str, hint: &str) -> Reply {

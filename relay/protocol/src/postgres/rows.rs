@@ -169,13 +169,26 @@ pub fn edit_text(bytes: &Bytes, mut edit: impl FnMut(u8, &[u8]) -> Option<Vec<u8
     changed.then(|| out.freeze())
 }
 
+/// The fields of an error or notice: kind and value.
+fn error_fields(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    let mut fields = Reader(bytes.get(HEADER..).unwrap_or_default());
+    std::iter::from_fn(move || match fields.u8()? {
+        0 => None,
+        field => Some((field, fields.cstr()?)),
+    })
+}
+
+/// The error after which the server says nothing more.
+pub(super) fn ends_the_session(bytes: &[u8]) -> bool {
+    // The severity that no locale translates; servers have it since 9.6.
+    error_fields(bytes).any(|(field, value)| field == b'V' && matches!(value, b"FATAL" | b"PANIC"))
+}
+
 /// SQLSTATE and message of an error, for the recording.
 #[must_use]
 pub fn error_summary(bytes: &[u8]) -> String {
-    let mut fields = Reader(bytes.get(HEADER..).unwrap_or_default());
     let (mut code, mut text) = (String::new(), String::new());
-    while let Some(field @ 1..) = fields.u8() {
-        let Some(value) = fields.cstr() else { break };
+    for (field, value) in error_fields(bytes) {
         match field {
             b'C' => code = String::from_utf8_lossy(value).into_owned(),
             b'M' => text = String::from_utf8_lossy(value).into_owned(),

@@ -126,6 +126,15 @@ fn a_refused_query_fails_at_the_server_and_the_client_sees_the_refusal() {
 }
 
 #[test]
+fn after_a_fatal_error_nothing_more_is_due() {
+    let mut engine = Postgres::new(1000);
+    client(&mut engine, &[q("select")]);
+    assert!(engine.busy());
+    server(&mut engine, &[message(b'E', |out| out.put_slice(b"SFATAL\0VFATAL\0C57P01\0Mterminating\0\0"))]);
+    assert!(!engine.busy());
+}
+
+#[test]
 fn a_refusal_inside_a_pipeline_skips_to_the_sync() {
     let mut engine = Postgres::new(1000);
     let messages = [
