@@ -88,7 +88,8 @@ impl UpstreamError {
             Self::Refused(_) => "login",
             Self::Method(_) => "method",
             Self::Io(_) => "lost",
-            Self::Timeout => "timeout",
+            Self::Timeout(..) => "timeout",
+            Self::Unfit(..) | Self::Hosts(_) => "hosts",
         }
     }
 }
