@@ -1,24 +1,20 @@
 //! TCP and TLS to a resource.
 
-use super::UpstreamError;
-use fs_err as fs;
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+use super::{
+    UpstreamError,
+    tls::{self, TlsConfigs},
 };
-use rustls_platform_verifier::BuilderVerifierExt as _;
+use rustls::pki_types::ServerName;
 use std::{
     io,
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use weir_shared::config::checked::{Host, Resource, UpstreamTlsMode};
-use x509_parser::prelude::FromDer as _;
 
 /// A connection to a resource.
 pub enum Io {
@@ -54,6 +50,7 @@ pub(super) struct Dialled {
 /// Dials a host of the resource; at `address`, when it is known already which of its addresses it has to be.
 pub(super) async fn dial(
     resource: &Resource,
+    configs: &TlsConfigs,
     host: &Host,
     address: Option<SocketAddr>,
 ) -> Result<Dialled, UpstreamError> {
@@ -75,57 +72,11 @@ pub(super) async fn dial(
     if tcp.read_u8().await? != b'S' {
         return Err(failed("the server does not offer TLS".to_owned()));
     }
-    let config = client_config(resource).map_err(&failed)?;
+    let config = configs.of(resource).map_err(&failed)?;
     let name = ServerName::try_from(host.name.clone()).map_err(|error| failed(error.to_string()))?;
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.map_err(|e| failed(e.to_string()))?;
-    let end_point = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).and_then(end_point);
+    let stream = TlsConnector::from(config).connect(name, tcp).await.map_err(|e| failed(e.to_string()))?;
+    let end_point = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).and_then(tls::end_point);
     Ok(Dialled { io: Io::Tls(Box::new(stream)), end_point, address })
-}
-
-fn client_config(resource: &Resource) -> Result<ClientConfig, String> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    let read = |path: &std::path::Path| fs::read(path).map_err(|error| error.to_string());
-    let builder = match &resource.tls.ca {
-        None => builder.with_platform_verifier().map_err(|error| error.to_string())?,
-        Some(path) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in CertificateDer::pem_slice_iter(&read(path)?) {
-                let certificate = certificate.map_err(|error| format!("{}: {error}", path.display()))?;
-                roots.add(certificate).map_err(|error| error.to_string())?;
-            }
-            builder.with_root_certificates(roots)
-        }
-    };
-    match &resource.tls.client {
-        None => Ok(builder.with_no_client_auth()),
-        Some((certificate, key)) => {
-            let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(certificate)?).collect();
-            let key = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| error.to_string())?;
-            let chain = chain.map_err(|error| error.to_string())?;
-            builder.with_client_auth_cert(chain, key).map_err(|error| error.to_string())
-        }
-    }
-}
-
-/// The certificate's hash for channel binding: by its signature's hash, MD5 and SHA-1 raised to SHA-256 (RFC 5929).
-fn end_point(certificate: &CertificateDer<'static>) -> Option<Vec<u8>> {
-    use aws_lc_rs::digest::{SHA256, SHA384, SHA512, digest};
-    let (_, parsed) = x509_parser::certificate::X509Certificate::from_der(certificate).ok()?;
-    let algorithm = match parsed.signature_algorithm.algorithm.to_id_string().as_str() {
-        // RSA with MD5, SHA-1, SHA-256; ECDSA with SHA-1, SHA-256
-        "1.2.840.113549.1.1.4"
-        | "1.2.840.113549.1.1.5"
-        | "1.2.840.113549.1.1.11"
-        | "1.2.840.10045.4.1"
-        | "1.2.840.10045.4.3.2" => &SHA256,
-        "1.2.840.113549.1.1.12" | "1.2.840.10045.4.3.3" => &SHA384,
-        "1.2.840.113549.1.1.13" | "1.2.840.10045.4.3.4" => &SHA512,
-        _ => return None,
-    };
-    Some(digest(algorithm, certificate).as_ref().to_vec())
 }
 
 impl AsyncRead for Io {

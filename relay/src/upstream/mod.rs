@@ -1,6 +1,6 @@
 //! The way to the resource: [`Upstreams::connect`] takes a `Grant`, so nothing is dialled or injected before it is authorised.
 //!
-//! - `hosts`: which of its hosts; `dial`: TCP and TLS; `login`: the resource's own authentication, `scram` its arithmetic
+//! - `hosts`: which of its hosts; `dial`: TCP and `tls`; `login`: the resource's own authentication, `scram` its arithmetic
 //! - `labels`: which columns are labelled; [`catalog`]: that, read once for many sessions
 
 pub mod catalog;
@@ -9,6 +9,7 @@ mod hosts;
 mod labels;
 mod login;
 mod scram;
+mod tls;
 
 pub use catalog::{Catalog, Catalogs};
 pub use dial::Io;
@@ -20,6 +21,7 @@ use crate::{
     session::authorize::Grant,
 };
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use tls::TlsConfigs;
 use weir_protocol::postgres::startup::SessionStart;
 use weir_shared::{
     config::checked::{Host, Resource, TargetSession},
@@ -116,6 +118,7 @@ pub struct Connected {
 #[derive(Default)]
 pub struct Upstreams {
     leases: Leases,
+    tls: TlsConfigs,
     /// Snapshots of the databases' catalogs.
     pub catalogs: Catalogs,
 }
@@ -145,7 +148,7 @@ impl Upstreams {
         let mut failures = Vec::new();
         for (host, target) in hosts::candidates(resource) {
             let steps = async {
-                let dialled = dial::dial(resource, host, None).await?;
+                let dialled = dial::dial(resource, &self.tls, host, None).await?;
                 let login = login::Login { resource, host, target, session, start, database };
                 login::login(login, self, dialled, credential.clone()).await
             };
@@ -170,7 +173,7 @@ impl Upstreams {
 pub async fn cancel(resource: &Resource, server: &Server, key: &[u8]) -> Result<(), UpstreamError> {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let steps = async {
-        let mut io = dial::dial(resource, &server.host, Some(server.address)).await?.io;
+        let mut io = dial::dial(resource, &TlsConfigs::default(), &server.host, Some(server.address)).await?.io;
         let length = u32::try_from(key.len() + 8).unwrap_or(u32::MAX);
         let request = [&length.to_be_bytes()[..], &80_877_102_u32.to_be_bytes(), key].concat();
         io.write_all(&request).await?;
