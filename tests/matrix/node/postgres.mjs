@@ -8,7 +8,8 @@ import { check, copied, Digest, driver, email, largeCell, largeCellSql, rowsDige
 driver("postgres");
 const { host, port, user, password, database, ssl } = where;
 // It takes `password: undefined` for an empty one, and 127.0.0.1 as it is.
-const sql = postgres({ host, port, user, ...(password && { password }), database, ssl, max: 4, onnotice: () => {} });
+const how = { host, port, user, ...(password && { password }), database, ssl, onnotice: () => {} };
+const sql = postgres({ ...how, max: 4 });
 await sql`DROP TABLE IF EXISTS matrix_postgres`;
 await sql`CREATE TABLE matrix_postgres (id int PRIMARY KEY, word text)`;
 
@@ -45,9 +46,12 @@ await check("batch", async () => {
 
 await check("copy", async () => {
   await pipeline(Readable.from([copied.slice(0, 7001), copied.slice(7001)]), await sql`COPY matrix_postgres FROM STDIN`.writable());
-  const out = await sql`COPY (SELECT * FROM matrix_postgres ORDER BY id) TO STDOUT`.readable();
+  // Without TLS, at the server itself too, the driver may leave the connection paused on which a COPY out has ended.
+  const apart = postgres({ ...how, max: 1 });
+  const out = await apart`COPY (SELECT * FROM matrix_postgres ORDER BY id) TO STDOUT`.readable();
   const parts = [];
   for await (const part of out) parts.push(part);
+  await apart.end({ timeout: 0 });
   assert.equal(Buffer.concat(parts).toString(), copied);
 });
 
