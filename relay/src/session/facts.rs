@@ -37,7 +37,14 @@ impl SharedFacts {
 /// Facts of what cannot be judged: the most dangerous class.
 #[must_use]
 pub fn unjudged(reason: &str) -> Facts {
-    Facts { class: Class::Admin, statements: 1, destructive: true, reason: reason.to_owned(), ..Facts::default() }
+    Facts {
+        class: Class::Admin,
+        statements: 1,
+        destructive: true,
+        redefines: true,
+        reason: reason.to_owned(),
+        ..Facts::default()
+    }
 }
 
 /// True when what a text does may last although its client is told an error: unless it is one statement that only reads.

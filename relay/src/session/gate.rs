@@ -505,7 +505,7 @@ impl<'a> Gate<'a> {
 
     /// Takes note of what a permitted request may change for those that follow.
     fn remember(&mut self, action: &Action, facts: &Facts) {
-        if facts.class >= Class::Ddl && action.kind != ActionKind::Prepare && self.may_change_labels(facts) {
+        if facts.redefines && action.kind != ActionKind::Prepare && self.may_change_labels(facts) {
             self.changed = true;
             self.overtake_catalog();
         }

@@ -64,6 +64,8 @@ pub struct Facts {
     pub has_where: bool,
     /// True when something is dropped or truncated, a column included.
     pub destructive: bool,
+    /// True when it may change what names and columns stand for: DDL, and what does something that its text does not show.
+    pub redefines: bool,
     /// Why the class is what it is, for people: `DROP TABLE`, `COPY ... PROGRAM`, `unparseable: ...`.
     pub reason: String,
     /// Name and class of what `PREPARE` makes; [`Self::class`] already covers it.

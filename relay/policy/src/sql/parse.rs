@@ -106,6 +106,7 @@ pub(super) fn unparseable(text: &str, why: &str) -> Facts {
     Facts {
         class: Class::Admin,
         statements: 1,
+        redefines: true,
         reason: format!("unparseable: {why}"),
         has_where: true,
         has_password: text.to_ascii_lowercase().contains("password"),

@@ -434,3 +434,38 @@ fn destruction() {
         assert_eq!(facts(text).destructive, destructive, "{text}");
     }
 }
+
+#[test]
+fn what_may_change_what_a_name_stands_for() {
+    for text in [
+        "CREATE VIEW v AS SELECT 1",
+        "ALTER TABLE t RENAME TO u",
+        "SELECT 1 INTO t",
+        "DROP TABLE t",
+        "DO $$ BEGIN END $$",
+        "CALL p()",
+        "SELECT dblink_exec('x', 'y')",
+        "SET row_security = off; CREATE TABLE t (a int)",
+        "EXPLAIN ANALYZE CREATE TABLE t AS SELECT 1",
+        "nonsense",
+    ] {
+        assert!(facts(text).redefines, "{text}");
+    }
+    for text in [
+        "SELECT 1",
+        "DELETE FROM t",
+        "SET row_security = off",
+        "SELECT set_config('role', 'x', false)",
+        "SELECT * FROM pg_authid",
+        "VACUUM ANALYZE t",
+        "EXPLAIN CREATE TABLE t AS SELECT 1",
+    ] {
+        assert!(!facts(text).redefines, "{text}");
+    }
+}
+
+#[test]
+fn only_the_servers_own_set_config_is_known() {
+    assert_eq!(facts("SELECT pg_catalog.set_config('jit', 'off', true)").class, Read);
+    assert!(facts("SELECT evil.set_config('jit', 'off', true)").class > Read);
+}

@@ -93,6 +93,9 @@ impl Walk {
 
     fn statement(&mut self, node: &Node) {
         let kind = statement::kind_of(node);
+        // These change neither what a name stands for nor what it holds.
+        const KEEPS: [&str; 5] = ["VariableSetStmt", "VacuumStmt", "ReindexStmt", "ClusterStmt", "CommentStmt"];
+        self.facts.redefines |= kind.class >= Class::Ddl && !self.planned && !KEEPS.contains(&node.name);
         self.raise_statement(kind.class, kind.reason);
         self.facts.destructive |= kind.destructive && !self.planned;
         match node.name {
@@ -199,6 +202,7 @@ impl Walk {
                 self.function(node.list("method"), &[]);
             }
             "IntoClause" => {
+                self.facts.redefines |= !self.planned;
                 self.raise_statement(Class::Ddl, "SELECT INTO".to_owned());
                 self.visit(node.field("rel"), Use::Write);
                 return self.children(node, Use::Read, &["rel"]);
@@ -258,10 +262,9 @@ impl Walk {
             [.., schema, name] => (schema.as_text(), name.as_text()),
             [] => ("", ""),
         };
-        let class = match name {
-            "set_config" => set_config(arguments),
-            _ => function::class_of(schema, name),
-        };
+        let sets = name == "set_config" && matches!(schema, "" | "pg_catalog");
+        let class = if sets { set_config(arguments) } else { function::class_of(schema, name) };
+        self.facts.redefines |= class >= Class::Ddl && !sets;
         let dotted = Tree::dotted(names);
         match class {
             Class::Session | Class::Read => {}
