@@ -61,6 +61,22 @@ const DANGEROUS: &[&str] = &[
     "xpath_table",
 ];
 
+/// Those of them that run SQL from a text, here or at another server, or write the catalog: what they do does not show.
+const OPAQUE: &[&str] = &[
+    "binary_upgrade_",
+    "connectby",
+    "crosstab",
+    "cursor_to_xml",
+    "database_to_xml",
+    "dblink",
+    "query_to_xml",
+    "schema_to_xml",
+    "table_to_xml",
+    "ts_rewrite",
+    "ts_stat",
+    "xpath_table",
+];
+
 /// Catalogs that hold passwords, files or other tables' values.
 const SECRET_CATALOGS: &[&str] = &[
     "pg_authid",
@@ -91,6 +107,11 @@ pub(super) fn class_of(schema: &str, name: &str) -> Class {
     if (schema.is_empty() || schema == "pg_catalog") && builtin().contains(name) { Class::Read } else { Class::Write }
 }
 
+/// True for a function that runs SQL which its call does not show.
+pub(super) fn is_opaque(name: &str) -> bool {
+    OPAQUE.iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// True for a system catalog whose rows are secrets or copies of other tables' values.
 pub(super) fn is_secret_catalog(schema: &str, name: &str) -> bool {
     matches!(schema, "" | "pg_catalog" | "information_schema") && SECRET_CATALOGS.contains(&name)
@@ -115,6 +136,13 @@ mod tests {
     fn no_builtin_name_is_dangerous() {
         for name in builtin() {
             assert_eq!(class_of("", name), Class::Read, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_opaque_is_dangerous() {
+        for name in OPAQUE {
+            assert_eq!(class_of("", name), Class::Admin, "{name}");
         }
     }
 

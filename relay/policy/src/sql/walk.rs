@@ -264,7 +264,7 @@ impl Walk {
         };
         let sets = name == "set_config" && matches!(schema, "" | "pg_catalog");
         let class = if sets { set_config(arguments) } else { function::class_of(schema, name) };
-        self.facts.redefines |= class >= Class::Ddl && !sets;
+        self.facts.redefines |= function::is_opaque(name);
         let dotted = Tree::dotted(names);
         match class {
             Class::Session | Class::Read => {}
