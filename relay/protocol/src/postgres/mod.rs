@@ -36,6 +36,8 @@ pub const SUSPENDED: &str = "SUSPENDED";
 pub const MOST_IN_FLIGHT: usize = 8192;
 /// A portal name that no client can have bound: refusals execute it to fail (34000) and change nothing.
 const NOWHERE: &str = "weir refused this";
+/// A text that cannot parse, in any transaction state; the comment tells the DBA's log why.
+const NONSENSE: &str = "weir_refused /* see weir's recording */";
 
 /// A prepared statement.
 #[derive(Debug)]
@@ -173,12 +175,20 @@ impl Engine for Postgres {
                     self.queue.push(Pending::Query { number, refused: error, shape: crate::Shape::default() });
                     self.end_segment();
                 }
-                // Cannot parse, in any transaction state; the comment tells the DBA's log why.
-                message::message(b'Q', |out| message::put_cstr(out, "weir_refused /* see weir's recording */"))
+                message::message(b'Q', |out| message::put_cstr(out, NONSENSE))
             }
             Detail::Parse { .. } | Detail::Execute { .. } | Detail::TooLarge { simple: false } => {
                 if owed {
                     self.queue.push(Pending::Execute { number, portal: None, refused: error, announced: true });
+                }
+                if let Detail::Parse { name, .. } = action.detail {
+                    // A Parse that fails still ends the unnamed statement.
+                    return message::message(b'P', |out| {
+                        out.put_slice(&name);
+                        out.put_u8(0);
+                        message::put_cstr(out, NONSENSE);
+                        out.put_u16(0);
+                    });
                 }
                 message::message(b'E', |out| {
                     message::put_cstr(out, NOWHERE);

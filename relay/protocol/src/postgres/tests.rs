@@ -143,6 +143,15 @@ fn a_refusal_inside_a_pipeline_skips_to_the_sync() {
 }
 
 #[test]
+fn a_refused_parse_fails_at_the_server_under_its_own_name() {
+    // A server forgets the unnamed statement when a Parse of it fails.
+    for name in ["", "x"] {
+        let (up, judged) = client(&mut Postgres::new(1000), &[parse(name, "no")]);
+        assert_eq!((up, judged), (parse(name, NONSENSE).to_vec(), vec!["no".to_owned()]));
+    }
+}
+
+#[test]
 fn a_name_is_judged_by_what_the_server_runs() {
     // A close that the server skips and a definition that then fails must not make weir judge the wrong text.
     let mut engine = Postgres::new(1000);
