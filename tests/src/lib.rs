@@ -6,9 +6,11 @@
 //! - [`login`]: drives the login form as a browser would
 //! - [`middle`]: what may stand between an agent and its relay
 //! - [`process`]: children that end with their owner
+//! - [`raw`]: the PostgreSQL protocol spoken by hand
 
 pub mod agent;
 pub mod lab;
 pub mod login;
 pub mod middle;
 pub mod process;
+pub mod raw;
