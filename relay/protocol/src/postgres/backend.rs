@@ -16,6 +16,8 @@ pub(super) struct State {
     /// COPY data flows to the client; true for the binary format.
     copy_out: Option<bool>,
     large: Option<Large>,
+    /// What the client is told once the large message has ended.
+    told_after: BytesMut,
     /// The description of rows that came last, and what it says: the next is often the same.
     described: Option<(Bytes, Described)>,
 }
@@ -25,13 +27,27 @@ type Described = (Arc<Vec<Column>>, Arc<Vec<bool>>);
 
 impl Default for State {
     fn default() -> Self {
-        Self { status: b'I', copy_out: None, large: None, described: None }
+        Self { status: b'I', copy_out: None, large: None, told_after: BytesMut::new(), described: None }
     }
 }
 
 impl State {
     pub(super) fn in_transfer(&self) -> bool {
         self.large.is_some() || self.copy_out.is_some()
+    }
+
+    /// The client has the beginning of a message, and not all of it.
+    pub(super) fn inside_message(&self) -> bool {
+        self.large.is_some()
+    }
+
+    /// The message if it may be sent now; kept for later where it may not.
+    pub(super) fn between_messages(&mut self, message: Bytes) -> Bytes {
+        if self.inside_message() {
+            self.told_after.extend_from_slice(&message);
+            return Bytes::new();
+        }
+        message
     }
 }
 
@@ -56,6 +72,9 @@ pub(super) fn step(engine: &mut Postgres, input: &mut BytesMut) -> Step {
     }
     if let Some(large) = engine.server.large.take() {
         return continue_large(engine, large, input);
+    }
+    if !engine.server.told_after.is_empty() {
+        return Step::Reply(Reply(engine.server.told_after.split().freeze()));
     }
     let Ok(head) = peek(input) else { return broken("the server sent an invalid message length") };
     let Some((kind, size)) = head else { return Step::NeedMore };

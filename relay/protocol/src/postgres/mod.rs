@@ -202,14 +202,15 @@ impl Engine for Postgres {
         !self.queue.is_empty() || self.server.in_transfer()
     }
 
-    fn notice(&self, text: &str, hint: &str) -> Reply {
+    fn notice(&mut self, text: &str, hint: &str) -> Reply {
         let mut out = BytesMut::new();
         PostgresError { severity: "NOTICE", code: "00000", message: text, detail: "", hint }.encode(b'N', &mut out);
-        Reply(out.freeze())
+        Reply(self.server.between_messages(out.freeze()))
     }
 
     fn fatal(&self, refusal: &Refusal) -> Reply {
-        Reply(error(refusal, "FATAL"))
+        // Inside a large message it would be taken for the rest of a value: there the connection just ends.
+        Reply(if self.server.inside_message() { Bytes::new() } else { error(refusal, "FATAL") })
     }
 }
 

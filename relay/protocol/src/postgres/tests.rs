@@ -242,6 +242,22 @@ fn a_large_row_comes_in_parts_and_unchanged() {
 }
 
 #[test]
+fn nothing_is_said_inside_a_large_message() {
+    let mut engine = Postgres::new(1000);
+    client(&mut engine, &[q("select")]);
+    let mut row = BytesMut::new();
+    rows::put_row(&mut row, [Some(&vec![b'x'; 300_000][..])].into_iter());
+    let (begun, rest) = row.split_at(1000);
+    server(&mut engine, &[Bytes::copy_from_slice(begun)]);
+    assert!(engine.notice("held", "").into_bytes().is_empty());
+    assert!(engine.fatal(&refusal()).into_bytes().is_empty());
+    let (down, _) = server(&mut engine, &[Bytes::copy_from_slice(rest)]);
+    assert!(down.starts_with(rest) && down.get(rest.len()) == Some(&b'N'), "the notice follows the row");
+    assert!(engine.notice("held", "").into_bytes().starts_with(b"N"));
+    assert!(engine.fatal(&refusal()).into_bytes().starts_with(b"E"));
+}
+
+#[test]
 fn who_asks_for_too_much_at_once_waits() {
     let mut engine = Postgres::new(1000);
     let queries = vec![q("SELECT 1"); MOST_IN_FLIGHT + 10];
