@@ -3,6 +3,7 @@
 //! - [`queries`]: reads, masked values, refusals, transactions, as psql sees them
 //! - [`protocol`]: what drivers do: prepared statements, pipelines, COPY, cancellation, notifications
 //! - [`clients`]: other languages' drivers
+//! - [`property`]: whatever a client sends, it is answered as the server answers it
 //! - [`approvals`]: held requests
 //! - [`lifecycle`]: clients and relays that die, large values
 //! - [`labels`]: labelled columns while the database changes
@@ -52,5 +53,6 @@ mod metrics;
 mod mishaps;
 mod network;
 mod poolers;
+mod property;
 mod protocol;
 mod queries;

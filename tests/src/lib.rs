@@ -7,10 +7,12 @@
 //! - [`middle`]: what may stand between an agent and its relay
 //! - [`stranger`]: connections by somebody who is nobody's agent
 //! - [`process`]: children that end with their owner
+//! - [`raw`]: the PostgreSQL protocol spoken by hand
 
 pub mod agent;
 pub mod lab;
 pub mod login;
 pub mod middle;
 pub mod process;
+pub mod raw;
 pub mod stranger;

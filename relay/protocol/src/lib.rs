@@ -31,9 +31,10 @@ pub trait Engine {
     fn running(&self) -> Option<u64>;
     /// True while the upstream owes an answer.
     fn busy(&self) -> bool;
-    /// A notice for the client, to be sent between messages.
-    fn notice(&self, text: &str, hint: &str) -> Reply;
-    /// The last message of a session that ends for a reason the client should know.
+    /// A notice for the client. Inside a message that is not held whole there is none to send now; it follows as a step.
+    fn notice(&mut self, text: &str, hint: &str) -> Reply;
+    /// The last message of a session that ends for a reason the client should know; empty where it would be read as a
+    /// part of another.
     fn fatal(&self, refusal: &Refusal) -> Reply;
 }
 

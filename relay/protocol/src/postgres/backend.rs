@@ -22,6 +22,8 @@ pub(super) struct State {
     /// COPY data flows to the client; true for the binary format.
     copy_out: Option<bool>,
     large: Option<Large>,
+    /// What the client is told once the large message has ended.
+    told_after: BytesMut,
     /// The description of rows that came last, and what it says: the next is often the same.
     described: Option<(Bytes, Described)>,
     /// By the statement that the server works on.
@@ -45,6 +47,7 @@ impl Default for State {
             status: b'I',
             copy_out: None,
             large: None,
+            told_after: BytesMut::new(),
             described: None,
             given: Given::default(),
             lasting: false,
@@ -62,6 +65,20 @@ impl State {
 
     pub(super) fn is_over(&self) -> bool {
         self.over
+    }
+
+    /// The client has the beginning of a message, and not all of it.
+    pub(super) fn inside_message(&self) -> bool {
+        self.large.is_some()
+    }
+
+    /// The message if it may be sent now; kept for later where it may not.
+    pub(super) fn between_messages(&mut self, message: Bytes) -> Bytes {
+        if self.inside_message() {
+            self.told_after.extend_from_slice(&message);
+            return Bytes::new();
+        }
+        message
     }
 }
 
@@ -98,6 +115,9 @@ fn next(engine: &mut Postgres, input: &mut BytesMut) -> Step {
     }
     if let Some(large) = engine.server.large.take() {
         return continue_large(engine, large, input);
+    }
+    if !engine.server.told_after.is_empty() {
+        return Step::Reply(Reply(engine.server.told_after.split().freeze()));
     }
     let Ok(head) = peek(input) else { return broken("the server sent an invalid message length") };
     let Some((kind, size)) = head else { return Step::NeedMore };

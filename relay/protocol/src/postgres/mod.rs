@@ -39,6 +39,8 @@ pub const SUSPENDED: &str = "SUSPENDED";
 pub const MOST_IN_FLIGHT: usize = 8192;
 /// A portal name that no client can have bound: refusals execute it to fail (34000) and change nothing.
 const NOWHERE: &str = "weir refused this";
+/// A text that cannot parse, in any transaction state; the comment tells the DBA's log why.
+const NONSENSE: &str = "weir_refused /* see weir's recording */";
 
 /// A prepared statement.
 #[derive(Debug)]
@@ -196,12 +198,20 @@ impl Engine for Postgres {
                     self.queue.push(Pending::Query { number, lasting: false, refused: error, shape });
                     self.end_segment();
                 }
-                // Cannot parse, in any transaction state; the comment tells the DBA's log why.
-                message::message(b'Q', |out| message::put_cstr(out, "weir_refused /* see weir's recording */"))
+                message::message(b'Q', |out| message::put_cstr(out, NONSENSE))
             }
             Detail::Parse { .. } | Detail::Execute { .. } | Detail::TooLarge { simple: false } => {
                 if owed {
                     self.queue.push(Pending::fails(number, error));
+                }
+                if let Detail::Parse { name, .. } = action.detail {
+                    // A Parse that fails still ends the unnamed statement.
+                    return message::message(b'P', |out| {
+                        out.put_slice(&name);
+                        out.put_u8(0);
+                        message::put_cstr(out, NONSENSE);
+                        out.put_u16(0);
+                    });
                 }
                 execute_nowhere()
             }
@@ -228,14 +238,15 @@ impl Engine for Postgres {
         !self.server.is_over() && (!self.queue.is_empty() || self.server.in_transfer())
     }
 
-    fn notice(&self, text: &str, hint: &str) -> Reply {
+    fn notice(&mut self, text: &str, hint: &str) -> Reply {
         let mut out = BytesMut::new();
         PostgresError { severity: "NOTICE", code: "00000", message: text, detail: "", hint }.encode(b'N', &mut out);
-        Reply(out.freeze())
+        Reply(self.server.between_messages(out.freeze()))
     }
 
     fn fatal(&self, refusal: &Refusal) -> Reply {
-        Reply(error(refusal, "FATAL"))
+        // Inside a large message it would be taken for the rest of a value: there the connection just ends.
+        Reply(if self.server.inside_message() { Bytes::new() } else { error(refusal, "FATAL") })
     }
 }
 

@@ -163,6 +163,15 @@ fn a_refusal_inside_a_pipeline_skips_to_the_sync() {
 }
 
 #[test]
+fn a_refused_parse_fails_at_the_server_under_its_own_name() {
+    // A server forgets the unnamed statement when a Parse of it fails.
+    for name in ["", "x"] {
+        let (up, judged) = client(&mut Postgres::new(1000), &[parse(name, "no")]);
+        assert_eq!((up, judged), (parse(name, NONSENSE).to_vec(), vec!["no".to_owned()]));
+    }
+}
+
+#[test]
 fn a_name_is_judged_by_what_the_server_runs() {
     // A close that the server skips and a definition that then fails must not make weir judge the wrong text.
     let mut engine = Postgres::new(1000);
@@ -250,6 +259,22 @@ fn a_large_row_comes_in_parts_and_unchanged() {
         }
     }
     assert_eq!(down, row);
+}
+
+#[test]
+fn nothing_is_said_inside_a_large_message() {
+    let mut engine = Postgres::new(1000);
+    client(&mut engine, &[q("select")]);
+    let mut row = BytesMut::new();
+    rows::put_row(&mut row, [Some(&vec![b'x'; 300_000][..])].into_iter());
+    let (begun, rest) = row.split_at(1000);
+    server(&mut engine, &[Bytes::copy_from_slice(begun)]);
+    assert!(engine.notice("held", "").into_bytes().is_empty());
+    assert!(engine.fatal(&refusal()).into_bytes().is_empty());
+    let (down, _) = server(&mut engine, &[Bytes::copy_from_slice(rest)]);
+    assert!(down.starts_with(rest) && down.get(rest.len()) == Some(&b'N'), "the notice follows the row");
+    assert!(engine.notice("held", "").into_bytes().starts_with(b"N"));
+    assert!(engine.fatal(&refusal()).into_bytes().starts_with(b"E"));
 }
 
 #[test]
