@@ -8,6 +8,7 @@ use super::{
     Ending,
     clock::{Clock, Seen},
     gate::{Gate, Masked, Verdict},
+    out::Out,
     registry::{Place, Reason},
 };
 use crate::{
@@ -16,18 +17,17 @@ use crate::{
     tunnel::Stream,
     upstream::Io,
 };
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::BytesMut;
 use futures_util::FutureExt as _;
 use std::{
     cell::RefCell,
-    collections::VecDeque,
     future::poll_fn,
     pin::{Pin, pin},
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tracing::Instrument as _;
 use weir_protocol::{Action, Control, Engine as _, Refusal, Reply, Step, postgres::Postgres};
 
@@ -35,64 +35,10 @@ use weir_protocol::{Action, Control, Engine as _, Refusal, Reply, Step, postgres
 const HIGH_WATER: usize = 256 * 1024;
 /// One read.
 const READ: usize = 64 * 1024;
-/// A chunk of this size is queued as it is; smaller ones are gathered into one write.
-const GATHER: usize = 8 * 1024;
 
 thread_local! {
     /// Reads land here first, so that an idle session holds no buffer.
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into_boxed_slice());
-}
-
-/// Bytes on their way out.
-#[derive(Default)]
-struct Out {
-    chunks: VecDeque<Bytes>,
-    tail: BytesMut,
-    length: usize,
-    /// Since the metrics were told.
-    written: u64,
-    unflushed: bool,
-}
-
-impl Out {
-    fn push(&mut self, bytes: Bytes) {
-        self.length += bytes.len();
-        if bytes.len() < GATHER {
-            self.tail.extend_from_slice(&bytes);
-        } else {
-            if !self.tail.is_empty() {
-                self.chunks.push_back(self.tail.split().freeze());
-            }
-            self.chunks.push_back(bytes);
-        }
-    }
-
-    /// Writes what it can; ready when everything is written and flushed.
-    fn poll<W: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, to: &mut W) -> Poll<std::io::Result<()>> {
-        while self.length > 0 {
-            let Some(front) = self.chunks.front_mut() else {
-                let tail = std::mem::take(&mut self.tail).freeze();
-                self.chunks.push_back(tail);
-                continue;
-            };
-            let count = ready!(Pin::new(&mut *to).poll_write(cx, front))?;
-            if count == 0 {
-                return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
-            }
-            front.advance(count);
-            self.length -= count;
-            self.written += count as u64;
-            self.unflushed = true;
-            if front.is_empty() {
-                self.chunks.pop_front();
-            }
-        }
-        if self.unflushed {
-            ready!(Pin::new(to).poll_flush(cx))?;
-            self.unflushed = false;
-        }
-        Poll::Ready(Ok(()))
-    }
 }
 
 /// What goes to the client: only what is masked, or what the engine vouches for.

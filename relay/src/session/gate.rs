@@ -15,7 +15,9 @@
 use super::{
     authorize::Grant,
     facts,
+    labelled::Labelled,
     limits::SessionLimits,
+    refusals::{self, refusal, unasked, unrecorded},
     rows::Rows,
     running::{Running, RunningList},
 };
@@ -25,7 +27,7 @@ use crate::{
     record::{RecordError, Recorder},
     relay::Relay,
     telemetry::session::{Judged, SessionMetrics, Traffic},
-    upstream::{Catalog, Connected},
+    upstream::Connected,
 };
 use bytes::Bytes;
 use std::{collections::HashMap, sync::Arc, time::Instant};
@@ -104,13 +106,7 @@ pub struct Gate<'a> {
     shared: &'a Relay,
     limits: SessionLimits<'a>,
     recorder: Recorder,
-    database: String,
-    /// The snapshot that masking goes by.
-    catalog: Arc<Catalog>,
-    /// It was overtaken when this was last looked at.
-    uncertain: bool,
-    /// This session has changed, in a transaction that may still be open, what may be labelled.
-    changed: bool,
+    labelled: Labelled<'a>,
     masker: Masker,
     /// The text looked at last, with its facts: what is prepared is most often executed next.
     latest: Option<(Arc<str>, Arc<Facts>)>,
@@ -140,15 +136,13 @@ impl<'a> Gate<'a> {
         let (credential, catalog) = (connected.credential.as_deref(), Arc::clone(&connected.catalog));
         let known = credential.map(|lease| Arc::clone(lease.known()));
         let masker = Masker::new(Arc::clone(&shared.detector), known, Arc::clone(&catalog));
+        let labelled = Labelled::new(grant, &shared.upstreams.catalogs, database, catalog);
         Self {
             grant,
             shared,
             limits,
             recorder,
-            database,
-            catalog,
-            uncertain: false,
-            changed: false,
+            labelled,
             masker,
             latest: None,
             decided: HashMap::new(),
@@ -227,7 +221,10 @@ impl<'a> Gate<'a> {
 
     /// The same, for a request whose facts had to be found elsewhere.
     pub fn judge(&mut self, engine: &mut Postgres, action: Action, facts: Arc<Facts>) -> Verdict {
-        self.follow_catalog(engine);
+        if self.labelled.follow(engine) {
+            self.masker.catalog = Arc::clone(self.labelled.catalog());
+            self.decided.clear();
+        }
         self.number += 1;
         let number = self.number;
         let decided = self.decide(&facts);
@@ -239,12 +236,12 @@ impl<'a> Gate<'a> {
         {
             return self.refuse(action, number, &facts, decision, refusal);
         }
-        if let Some(refusal) = self.objection(&action, &facts) {
+        if let Some(refusal) = self.labelled.objection(&action, &facts) {
             return self.refuse(action, number, &facts, decision, refusal);
         }
         match decision.outcome {
             bundle::Outcome::Deny => {
-                let refusal = self.denial(&facts, decision);
+                let refusal = refusals::denial(self.grant, &facts, decision);
                 self.refuse(action, number, &facts, decision, refusal)
             }
             // Preparing runs nothing: the hold comes when it is executed, with its values.
@@ -334,7 +331,7 @@ impl<'a> Gate<'a> {
         self.remember(&action, &facts);
         match self.recorder.intent(note) {
             Ok(()) => {
-                let about = self.about(&facts);
+                let about = self.labelled.about(&facts);
                 self.permit(action, number, &facts, about)
             }
             Err(error) => self.unrecorded(action, number, &error),
@@ -434,9 +431,7 @@ impl<'a> Gate<'a> {
 
     /// The recording and the sums, at the session's end.
     pub fn finish(mut self) -> (Recorder, Totals) {
-        if self.changed {
-            self.overtake_catalog();
-        }
+        self.labelled.end();
         self.running.unfinished().into_iter().for_each(|number| self.complete(number, "unfinished".to_owned()));
         (self.recorder, self.totals)
     }
@@ -474,7 +469,7 @@ impl<'a> Gate<'a> {
             }
             None => none(),
         };
-        let decided = Arc::new(Decided { _facts: Arc::clone(facts), decision, about: self.about(facts) });
+        let decided = Arc::new(Decided { _facts: Arc::clone(facts), decision, about: self.labelled.about(facts) });
         if !named {
             if self.decided.len() >= 1024 {
                 self.decided.clear();
@@ -482,19 +477,6 @@ impl<'a> Gate<'a> {
             self.decided.insert(key, Arc::clone(&decided));
         }
         decided
-    }
-
-    fn about(&self, facts: &Facts) -> About {
-        let labels = &self.catalog.labels;
-        let mentions = |relations: &[String]| relations.iter().any(|relation| labels.mentions(relation));
-        About {
-            risky: !labels.is_empty()
-                && (self.uncertain || mentions(&facts.reads) || mentions(&facts.writes) || !facts.executes.is_empty()),
-            uncertain: self.uncertain,
-            copy_labelled: Arc::new(facts.copy_out.as_ref().map_or_else(Vec::new, |(relation, columns)| {
-                columns.iter().map(|column| labels.labelled(relation, column)).collect()
-            })),
-        }
     }
 
     /// `EXECUTE name` is as dangerous as anything that was ever prepared under the name.
@@ -505,49 +487,9 @@ impl<'a> Gate<'a> {
 
     /// Takes note of what a permitted request may change for those that follow.
     fn remember(&mut self, action: &Action, facts: &Facts) {
-        if facts.redefines && action.kind != ActionKind::Prepare && self.may_change_labels(facts) {
-            self.changed = true;
-            self.overtake_catalog();
+        if action.kind != ActionKind::Prepare {
+            self.labelled.remember(facts);
         }
-        self.remember_names(action, facts);
-    }
-
-    fn may_change_labels(&self, facts: &Facts) -> bool {
-        let labels = &self.catalog.labels;
-        let mut named = facts.reads.iter().chain(&facts.writes);
-        // What a program on the server does, nobody sees.
-        !labels.is_empty() && (facts.class == Class::Admin || named.any(|relation| labels.mentions(relation)))
-    }
-
-    fn overtake_catalog(&self) {
-        self.shared.upstreams.catalogs.overtaken(&self.grant.resource().name, &self.database, &self.catalog);
-    }
-
-    /// Looks whether the snapshot was overtaken, and takes a newer one where there is one.
-    fn follow_catalog(&mut self, engine: &Postgres) {
-        if self.changed {
-            // Whoever took a snapshot meanwhile did not see what an open transaction has done.
-            self.overtake_catalog();
-            self.changed = engine.busy() || engine.transaction_status() != b'I';
-        }
-        let mut uncertain = self.catalog.is_overtaken();
-        if uncertain && !self.changed {
-            let newest =
-                self.shared.upstreams.catalogs.newest(&self.grant.resource().name, &self.database, &self.catalog);
-            if let Some(newest) = newest.filter(|newest| !newest.is_overtaken()) {
-                self.masker.catalog = Arc::clone(&newest);
-                self.catalog = newest;
-                uncertain = false;
-                self.decided.clear();
-            }
-        }
-        if uncertain != self.uncertain {
-            self.uncertain = uncertain;
-            self.decided.clear();
-        }
-    }
-
-    fn remember_names(&mut self, action: &Action, facts: &Facts) {
         let mut remember = |name: &str, class: Class| {
             if self.prepared.len() >= 10_000 {
                 self.prepared.clear();
@@ -559,51 +501,6 @@ impl<'a> Gate<'a> {
         if let Some(name) = action.prepared_name() {
             remember(name, facts.class);
         }
-    }
-
-    /// What cannot be allowed whatever policy says, because masking could not follow it.
-    fn objection(&self, action: &Action, facts: &Facts) -> Option<Refusal> {
-        let labels = &self.catalog.labels;
-        if labels.is_empty() || !facts.is_copy_out {
-            return None;
-        }
-        if self.uncertain {
-            return Some(refusal(
-                "42501",
-                "what is labelled in this database may have changed: COPY has no columns that could be told apart",
-                &format!("session {}", self.grant.session()),
-                "reconnect in a few seconds, or use SELECT",
-            ));
-        }
-        if !facts.reads.iter().any(|relation| labels.mentions(relation)) {
-            return None;
-        }
-        let lower = action.text.to_ascii_lowercase();
-        let plain = !["csv", "delimiter", "format", "null"].iter().any(|word| lower.contains(word));
-        match &facts.copy_out {
-            Some((relation, columns)) if plain && !columns.is_empty() && !labels.derived(relation) => None,
-            _ => Some(refusal(
-                "42501",
-                "COPY of a relation with labelled columns must name its columns and use the plain text format",
-                &format!("session {}", self.grant.session()),
-                "write COPY relation (column, ...) TO STDOUT",
-            )),
-        }
-    }
-
-    fn denial(&self, facts: &Facts, decision: &bundle::Decision) -> Refusal {
-        let rule = if decision.policies.is_empty() {
-            "no rule allows it".to_owned()
-        } else {
-            format!("rule {}", decision.policies.join(", "))
-        };
-        let session = self.grant.session();
-        refusal(
-            "42501",
-            &format!("weir does not allow this {} ({})", facts::name(facts.class), facts.reason),
-            &format!("{rule}; session {session}"),
-            "run `weir list` for your rights, or ask for the right",
-        )
     }
 
     fn permit(&mut self, mut action: Action, number: u64, facts: &Facts, about: About) -> Verdict {
@@ -634,7 +531,7 @@ impl<'a> Gate<'a> {
 
     fn refused(&mut self, action: Action, number: u64, refusal: Refusal) -> Verdict {
         self.totals.refused += 1;
-        count_refusal(self.shared, &refusal);
+        refusals::count(self.shared, &refusal);
         self.recorder.note(Payload::Complete {
             number,
             status: format!("error {} {}", refusal.code, refusal.message),
@@ -648,7 +545,7 @@ impl<'a> Gate<'a> {
         self.totals.refused += 1;
         tracing::error!(parent: self.grant.span(), %error, "a statement is refused: it cannot be recorded");
         let refusal = unrecorded(self.grant);
-        count_refusal(self.shared, &refusal);
+        refusals::count(self.shared, &refusal);
         Verdict::Refuse(action, number, refusal)
     }
 
@@ -698,32 +595,11 @@ impl<'a> Gate<'a> {
     }
 }
 
-fn count_refusal(relay: &Relay, refusal: &Refusal) {
-    relay.telemetry.refusals.with(["statement".into(), refusal.code.into()]).inc();
-}
-
 fn lost_intents(grant: &Grant, error: &RecordError) -> Refusal {
     tracing::error!(parent: grant.span(), %error, "statements cannot be recorded: the session ends");
     unrecorded(grant)
 }
 
-fn unrecorded(grant: &Grant) -> Refusal {
-    refusal(
-        "58000",
-        "the statement cannot be recorded, so it does not run",
-        &format!("session {}", grant.session()),
-        "tell the relay's administrator: is its disk full?",
-    )
-}
-
 fn none() -> bundle::Decision {
     bundle::Decision { outcome: bundle::Outcome::Allow, policies: [].into() }
-}
-
-fn unasked() -> Refusal {
-    refusal("08P01", "the server sent rows that nothing asked for", "", "")
-}
-
-fn refusal(code: &'static str, message: &str, detail: &str, hint: &str) -> Refusal {
-    Refusal { code, message: message.to_owned(), detail: detail.to_owned(), hint: hint.to_owned() }
 }

@@ -2,7 +2,7 @@
 //! answer, and end. Each hook stands here exactly once.
 //!
 //! - [`authorize`]: `Principal` + resource -> `Grant`
-//! - [`gate`]: request -> `Permit`, answer -> `Masked`
+//! - [`gate`]: request -> `Permit`, answer -> `Masked`; `labelled`: what it knows of labelled columns
 //! - [`drive`]: moves bytes both ways, full duplex
 //! - [`limits`]: how much of anything it may use, `clock`: of time, [`bucket`]: of statements a second
 //! - [`registry`]: who is open now, and whom a cancel request means
@@ -13,7 +13,10 @@ mod clock;
 pub mod drive;
 pub mod facts;
 pub mod gate;
+mod labelled;
 pub mod limits;
+mod out;
+mod refusals;
 pub mod registry;
 mod rows;
 mod running;

@@ -1,0 +1,45 @@
+//! What the client is told of a request that does not run.
+
+use super::{authorize::Grant, facts};
+use crate::relay::Relay;
+use weir_policy::{bundle, sql::Facts};
+use weir_protocol::Refusal;
+
+pub(super) fn refusal(code: &'static str, message: &str, detail: &str, hint: &str) -> Refusal {
+    Refusal { code, message: message.to_owned(), detail: detail.to_owned(), hint: hint.to_owned() }
+}
+
+/// Policy does not allow it.
+pub(super) fn denial(grant: &Grant, facts: &Facts, decision: &bundle::Decision) -> Refusal {
+    let rule = if decision.policies.is_empty() {
+        "no rule allows it".to_owned()
+    } else {
+        format!("rule {}", decision.policies.join(", "))
+    };
+    let session = grant.session();
+    refusal(
+        "42501",
+        &format!("weir does not allow this {} ({})", facts::name(facts.class), facts.reason),
+        &format!("{rule}; session {session}"),
+        "run `weir list` for your rights, or ask for the right",
+    )
+}
+
+/// There is no room for its intent.
+pub(super) fn unrecorded(grant: &Grant) -> Refusal {
+    refusal(
+        "58000",
+        "the statement cannot be recorded, so it does not run",
+        &format!("session {}", grant.session()),
+        "tell the relay's administrator: is its disk full?",
+    )
+}
+
+/// An answer belongs to no request.
+pub(super) fn unasked() -> Refusal {
+    refusal("08P01", "the server sent rows that nothing asked for", "", "")
+}
+
+pub(super) fn count(relay: &Relay, refusal: &Refusal) {
+    relay.telemetry.refusals.with(["statement".into(), refusal.code.into()]).inc();
+}
