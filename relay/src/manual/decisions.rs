@@ -52,3 +52,15 @@
 //!   span as its parent; opening, holding and ending run inside it.
 //! - **Metrics name no user and no statement.** A label is a fixed text or a name of the configuration, by its type: monitoring
 //!   is read by people who may not read recordings, and the number of series must not be the agents' to choose.
+//! - **SCRAM is our own.** Its salted hash is a millisecond of work for every session, and no crate lets the keys be kept. A
+//!   lease keeps them by salt and iterations for as long as the credential's source gives the same text.
+//! - **A snapshot of the catalog serves the sessions of ten seconds**, and is overtaken at once by what weir sees. Reading it
+//!   for each session cost the server more than the session's own login. What a snapshot does not know for certain once it is
+//!   overtaken is masked whole: too much for seconds rather than a value too many.
+//! - **The index follows the recording.** A session's first frame is in its file before it begins; its line in the store
+//!   follows within 20 ms with others', and a relay that died in between finds the file. A store that takes no lines ends the
+//!   sessions.
+//! - **A key's principal is remembered for a second.** Revocation reaches open sessions within a second; a new stream by the
+//!   same key is no worse, and each stream saves a look-up. A revocation through the API forgets all of them at once.
+//! - **Many recordings are synced by their file system (`syncfs`)**, not one by one: one journal commit for all of them. On a
+//!   file system that is shared with others this waits for their data too, in a thread of its own.
