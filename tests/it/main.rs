@@ -2,6 +2,7 @@
 //!
 //! - [`queries`]: reads, masked values, refusals, transactions, as psql sees them
 //! - [`protocol`]: what drivers do: prepared statements, pipelines, COPY, cancellation, notifications
+//! - [`wire`]: what drivers seldom send, by hand
 //! - [`clients`]: other languages' drivers
 //! - [`property`]: whatever a client sends, it is answered as the server answers it
 //! - [`approvals`]: held requests
@@ -11,6 +12,7 @@
 //! - [`local`]: the local port: TLS, the UNIX socket, Ctrl-C in psql, a port that is taken
 //! - [`injection`]: every way in which the relay logs in to a resource, and what it refuses to
 //! - [`mishaps`]: what goes wrong, with its exit code or SQLSTATE and the next step
+//! - [`faults`]: what breaks while it is used: the server, the network, the relay, the disk
 //! - [`install`]: the installer, from an archive
 //! - [`network`]: networks that are in the way
 //! - [`metrics`]: what the relay counts, and `weir status --watch`
@@ -37,6 +39,7 @@ macro_rules! over_both_transports {
 
 mod approvals;
 mod clients;
+mod faults;
 mod injection;
 mod install;
 mod labels;
@@ -50,3 +53,4 @@ mod network;
 mod property;
 mod protocol;
 mod queries;
+mod wire;

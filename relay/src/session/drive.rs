@@ -400,7 +400,9 @@ impl Pump<'_, '_> {
                 return Poll::Ready(Happened::End("client went away"));
             }
             moved |= full && self.to_client.0.length < HIGH_WATER;
-            if self.to_upstream.0.length < HIGH_WATER && self.from_client.len() < HIGH_WATER + READ {
+            // A message that is judged whole must be read whole.
+            let most = self.engine.longest_request().saturating_add(READ);
+            if self.to_upstream.0.length < HIGH_WATER && self.from_client.len() < most {
                 match read(cx, client, &mut self.from_client) {
                     Poll::Ready(Ok(0)) => return Poll::Ready(Happened::End("client went away")),
                     Poll::Ready(Ok(count)) => {

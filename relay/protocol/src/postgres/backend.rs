@@ -16,6 +16,8 @@ pub(super) struct State {
     /// COPY data flows to the client; true for the binary format.
     copy_out: Option<bool>,
     large: Option<Large>,
+    /// The server has said that it ends the session: it owes nothing more.
+    pub(super) over: bool,
     /// What the client is told once the large message has ended.
     told_after: BytesMut,
     /// The description of rows that came last, and what it says: the next is often the same.
@@ -27,7 +29,7 @@ type Described = (Arc<Vec<Column>>, Arc<Vec<bool>>);
 
 impl Default for State {
     fn default() -> Self {
-        Self { status: b'I', copy_out: None, large: None, told_after: BytesMut::new(), described: None }
+        Self { status: b'I', copy_out: None, large: None, over: false, told_after: BytesMut::new(), described: None }
     }
 }
 
@@ -198,6 +200,7 @@ fn parameter_status(bytes: Bytes) -> Step {
 
 fn failed(engine: &mut Postgres, bytes: Bytes) -> Step {
     engine.server.copy_out = None;
+    engine.server.over |= is_last(&bytes);
     let summary = rows::error_summary(&bytes);
     let extended = match engine.queue.front() {
         None => return Step::Data(Chunk::Text { number: 0, bytes }),
@@ -224,6 +227,12 @@ fn failed(engine: &mut Postgres, bytes: Bytes) -> Step {
         settle(engine, Some(entry), false);
     }
     step
+}
+
+/// An error after which the server closes the connection.
+fn is_last(bytes: &Bytes) -> bool {
+    let mut fields = bytes.get(HEADER..).unwrap_or_default().split(|byte| *byte == 0);
+    fields.any(|field| matches!(field, b"VFATAL" | b"VPANIC"))
 }
 
 /// The error that the client is told, after the event that records it.

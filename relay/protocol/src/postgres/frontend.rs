@@ -9,6 +9,9 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
+/// What a message may hold beside a statement's text.
+pub(super) const AROUND_TEXT: usize = 1024;
+
 /// Where the reader is inside a message that is not held whole.
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -42,7 +45,7 @@ pub(super) fn step(engine: &mut Postgres, input: &mut BytesMut) -> Step {
     match kind {
         b'd' => return copy_data(engine, input, size),
         b'B' if size > WHOLE => return large_bind(engine, input, size),
-        b'Q' | b'P' if size > engine.statement_bytes.saturating_add(1024) => {
+        b'Q' | b'P' if size > engine.statement_bytes.saturating_add(AROUND_TEXT) => {
             engine.client.discard = size;
             let text = format!("statement of {size} bytes");
             let detail = Detail::TooLarge { simple: kind == b'Q' };

@@ -114,6 +114,13 @@ impl Postgres {
         self.statements.shadow(name);
     }
 
+    /// Bytes of the client's longest message that is looked at whole: with fewer at hand [`Engine::client_bytes`] may need
+    /// more.
+    #[must_use]
+    pub fn longest_request(&self) -> usize {
+        message::WHOLE.max(self.statement_bytes.saturating_add(frontend::AROUND_TEXT))
+    }
+
     /// The server's transaction status as it last said: `I`, `T` or `E`.
     #[must_use]
     pub fn transaction_status(&self) -> u8 {
@@ -199,7 +206,7 @@ impl Engine for Postgres {
     }
 
     fn busy(&self) -> bool {
-        !self.queue.is_empty() || self.server.in_transfer()
+        !self.server.over && (!self.queue.is_empty() || self.server.in_transfer())
     }
 
     fn notice(&mut self, text: &str, hint: &str) -> Reply {

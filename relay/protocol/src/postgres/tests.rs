@@ -258,6 +258,16 @@ fn nothing_is_said_inside_a_large_message() {
 }
 
 #[test]
+fn a_server_that_ends_the_session_owes_nothing_more() {
+    let mut engine = Postgres::new(1000);
+    client(&mut engine, &[q("select"), q("another")]);
+    let last = message(b'E', |out| out.put_slice(b"SFATAL\0VFATAL\0C57P01\0Mbye\0\0"));
+    let (down, _) = server(&mut engine, std::slice::from_ref(&last));
+    assert_eq!(down, last);
+    assert!(!engine.busy(), "its end is no loss that the client must be told of");
+}
+
+#[test]
 fn who_asks_for_too_much_at_once_waits() {
     let mut engine = Postgres::new(1000);
     let queries = vec![q("SELECT 1"); MOST_IN_FLIGHT + 10];
