@@ -2,6 +2,7 @@
 //!
 //! - [`queries`]: reads, masked values, refusals, transactions, as psql sees them
 //! - [`protocol`]: what drivers do: prepared statements, pipelines, COPY, cancellation, notifications
+//! - [`wire`]: what drivers seldom send, by hand
 //! - [`clients`]: other languages' drivers
 //! - [`property`]: whatever a client sends, it is answered as the server answers it
 //! - [`approvals`]: held requests
@@ -14,6 +15,7 @@
 //! - [`injection`]: every way in which the relay logs in to a resource, and what it refuses to
 //! - [`poolers`]: servers that have no cancel key
 //! - [`mishaps`]: what goes wrong, with its exit code or SQLSTATE and the next step
+//! - [`faults`]: what breaks while it is used: the server, the network, the relay, the disk
 //! - [`install`]: the installer, from an archive
 //! - [`network`]: networks that are in the way
 //! - [`metrics`]: what the relay counts, and `weir status --watch`
@@ -40,6 +42,7 @@ macro_rules! over_both_transports {
 
 mod approvals;
 mod clients;
+mod faults;
 mod floods;
 mod hosts;
 mod injection;
@@ -56,3 +59,4 @@ mod poolers;
 mod property;
 mod protocol;
 mod queries;
+mod wire;

@@ -141,6 +141,14 @@ impl Raw {
         Ok(Message { kind, body })
     }
 
+    /// Bytes that are no message.
+    ///
+    /// # Errors
+    /// They do not come.
+    pub fn exact(&mut self, bytes: &mut [u8]) -> Result<()> {
+        Ok(self.stream.read_exact(bytes)?)
+    }
+
     /// Messages up to the first of a kind, which is the last of them.
     ///
     /// # Errors

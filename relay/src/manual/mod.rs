@@ -3,8 +3,10 @@
 //! - [`threats`]: who attacks, what they want, what stops them
 //! - [`decisions`]: what was decided, and why
 //! - [`metrics`]: what `/metrics` answers
+//! - [`postgres`]: the protocol line by line, and the tests that hold it
 //! - the recording's format is documented at [`crate::record::container`]
 
 pub mod decisions;
 pub mod metrics;
+pub mod postgres;
 pub mod threats;

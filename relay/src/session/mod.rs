@@ -76,7 +76,12 @@ pub async fn run(relay: Arc<Relay>, principal: Arc<Principal>, resource: Resourc
     }
     let start = match tokio::time::timeout(START, client_start(&mut stream)).await {
         Ok(Ok(Begin::Session(start))) => start,
-        Ok(Ok(Begin::Cancel(key))) => return relay.registry.cancel(&principal, &key).await,
+        Ok(Ok(Begin::Cancel(key))) => {
+            relay.registry.cancel(&principal, &key).await;
+            // Who asked is told nothing, and sees a good end.
+            drop(place);
+            return linger(stream).await;
+        }
         Ok(Ok(Begin::Gone)) | Err(_) => return,
         Ok(Err(refusal)) => return fatal(&relay, stream, &refusal).await,
     };

@@ -47,8 +47,9 @@ pub(super) async fn login(
     let server = Server { host: host.clone(), address: dialled.address };
     let encrypted = matches!(dialled.io, super::Io::Tls(_));
     let mut connection = Connection { io: dialled.io, input: BytesMut::new(), out: BytesMut::new() };
-    // The DBA sees in pg_stat_activity whose session this is; the server cuts it at 63 bytes.
-    let application = format!("weir:{session} {}", start.application);
+    // The DBA sees in pg_stat_activity whose session this is. The server cuts it at 63 bytes; what is longer could make
+    // this packet longer than it takes.
+    let application: String = format!("weir:{session} {}", start.application).chars().take(63).collect();
     let mut parameters = vec![
         ("user", resource.role.as_str()),
         ("database", database),

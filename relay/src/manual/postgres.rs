@@ -1,0 +1,43 @@
+//! PostgreSQL, line by line: what the engine keeps of the protocol (documentation chapter "Frontend/Backend Protocol"), and
+//! the test that holds it. Names with `::` are files of `tests/it`; `protocol` is `relay/protocol/src/postgres`.
+//!
+//! | line | held by |
+//! |---|---|
+//! | any sequence of messages is answered as the server answers it; the tables end the same | `property::answers_are_the_servers_own` |
+//! | **start** | |
+//! | 3.0 and 3.2, their cancel keys; later minors and unknown `_pq_.` options are negotiated; 2.0 is refused | `wire::starts` |
+//! | start-up packets of 10,000 bytes, and no more | `wire::starts` |
+//! | `GSSENCRequest` is declined; bytes that follow an `SSLRequest` are fatal (CVE-2021-23222) | `wire::starts`, `mishaps::nonsense_on_every_port` |
+//! | `sslmode` from `disable` to `verify-full`, the UNIX socket | `local::tls_and_socket` |
+//! | user is ignored, the database must be offered | `local::tls_and_socket` |
+//! | `replication`, `role`, other encodings, unknown parameters are refused | `protocol::startup` tests, `mishaps::nonsense_on_every_port` |
+//! | **cancel** | |
+//! | stops what runs, of the session whose key it is; a wrong key stops nothing; nobody is told anything | `wire::starts`, `protocol::cancel`, `local::an_interrupted_psql` |
+//! | racing with the end of its statement | `wire::what_is_refused_and_what_comes_unasked` |
+//! | while the server does not answer | `faults::a_resource_that_stalls_can_be_cancelled_and_left` |
+//! | withdraws what waits for an approval | `approvals` |
+//! | **steady state** | |
+//! | lengths and types that cannot be end the session, from the client and from the server | `wire::the_servers_own_answers`, `faults::a_resource_that_breaks_off_is_said_to` |
+//! | values of any size pass in parts, and nothing is said inside one | `lifecycle::large_values_in_little_memory`, `protocol` tests |
+//! | rows cost no allocation each | `relay/tests/allocations.rs` |
+//! | `NotificationResponse` while idle, `ParameterStatus` when it changes, the server's own end | `wire::what_is_refused_and_what_comes_unasked`, `protocol::notifications` |
+//! | thousands of messages before the first answer is read | `protocol` tests, `protocol::prepared_and_pipelined` |
+//! | **extended protocol** | |
+//! | names that collide, are closed, deallocated, discarded, end with a query or transaction | `wire::the_servers_own_answers` |
+//! | a name stands for what the server confirmed | `protocol` tests |
+//! | row limits and suspended portals | `wire::the_servers_own_answers` |
+//! | `Flush` without `Sync`; an error skips to the `Sync` | `wire` |
+//! | 65,535 values; more places are the server's error | `wire::the_servers_own_answers` |
+//! | **refusals** | |
+//! | 42501 in its place, and the server's transaction fails with it | `property`, `queries::refusals_speak_postgresql`, `protocol::refused_in_a_pipeline` |
+//! | `FunctionCall`; a portal that was not bound here; `START_REPLICATION` | `wire::what_is_refused_and_what_comes_unasked` |
+//! | `CopyBoth` ends the session | `protocol` tests |
+//! | several statements are refused whole | `property` |
+//! | 58000 when it cannot be recorded | `mishaps::a_full_disk_refuses_statements_and_loses_nothing` |
+//! | **COPY** | |
+//! | in and out, failed, given up, with `Flush` and `Sync` inside, data that nobody asked for, a query inside | `wire::the_servers_own_answers`, `property`, `protocol::copy_in_and_out` |
+//! | **injection** | |
+//! | SCRAM with and without channel binding, md5, clear text, certificates, and what is refused | `injection::every_login_method`, `upstream::scram` tests |
+//!
+//! Known differences: SQL `PREPARE name` and `DECLARE name` make the name unknown to the protocol's own statements and portals,
+//! which are then refused; a `Sync` inside a COPY that has failed already, unknown to its sender, ends the session.
