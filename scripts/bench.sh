@@ -3,12 +3,12 @@
 # bench.sh pg [quick] [PATH...]: interleaved rounds of every path, so that a busy machine disturbs all alike; prints the
 #   median of each figure, its ratio to direct, the CPU time of each path's own processes (both ends together), and their memory
 #   for a connection that does nothing. quick: one short round, to see that it works. Paths: direct pgbouncer haproxy stunnel ssh
-#   weir-quic weir-ws weir-counts (rows recorded as counts and hash); direct is always among them. About 25 minutes on 2 cores.
+#   weir-quic weir-ws weir-counts (rows recorded as counts and hash); direct is always among them. About 13 minutes on 2 cores.
 . "$(dirname "$0")/lib.sh"
 
 [ "${1:-}" = pg ] || { sed -n '3,6s/^# //p' "$0" >&2; exit 2; }
 shift
-rounds=3 seconds=4 scale=10 idle=300
+rounds=3 seconds=3 scale=10 idle=300
 if [ "${1:-}" = quick ]; then rounds=1 seconds=1 scale=1 idle=30; shift; fi
 paths=("$@")
 [ ${#paths[@]} -gt 0 ] || paths=(direct pgbouncer haproxy stunnel ssh weir-quic weir-ws weir-counts)
