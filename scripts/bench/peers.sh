@@ -133,6 +133,9 @@ labels = { env = "dev" }
 columns = ["customers.ssn"]
 limits = { connections = 1000 }
 recording = { $recording }
+
+[limits.user]
+connections = 1000
 CONF
   "$bin/weir-relay" --config "$folder/relay/weir-relay.toml" user add bench --role user --password-stdin < "$folder/password" 2>/dev/null
   "$bin/weir-relay" --config "$folder/relay/weir-relay.toml" serve 2> "$folder/relay.log" &
