@@ -7,7 +7,7 @@
 use super::RecordError;
 use std::{collections::HashSet, path::Path, time::Duration};
 use tokio::sync::{mpsc, oneshot};
-use weir_shared::{api::SessionView, id::SessionId, recording::Payload, secret::Secret};
+use weir_shared::{id::SessionId, recording::Payload, secret::Secret};
 use weir_store::{Store, sessions::SessionRow};
 
 /// How long lines are gathered for one transaction.
@@ -111,21 +111,7 @@ pub fn missing(
         let Some(id) = id.filter(|id| id.created_at() >= newest - SLACK && !known.contains(id)) else { continue };
         match super::read::first(folder, id, relay_key) {
             Ok(Some(Payload::Open { session, agent, user, resource, database, role, started_at, .. })) => {
-                let view = SessionView {
-                    id: session,
-                    user,
-                    agent,
-                    resource,
-                    database: Some(database),
-                    started_at,
-                    ended_at: None,
-                    close_reason: None,
-                    statements: 0,
-                    rows: 0,
-                    masked: 0,
-                    refused: 0,
-                };
-                found.push(SessionRow { view, role });
+                found.push(SessionRow::begun(session, agent, user, resource, database, role, started_at));
             }
             // Died before its first frame was whole: nothing had been done in it.
             Ok(_) | Err(RecordError::Tampered { .. }) => {
@@ -180,22 +166,10 @@ mod tests {
         let failed = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
         let says = std::sync::Arc::clone(&failed);
         let (index, work) = Index::new(store.clone(), move |session| says.lock().unwrap().push(session));
-        let row = || SessionRow {
-            view: SessionView {
-                id: SessionId::generate(),
-                user: "alice".into(),
-                agent: AgentId::generate(),
-                resource: ResourceName::new("shop").unwrap(),
-                database: Some("shop".into()),
-                started_at: 5,
-                ended_at: None,
-                close_reason: None,
-                statements: 0,
-                rows: 0,
-                masked: 0,
-                refused: 0,
-            },
-            role: "weir".into(),
+        let (agent, resource) = (AgentId::generate(), ResourceName::new("shop").unwrap());
+        let row = || {
+            let (id, resource) = (SessionId::generate(), resource.clone());
+            SessionRow::begun(id, agent, "alice".into(), resource, "shop".into(), "weir".into(), 5)
         };
         // A database is never NULL in the index: this line cannot be written.
         let (good, mut bad) = (row(), row());

@@ -41,7 +41,6 @@ use weir_protocol::{
     },
 };
 use weir_shared::{
-    api::SessionView,
     id::{ResourceName, SessionId},
     recording::Payload,
     wire::{Frame, RefusalCode, codec},
@@ -220,21 +219,16 @@ async fn begin_recording(
 
 /// A session as the index shows it when it begins.
 fn row(grant: &authorize::Grant, principal: &Principal, database: &str, now: i64) -> SessionRow {
-    let view = SessionView {
-        id: grant.session(),
-        user: principal.user().to_owned(),
-        agent: principal.agent(),
-        resource: grant.resource().name.clone(),
-        database: Some(database.to_owned()),
-        started_at: now,
-        ended_at: None,
-        close_reason: None,
-        statements: 0,
-        rows: 0,
-        masked: 0,
-        refused: 0,
-    };
-    SessionRow { view, role: grant.resource().role.clone() }
+    let resource = grant.resource();
+    SessionRow::begun(
+        grant.session(),
+        principal.agent(),
+        principal.user().to_owned(),
+        resource.name.clone(),
+        database.to_owned(),
+        resource.role.clone(),
+        now,
+    )
 }
 
 async fn end(

@@ -5,7 +5,7 @@ use sqlx::Row as _;
 use std::collections::HashSet;
 use weir_shared::{
     api::SessionView,
-    id::{ResourceName, SessionId},
+    id::{AgentId, ResourceName, SessionId},
 };
 
 /// A session as the index keeps it.
@@ -16,6 +16,36 @@ pub struct SessionRow {
     pub view: SessionView,
     /// The role that weir logged in as.
     pub role: String,
+}
+
+impl SessionRow {
+    /// A session that begins: nothing has been done in it.
+    #[must_use]
+    pub fn begun(
+        id: SessionId,
+        agent: AgentId,
+        user: String,
+        resource: ResourceName,
+        database: String,
+        role: String,
+        started_at: i64,
+    ) -> Self {
+        let view = SessionView {
+            id,
+            user,
+            agent,
+            resource,
+            database: Some(database),
+            started_at,
+            ended_at: None,
+            close_reason: None,
+            statements: 0,
+            rows: 0,
+            masked: 0,
+            refused: 0,
+        };
+        Self { view, role }
+    }
 }
 
 fn view(row: &sqlx::sqlite::SqliteRow) -> Result<SessionView, StoreError> {

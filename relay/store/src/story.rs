@@ -6,7 +6,7 @@ use super::{
     *,
 };
 use weir_shared::{
-    api::{ApprovalView, SessionView},
+    api::ApprovalView,
     id::{ApprovalId, ResourceName, SessionId},
     keys::Thumbprint,
 };
@@ -42,21 +42,8 @@ async fn a_user_logs_in_acts_asks_and_leaves_a_trace() {
     assert!(store.agent(Thumbprint::from_bytes([5; 32]), 1).await.unwrap().is_none());
 
     let (session, resource) = (SessionId::generate(), ResourceName::new("db").unwrap());
-    let view = SessionView {
-        id: session,
-        user: "alice".into(),
-        agent,
-        resource: resource.clone(),
-        database: Some("shop".into()),
-        started_at: 1,
-        ended_at: None,
-        close_reason: None,
-        statements: 0,
-        rows: 0,
-        masked: 0,
-        refused: 0,
-    };
-    let mut row = SessionRow { view, role: "weir".into() };
+    let (name, database) = (resource.clone(), "shop".to_owned());
+    let mut row = SessionRow::begun(session, agent, "alice".into(), name, database, "weir".into(), 1);
     store.sessions_record(&[row.clone()]).await.unwrap();
     assert_eq!(store.sessions_newest().await.unwrap(), 1);
     assert_eq!(store.sessions_unfinished().await.unwrap(), [session]);

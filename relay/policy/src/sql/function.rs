@@ -4,15 +4,9 @@
 use super::Class;
 use std::{collections::HashSet, sync::OnceLock};
 
-/// Read files, talk to other servers, run SQL from a text, stop sessions, change the server.
+/// Read files, stop sessions, change the server.
 const DANGEROUS: &[&str] = &[
-    "binary_upgrade_",
     "brin_",
-    "crosstab",
-    "connectby",
-    "cursor_to_xml",
-    "database_to_xml",
-    "dblink",
     "file_fdw",
     "gin_clean_pending_list",
     "lo_",
@@ -52,16 +46,10 @@ const DANGEROUS: &[&str] = &[
     "pg_switch_",
     "pg_terminate_backend",
     "pg_wal_replay_",
-    "query_to_xml",
-    "schema_to_xml",
     "set_config",
-    "table_to_xml",
-    "ts_rewrite",
-    "ts_stat",
-    "xpath_table",
 ];
 
-/// Those of them that run SQL from a text, here or at another server, or write the catalog: what they do does not show.
+/// Run SQL from a text, here or at another server, or write the catalog: dangerous, and what they do does not show.
 const OPAQUE: &[&str] = &[
     "binary_upgrade_",
     "connectby",
@@ -101,7 +89,7 @@ const SECRET_CATALOGS: &[&str] = &[
 pub(super) fn class_of(schema: &str, name: &str) -> Class {
     // Whatever its schema: an extension's functions lie wherever it was installed. The server truncates names to 63
     // bytes, which no name here reaches.
-    if DANGEROUS.iter().any(|prefix| name.starts_with(prefix)) {
+    if is_opaque(name) || DANGEROUS.iter().any(|prefix| name.starts_with(prefix)) {
         return Class::Admin;
     }
     if (schema.is_empty() || schema == "pg_catalog") && builtin().contains(name) { Class::Read } else { Class::Write }
