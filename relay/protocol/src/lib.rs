@@ -174,6 +174,14 @@ pub struct Refusal {
     pub hint: String,
 }
 
+impl Refusal {
+    /// A refusal without a detail.
+    #[must_use]
+    pub fn new(code: &'static str, message: &str, hint: &str) -> Self {
+        Self { code, message: message.to_owned(), detail: String::new(), hint: hint.to_owned() }
+    }
+}
+
 /// A column of a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {

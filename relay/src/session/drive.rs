@@ -522,10 +522,6 @@ fn read<R: AsyncRead + Unpin>(cx: &mut Context<'_>, from: &mut R, into: &mut Byt
     })
 }
 
-fn refusal(code: &'static str, message: &str, hint: &str) -> Refusal {
-    Refusal { code, message: message.to_owned(), detail: String::new(), hint: hint.to_owned() }
-}
-
 /// At that moment; never when there is none.
 async fn at(moment: Option<Instant>) {
     match moment {
@@ -536,18 +532,18 @@ async fn at(moment: Option<Instant>) {
 
 fn ended(reason: Reason) -> Refusal {
     match reason {
-        Reason::RelayStops => refusal("57P01", "the relay ended this session", "reconnect"),
+        Reason::RelayStops => Refusal::new("57P01", "the relay ended this session", "reconnect"),
         Reason::Unindexed => {
-            refusal("58000", "the session cannot be recorded any more", "tell the relay's administrator")
+            Refusal::new("58000", "the session cannot be recorded any more", "tell the relay's administrator")
         }
-        Reason::LoginEnded => refusal("28000", "the login behind this session has ended", "run `weir login`"),
+        Reason::LoginEnded => Refusal::new("28000", "the login behind this session has ended", "run `weir login`"),
     }
 }
 
 fn lost(error: &std::io::Error) -> Refusal {
-    refusal("08006", &format!("the connection to the resource was lost: {error}"), "reconnect")
+    Refusal::new("08006", &format!("the connection to the resource was lost: {error}"), "reconnect")
 }
 
 fn out_of_place() -> Refusal {
-    refusal("XX000", "weir lost track of this session and ended it", "reconnect, and report this")
+    Refusal::new("XX000", "weir lost track of this session and ended it", "reconnect, and report this")
 }

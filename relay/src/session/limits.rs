@@ -10,7 +10,7 @@
 //! | idle | 57P05 idle_session_timeout | ends |
 //! | session_time | 57P01 admin_shutdown, at which pools connect anew | ends |
 
-use super::{bucket::Bucket, registry::Full};
+use super::{bucket::Bucket, refusals::refusal, registry::Full};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -195,8 +195,4 @@ impl<'a> SessionLimits<'a> {
 
 fn bounded(time: Duration) -> Option<Duration> {
     Some(time).filter(|time| *time < Duration::MAX)
-}
-
-fn refusal(code: &'static str, message: &str, detail: &str, hint: &str) -> Refusal {
-    Refusal { code, message: message.to_owned(), detail: detail.to_owned(), hint: hint.to_owned() }
 }

@@ -120,12 +120,12 @@ async fn client_start(stream: &mut Stream) -> Result<Begin, Refusal> {
     loop {
         match startup::read(&mut input)? {
             Startup::Session(start) if input.is_empty() => return Ok(Begin::Session(start)),
-            Startup::Session(_) => return Err(refusal("08P01", "bytes follow the startup packet", "")),
+            Startup::Session(_) => return Err(Refusal::new("08P01", "bytes follow the startup packet", "")),
             Startup::Cancel(key) => return Ok(Begin::Cancel(key)),
             Startup::NoEncryption => {
                 // What came with the request would be read as if it had been protected.
                 if !input.is_empty() {
-                    return Err(refusal("08P01", "received unencrypted data after SSL request", ""));
+                    return Err(Refusal::new("08P01", "received unencrypted data after SSL request", ""));
                 }
                 let reply = startup::no_encryption().into_bytes();
                 if stream.write_all(&reply).await.is_err() || stream.flush().await.is_err() {
@@ -161,7 +161,7 @@ async fn serve(
             tracing::warn!(parent: grant.span(), %error, "no upstream");
             end(relay, grant, row, recorder, UNAVAILABLE.into(), &gate::Totals::default()).await;
             let facing = upstream::facing(&error);
-            return Err(refusal("08001", &facing.message, &facing.hint));
+            return Err(Refusal::new("08001", &facing.message, &facing.hint));
         }
     };
     let key = place.issue_key(start.minor, &connected.server, &connected.cancel_key);
@@ -189,7 +189,7 @@ async fn begin_recording(
     let resource = grant.resource();
     let failed = |error: &dyn std::fmt::Display| {
         tracing::error!(%error, "the session cannot be recorded");
-        refusal("58000", "the session cannot be recorded, so it may not begin", "tell the relay's administrator")
+        Refusal::new("58000", "the session cannot be recorded, so it may not begin", "tell the relay's administrator")
     };
     let mut recorder = Recorder::create(
         &relay.config.recordings,
@@ -274,8 +274,4 @@ async fn linger(mut stream: Stream) {
     let _ = stream.shutdown().await;
     let drained = async { while matches!(stream.read(&mut [0; 1024]).await, Ok(1..)) {} };
     let _ = tokio::time::timeout(Duration::from_secs(2), drained).await;
-}
-
-fn refusal(code: &'static str, message: &str, hint: &str) -> Refusal {
-    Refusal { code, message: message.to_owned(), detail: String::new(), hint: hint.to_owned() }
 }

@@ -6,7 +6,7 @@ use weir_policy::{bundle, sql::Facts};
 use weir_protocol::Refusal;
 
 pub(super) fn refusal(code: &'static str, message: &str, detail: &str, hint: &str) -> Refusal {
-    Refusal { code, message: message.to_owned(), detail: detail.to_owned(), hint: hint.to_owned() }
+    Refusal { detail: detail.to_owned(), ..Refusal::new(code, message, hint) }
 }
 
 /// Policy does not allow it.

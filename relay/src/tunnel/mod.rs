@@ -105,7 +105,7 @@ pub async fn serve(relay: Arc<Relay>, key: Thumbprint, mut stream: Stream, visit
         Ok(Ok(Some(frame))) => frame,
         Ok(Ok(None)) | Err(_) => return,
         Ok(Err(error)) => {
-            let refusal = refusal("08P01", &error.to_string(), "upgrade weir or the relay");
+            let refusal = Refusal::new("08P01", &error.to_string(), "upgrade weir or the relay");
             return session::refuse(&relay, stream, RefusalCode::Protocol, &refusal).await;
         }
     };
@@ -115,7 +115,7 @@ pub async fn serve(relay: Arc<Relay>, key: Thumbprint, mut stream: Stream, visit
     let principal = match principal {
         Ok(principal) => principal,
         Err(error) => {
-            let refusal = refusal("28000", &error.message, &error.hint);
+            let refusal = Refusal::new("28000", &error.message, &error.hint);
             return session::refuse(&relay, stream, RefusalCode::Unauthenticated, &refusal).await;
         }
     };
@@ -123,18 +123,18 @@ pub async fn serve(relay: Arc<Relay>, key: Thumbprint, mut stream: Stream, visit
         visit.prove();
     }
     let Some(_place) = relay.doors.agent(key) else {
-        let refusal = refusal("53300", "too many connections of this agent", "close some, or raise limits.agent");
+        let refusal = Refusal::new("53300", "too many connections of this agent", "close some, or raise limits.agent");
         return session::refuse(&relay, stream, RefusalCode::Limit, &refusal).await;
     };
     match frame {
         Frame::Hello { oldest, newest, .. } => control(relay, key, principal, oldest, newest, stream).await,
         Frame::Open { .. } if relay.draining.is_cancelled() => {
-            let refusal = refusal("57P03", "the relay is going away", "try again in a moment");
+            let refusal = Refusal::new("57P03", "the relay is going away", "try again in a moment");
             session::refuse(&relay, stream, RefusalCode::Draining, &refusal).await;
         }
         Frame::Open { resource, .. } => session::run(relay, principal, resource, stream).await,
         _ => {
-            let refusal = refusal("08P01", "a stream begins with Hello or Open", "");
+            let refusal = Refusal::new("08P01", "a stream begins with Hello or Open", "");
             session::refuse(&relay, stream, RefusalCode::Protocol, &refusal).await;
         }
     }
@@ -151,7 +151,7 @@ async fn control(
     let Some(version) = wire::negotiate(oldest, newest) else {
         let message = format!("the relay speaks tunnel version {}, weir {oldest} to {newest}", wire::VERSION);
         let hint = if oldest > wire::VERSION { "upgrade the relay" } else { "upgrade weir" };
-        let refusal = refusal("08P01", &message, hint);
+        let refusal = Refusal::new("08P01", &message, hint);
         return session::refuse(&relay, stream, RefusalCode::Version, &refusal).await;
     };
     let transport = stream.transport();
@@ -189,10 +189,6 @@ async fn control(
             }
         }
     }
-}
-
-fn refusal(code: &'static str, message: &str, hint: &str) -> Refusal {
-    Refusal { code, message: message.to_owned(), detail: String::new(), hint: hint.to_owned() }
 }
 
 impl Carrier {

@@ -94,9 +94,9 @@ pub fn read(input: &mut BytesMut) -> Result<Startup, Refusal> {
             }
         }
         _ if code >> 16 == 3 => session(fields, code).map(Startup::Session),
-        _ => Err(refusal(
+        _ => Err(Refusal::new(
             "0A000",
-            format!("unsupported frontend protocol {}.{}", code >> 16, code & 0xffff),
+            &format!("unsupported frontend protocol {}.{}", code >> 16, code & 0xffff),
             "weir speaks protocol 3.0 and 3.2",
         )),
     }
@@ -142,15 +142,15 @@ fn parameter(name: &str, value: &str, start: &mut SessionStart) -> Result<(), Re
             let plain: String = value.chars().filter(char::is_ascii_alphanumeric).collect();
             // Masking reads text as UTF-8, so no other encoding may be negotiated.
             if !matches!(plain.to_ascii_lowercase().as_str(), "utf8" | "unicode" | "auto") {
-                return Err(refusal("28000", format!("client_encoding {value:?} is not allowed"), "use UTF8"));
+                return Err(Refusal::new("28000", &format!("client_encoding {value:?} is not allowed"), "use UTF8"));
             }
         }
         "standard_conforming_strings" if value.eq_ignore_ascii_case("on") => {}
         known if ALLOWED.contains(&known) => start.parameters.push((lower, value.to_owned())),
         _ => {
-            return Err(refusal(
+            return Err(Refusal::new(
                 "28000",
-                format!("start-up parameter {name:?} is not allowed"),
+                &format!("start-up parameter {name:?} is not allowed"),
                 "remove it from the connection string",
             ));
         }
@@ -178,7 +178,11 @@ fn options(text: &str, start: &mut SessionStart) -> Result<(), Refusal> {
             None => word.clone(),
         };
         let Some((name, value)) = setting.split_once('=').filter(|_| word.starts_with('-')) else {
-            return Err(refusal("28000", format!("start-up option {word:?} is not allowed"), "use -c name=value"));
+            return Err(Refusal::new(
+                "28000",
+                &format!("start-up option {word:?} is not allowed"),
+                "use -c name=value",
+            ));
         };
         parameter(&name.replace('-', "_"), value, start)?;
     }
@@ -222,11 +226,7 @@ pub fn refused(refusal: &Refusal) -> Reply {
 }
 
 fn broken(message: &str) -> Refusal {
-    refusal("08P01", message.to_owned(), "is this a PostgreSQL client?")
-}
-
-fn refusal(code: &'static str, message: String, hint: &str) -> Refusal {
-    Refusal { code, message, detail: String::new(), hint: hint.to_owned() }
+    Refusal::new("08P01", message, "is this a PostgreSQL client?")
 }
 
 #[cfg(test)]
