@@ -68,7 +68,7 @@ run scripts/servers.sh start "$lab/postgres"
 . "$lab/postgres/server.env"
 
 title "A relay: the only one that knows the database's password"
-for user in root alice rita; do (umask 077; head -c 12 /dev/urandom | od -An -tx1 | tr -d ' \n' > "$lab/password.$user"); done
+for user in root alice rita; do make_secret "$lab/password.$user"; done
 port=$(free_port)
 relay=https://127.0.0.1:$port
 show weir-relay init relay --admin root --password-stdin --listen "127.0.0.1:$port"
@@ -97,7 +97,7 @@ run "$bin/weir-relay" "${config[@]}" user add rita --role reviewer --password-st
 show weir-relay "${config[@]}" serve '&'
 "$bin/weir-relay" "${config[@]}" serve 2> "$lab/relay.log" &
 pids+=($!)
-wait_for 20 curl -s -o /dev/null --cacert "$lab/relay/ca.pem" "$relay/" || { cat "$lab/relay.log"; fail "the relay does not listen"; }
+wait_for_relay "$relay" "$lab/relay" "$lab/relay.log"
 
 # log_in USER: `weir login`, with curl as the browser.
 log_in() {
@@ -116,8 +116,7 @@ title "Alice connects, and uses psql as always"
 show env WEIR_HOME=alice weir connect postgres-prod '&'
 WEIR_HOME=$lab/alice "$bin/weir" connect postgres-prod --output json > "$lab/connect" 2> "$lab/connect.log" &
 pids+=($!)
-wait_for 20 grep -q listening "$lab/connect" || { cat "$lab/connect.log"; fail "weir connect opens no port"; }
-local_port=$(sed -n 's/.*"port": *\([0-9]*\).*/\1/p' "$lab/connect" | head -n 1)
+local_port=$(wait_for_port "$lab/connect" "$lab/connect.log")
 url=postgresql://127.0.0.1:$local_port/shop
 psql=(psql -X -P pager=off "$url")
 run "${psql[@]}" -c 'SELECT id, total, status FROM orders LIMIT 3'

@@ -84,6 +84,20 @@ wait_for() {
   done
 }
 
+# make_secret FILE [BYTES]: so many random bytes (12), in hexadecimal, for nobody else to read.
+make_secret() { (umask 077; head -c "${2:-12}" /dev/urandom | od -An -tx1 | tr -d ' \n' > "$1"); }
+
+# wait_for_relay URL FOLDER LOG: until the relay of that folder listens.
+wait_for_relay() {
+  wait_for 20 curl -s -o /dev/null --cacert "$2/ca.pem" "$1/" || { cat "$3"; fail "the relay does not listen"; }
+}
+
+# wait_for_port SAID LOG: until `weir connect --output json`, whose output is in SAID, listens; its port.
+wait_for_port() {
+  wait_for 20 grep -q listening "$1" || { cat "$2" >&2; fail "weir connect opens no port"; }
+  sed -n 's/.*"port": *\([0-9]*\).*/\1/p' "$1" | head -n 1
+}
+
 # stop_process PID: TERM, then KILL after five seconds. Never by name.
 stop_process() {
   local pid=${1:-}

@@ -118,7 +118,7 @@ start_lab() {
     -c "CREATE DATABASE second OWNER $PG_ROLE"
   port=$(free_port)
   relay=https://127.0.0.1:$port
-  (umask 077; head -c 12 /dev/urandom | od -An -tx1 | tr -d ' \n' > "$lab/password")
+  make_secret "$lab/password"
   "$bin/weir-relay" init "$lab/relay" --admin root --password-stdin --listen "127.0.0.1:$port" < "$lab/password" >/dev/null
   cp "$matrix/policy.cedar" "$lab/relay/policies/matrix.cedar"
   cat >> "$lab/relay/weir-relay.toml" <<CONF
@@ -137,13 +137,13 @@ CONF
   "$bin/weir-relay" --config "$lab/relay/weir-relay.toml" user add matrix --role dba --password-stdin < "$lab/password" >/dev/null
   "$bin/weir-relay" --config "$lab/relay/weir-relay.toml" serve 2> "$lab/relay.log" &
   pids+=($!)
-  wait_for 20 curl -s -o /dev/null --cacert "$lab/relay/ca.pem" "$relay/" || { cat "$lab/relay.log"; fail "the relay does not listen"; }
+  wait_for_relay "$relay" "$lab/relay" "$lab/relay.log"
   export WEIR_HOME=$lab/home
   weir_login "$bin/weir" "$relay" "$lab/relay/ca.pem" matrix "$lab/password" >/dev/null
   for transport in quic ws; do
     "$bin/weir" connect matrix --transport $transport --output json > "$lab/connect.$transport" 2> "$lab/connect.$transport.log" &
     pids+=($!)
-    wait_for 20 grep -q listening "$lab/connect.$transport" || { cat "$lab/connect.$transport.log"; fail "weir connect opens no port"; }
+    wait_for_port "$lab/connect.$transport" "$lab/connect.$transport.log" > /dev/null
   done
 }
 

@@ -19,8 +19,6 @@ as_postgres() {
   if [ "$(id -u)" = 0 ]; then (cd / && runuser -u postgres -- "$@"); else "$@"; fi
 }
 
-make_secret() { (umask 077; head -c 18 /dev/urandom | od -An -tx1 | tr -d ' \n' > "$1"); }
-
 make_certificates() {
   local tls=$folder/tls
   mkdir -p "$tls"
@@ -72,8 +70,8 @@ start() {
   chmod 700 "$secrets"
   # The server's own user must be able to reach its files, and nobody else's passwords.
   chmod 711 "$folder"
-  make_secret "$secrets/superuser"
-  make_secret "$secrets/shop_agent"
+  make_secret "$secrets/superuser" 18
+  make_secret "$secrets/shop_agent" 18
   make_certificates
   mkdir -p "$data"
   chmod 700 "$data"

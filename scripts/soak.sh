@@ -40,7 +40,7 @@ PGPASSWORD=$(cat "$PG_PASSWORD_FILE") psql -X -q "$direct" -c 'CREATE TABLE bulk
 
 port=$(free_port) metrics=$(free_port)
 relay=https://127.0.0.1:$port
-(umask 077; head -c 12 /dev/urandom | od -An -tx1 | tr -d ' \n' > "$lab/password")
+make_secret "$lab/password"
 "$bin/weir-relay" init "$lab/relay" --admin root --password-stdin --listen "127.0.0.1:$port" < "$lab/password" >/dev/null
 sed -i "1i metrics = \"127.0.0.1:$metrics\"" "$lab/relay/weir-relay.toml"
 # Hours of load would fill the disk with recorded rows.
@@ -62,7 +62,7 @@ CONF
 "$bin/weir-relay" --config "$lab/relay/weir-relay.toml" serve 2> "$lab/relay.log" &
 relay_pid=$!
 pids+=("$relay_pid")
-wait_for 20 curl -s -o /dev/null --cacert "$lab/relay/ca.pem" "$relay/" || { cat "$lab/relay.log"; fail "the relay does not listen"; }
+wait_for_relay "$relay" "$lab/relay" "$lab/relay.log"
 export WEIR_HOME=$lab/home
 weir_login "$bin/weir" "$relay" "$lab/relay/ca.pem" soak "$lab/password" >/dev/null
 declare -A agent where
@@ -70,8 +70,7 @@ for transport in quic ws; do
   "$bin/weir" connect soak --transport $transport --output json > "$lab/connect.$transport" 2> "$lab/connect.$transport.log" &
   agent[$transport]=$!
   pids+=($!)
-  wait_for 20 grep -q listening "$lab/connect.$transport" || { cat "$lab/connect.$transport.log"; fail "weir connect opens no port"; }
-  local_port=$(sed -n 's/.*"port": *\([0-9]*\).*/\1/p' "$lab/connect.$transport" | head -n 1)
+  local_port=$(wait_for_port "$lab/connect.$transport" "$lab/connect.$transport.log")
   where[$transport]="host=127.0.0.1 port=$local_port dbname=shop user=anyone sslmode=disable"
   wait_for 20 psql -X -At "${where[$transport]}" -c 'SELECT 1' || fail "no answer over $transport"
 done

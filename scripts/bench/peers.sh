@@ -117,7 +117,7 @@ weir() {
   local name=$1 transport=$2 recording=$3 port relay folder=$lab/$1
   port=$(free_port) relay=https://127.0.0.1:$port
   mkdir -p "$folder"
-  (umask 077; head -c 12 /dev/urandom | od -An -tx1 | tr -d ' \n' > "$folder/password")
+  make_secret "$folder/password"
   "$bin/weir-relay" init "$folder/relay" --admin root --password-stdin --listen "127.0.0.1:$port" < "$folder/password" >/dev/null
   cat >> "$folder/relay/weir-relay.toml" <<CONF
 
@@ -140,12 +140,11 @@ CONF
   "$bin/weir-relay" --config "$folder/relay/weir-relay.toml" user add bench --role user --password-stdin < "$folder/password" 2>/dev/null
   "$bin/weir-relay" --config "$folder/relay/weir-relay.toml" serve 2> "$folder/relay.log" &
   keep "$name" $!
-  wait_for 20 curl -s -o /dev/null --cacert "$folder/relay/ca.pem" "$relay/" || { cat "$folder/relay.log"; fail "the relay does not listen"; }
+  wait_for_relay "$relay" "$folder/relay" "$folder/relay.log"
   WEIR_HOME=$folder/home weir_login "$bin/weir" "$relay" "$folder/relay/ca.pem" bench "$folder/password" >/dev/null
   WEIR_HOME=$folder/home "$bin/weir" connect bench --transport "$transport" --output json > "$folder/connect" 2> "$folder/connect.log" &
   keep "$name" $!
-  wait_for 20 grep -q listening "$folder/connect" || { cat "$folder/connect.log"; fail "weir connect opens no port"; }
-  port=$(sed -n 's/.*"port": *\([0-9]*\).*/\1/p' "$folder/connect" | head -n 1)
+  port=$(wait_for_port "$folder/connect" "$folder/connect.log")
   where[$name]="host=127.0.0.1 port=$port dbname=shop user=anyone sslmode=disable"
 }
 
