@@ -1,6 +1,6 @@
 //! The pages: plain HTML, no script, nothing from elsewhere.
 
-use crate::identity::oauth::Authorize;
+use crate::identity::oauth::authorize::Authorize;
 use askama::Template;
 use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},

@@ -1,0 +1,98 @@
+//! The token endpoint: codes and rotating refresh tokens become agents (RFC 6749, 9700, 8705).
+
+use super::{CLIENT, audit, broken, hash, micros, refuse, secret};
+use crate::{api::PeerKey, relay::Relay};
+use axum::{
+    Extension, Form, Json,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::Deserialize;
+use serde_json::json;
+use std::sync::Arc;
+use weir_shared::{id::LoginId, keys::Thumbprint, secret::Secret};
+use weir_store::logins::{Code, Refreshed};
+
+/// A token request.
+#[derive(Deserialize)]
+pub struct TokenRequest {
+    #[serde(default)]
+    grant_type: String,
+    #[serde(default)]
+    client_id: String,
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    redirect_uri: String,
+    #[serde(default)]
+    code_verifier: String,
+    #[serde(default)]
+    refresh_token: String,
+}
+
+/// The token endpoint.
+pub async fn token(
+    State(relay): State<Arc<Relay>>,
+    Extension(PeerKey(key)): Extension<PeerKey>,
+    Form(request): Form<TokenRequest>,
+) -> Response {
+    let Some(key) = key else { return refuse("invalid_client", "a TLS client certificate is needed (RFC 8705)") };
+    if request.client_id != CLIENT {
+        return refuse("invalid_client", "the client is not known");
+    }
+    let Some(next) = secret() else { return refuse("server_error", "no randomness") };
+    let now = relay.now();
+    let login = match request.grant_type.as_str() {
+        "authorization_code" => match relay.store.code_take(&hash(&request.code), now).await {
+            Ok(Some(code)) if code.redirect_uri == request.redirect_uri && verifies(&code, &request.code_verifier) => {
+                let expires = now + micros(relay.config.login_lifetime);
+                match relay.store.login_add(code.user, &hash(next.expose()), now, expires).await {
+                    Ok(login) => (login, expires),
+                    Err(error) => return broken(&error),
+                }
+            }
+            Ok(_) => return refuse("invalid_grant", "the code is not good, or no longer"),
+            Err(error) => return broken(&error),
+        },
+        "refresh_token" => {
+            match relay.store.login_refresh(&hash(&request.refresh_token), &hash(next.expose()), now).await {
+                Ok(Refreshed::Rotated(login, expires)) => (login, expires),
+                Ok(Refreshed::Reused(login)) => {
+                    tracing::warn!(%login, "a spent refresh token was used again: the login has been ended");
+                    audit(&relay, "alert.refresh_reused", "", json!({ "login": login })).await;
+                    return refuse("invalid_grant", "the login was ended: its token was used twice");
+                }
+                Ok(Refreshed::Unknown) => return refuse("invalid_grant", "the login is not good, or no longer"),
+                Err(error) => return broken(&error),
+            }
+        }
+        _ => return refuse("unsupported_grant_type", "authorization_code and refresh_token are offered"),
+    };
+    grant(&relay, key, login, &next, now).await
+}
+
+async fn grant(relay: &Relay, key: Thumbprint, login: (LoginId, i64), refresh: &Secret<String>, now: i64) -> Response {
+    let expires = login.1.min(now + micros(relay.config.agent_lifetime));
+    let agent = match relay.store.agent_add(login.0, key, now, expires).await {
+        Ok(agent) => agent,
+        Err(weir_store::StoreError::Exists(_)) => return refuse("invalid_request", "this key is bound already"),
+        Err(error) => return broken(&error),
+    };
+    audit(relay, "agent.bound", "", json!({ "agent": agent, "login": login.0, "key": key.to_string() })).await;
+    let body = Json(json!({
+        "access_token": agent,
+        "token_type": "Bearer",
+        "expires_in": (expires - now) / 1_000_000,
+        "refresh_token": refresh.expose(),
+        "cnf": { "x5t#S256": URL_SAFE_NO_PAD.encode(key.as_bytes()) },
+    }));
+    ([(header::CACHE_CONTROL, "no-store")], body).into_response()
+}
+
+fn verifies(code: &Code, verifier: &str) -> bool {
+    let challenge = URL_SAFE_NO_PAD.encode(hash(verifier));
+    (43..=128).contains(&verifier.len())
+        && bool::from(subtle::ConstantTimeEq::ct_eq(challenge.as_bytes(), code.challenge.as_bytes()))
+}
