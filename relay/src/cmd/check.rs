@@ -70,6 +70,16 @@ fn files(config: &config::checked::Config, file: &Path, text: &str) -> Vec<Probl
             named.push((format!("resources.{name}.credential"), path.clone()));
         }
     }
+    let identity = &config.identity;
+    if let Some(oidc) = &identity.oidc {
+        named.extend(oidc.issuer.ca.iter().map(|ca| ("identity.oidc.ca".to_owned(), ca.clone())));
+        if let config::checked::CredentialSource::File(path) = &oidc.client_secret {
+            named.push(("identity.oidc.client_secret".to_owned(), path.clone()));
+        }
+    }
+    for (index, workload) in identity.workload.iter().enumerate() {
+        named.extend(workload.issuer.ca.iter().map(|ca| (format!("identity.workload.{index}.ca"), ca.clone())));
+    }
     let missing = named.into_iter().filter_map(|(key, path)| {
         let error = std::fs::metadata(&path).err()?;
         Some(Problem {

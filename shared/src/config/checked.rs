@@ -1,5 +1,9 @@
 //! The validated configuration. Whoever holds one needs to check nothing again.
 
+mod identity;
+
+pub use identity::{Claim, Exception, Identity, Issuer, Oidc, Platform, Workload, WorkloadRule};
+
 use crate::id::ResourceName;
 use std::{collections::BTreeMap, fmt, net::SocketAddr, num::NonZero, path::PathBuf, sync::Arc, time::Duration};
 
@@ -42,6 +46,8 @@ pub struct Config {
     pub users: UserLimits,
     /// Who may come in.
     pub doors: DoorLimits,
+    /// Who is let in beside local users.
+    pub identity: Identity,
     /// The resources by name.
     pub resources: BTreeMap<ResourceName, Arc<Resource>>,
 }

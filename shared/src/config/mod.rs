@@ -5,4 +5,4 @@ pub mod checked;
 pub mod raw;
 pub mod reference;
 
-pub use raw::{Problem, Severity, line_of, parse};
+pub use raw::{Problem, Severity, is_reachable, line_of, parse};

@@ -1,5 +1,9 @@
 //! What was typed: reads TOML with positions and reports every problem at once.
 
+mod identity;
+
+pub use identity::is_reachable;
+
 use super::checked::{
     ColumnLabel, Config, CredentialSource, DoorLimits, Durability, Host, Limits, Rate, RecordRows, Recording, Resource,
     ResourceKind, TargetSession, UpstreamTls, UpstreamTlsMode, UserLimits,
@@ -204,16 +208,18 @@ impl Reader<'_> {
         }
         let (doors, users) = self.everyones_limits(top);
         let url = format!("https://{listen}");
+        let public_url = self.value(top, "", KEYS, "public_url", url, |item| {
+            let url = item.as_str()?.trim_end_matches('/');
+            let rest = url.strip_prefix("https://")?;
+            (!rest.is_empty() && !rest.contains('/')).then(|| url.to_owned())
+        });
+        let identity = self.identity(top, &public_url);
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
         Config {
             folder: self.folder.to_owned(),
             listen,
             metrics,
-            public_url: self.value(top, "", KEYS, "public_url", url, |item| {
-                let url = item.as_str()?.trim_end_matches('/');
-                let rest = url.strip_prefix("https://")?;
-                (!rest.is_empty() && !rest.contains('/')).then(|| url.to_owned())
-            }),
+            public_url,
             tls_certificate: self.path(tls, "tls", reference::TLS, "certificate", "keys/relay.pem"),
             tls_key: self.path(tls, "tls", reference::TLS, "key", "keys/relay.key"),
             database: self.path(top, "", KEYS, "database", "weir.db"),
@@ -231,6 +237,7 @@ impl Reader<'_> {
             }),
             users,
             doors,
+            identity,
             resources,
         }
     }
@@ -247,12 +254,7 @@ impl Reader<'_> {
             self.problem(offset(item), &at, "is not a name".to_owned(), "1 to 63 of a-z 0-9 -, a letter first");
             return None;
         };
-        for needed in ["kind", "host", "databases", "role", "credential"] {
-            if table.get(needed).is_none() {
-                let accepted = KEYS.iter().find(|key| key.name == needed).map_or("", |key| key.accepts);
-                self.problem(offset(item), &join(&at, needed), "is missing".to_owned(), accepted);
-            }
-        }
+        self.needs(offset(item), table, &at, KEYS, &["kind", "host", "databases", "role", "credential"]);
         let text = |item: &Item| item.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         let list = |item: &Item| -> Option<Vec<String>> {
             item.as_array()?.iter().map(|v| v.as_str().map(str::to_owned)).collect()
@@ -319,6 +321,16 @@ impl Reader<'_> {
             ),
             recording: self.recording(table, &at),
         })
+    }
+
+    /// These keys must be there.
+    fn needs(&mut self, place: usize, table: &dyn TableLike, at: &str, keys: &[Key], needed: &[&str]) {
+        for needed in needed {
+            if table.get(needed).is_none() {
+                let accepted = keys.iter().find(|key| key.name == *needed).map_or("", |key| key.accepts);
+                self.problem(place, &join(at, needed), "is missing".to_owned(), accepted);
+            }
+        }
     }
 
     /// The table of this name in another; an empty one when there is none.

@@ -36,7 +36,51 @@ pub const TOP: &[Key] = keys! {
     "threads", "number; one fewer than cores", "threads that serve tunnels";
     "tls", "table", "the relay's certificate";
     "limits", "table", "limits of connections, and of users across all resources";
+    "identity", "table", "who is let in beside local users";
     "resources", "tables", "the resources by name";
+};
+
+/// In `[identity]`.
+pub const IDENTITY: &[Key] = keys! {
+    "local_users", "true or false; true", "local users may log in with their passwords";
+    "oidc", "table", "the provider by which people log in";
+    "workload", "list of tables, [[identity.workload]]", "platforms whose workloads may come";
+};
+
+/// In `[identity.oidc]`. The provider must know the redirect address `PUBLIC_URL/oauth/callback`.
+pub const OIDC: &[Key] = keys! {
+    "issuer", "https://..., as in the provider's tokens", "the OpenID Connect provider";
+    "ca", "path; the platform's roots", "CA of its certificate, PEM";
+    "http", "true or false; false", "the issuer may be http on loopback";
+    "name", "text; the issuer's host", "its name on the login page";
+    "client_id", "text", "which of its clients the relay is";
+    "client_secret", "as [resources.NAME] credential; \"none\" for a public client", "where the client's secret comes from";
+    "scopes", "list, \"openid\" in it; openid, profile, email", "what is asked for";
+    "name_claim", "text; preferred_username", "the claim that names a user at the first login";
+    "groups_claim", "text; groups", "the claim that lists a user's groups";
+    "roles", "list; none", "roles of everyone who may log in";
+    "groups", "table, { GROUP = \"ROLE\" } or { GROUP = [\"ROLE\", ...] }", "roles of a group's members; who has no role is kept out";
+    "required_groups", "list; none", "one of these must be among a user's groups";
+    "domains", "list; none", "a user's verified e-mail address must be of one of these";
+};
+
+/// In `[[identity.workload]]`.
+pub const WORKLOAD: &[Key] = keys! {
+    "kind", "\"github\", \"gitlab\", \"kubernetes\", \"circleci\", \"buildkite\" or \"oidc\"", "the platform: what its claims mean";
+    "issuer", "https://...; github, gitlab and buildkite have one", "who signs its tokens";
+    "ca", "path; the platform's roots", "CA of its certificate, PEM";
+    "http", "true or false; false", "the issuer may be http on loopback";
+    "audience", "text; public_url", "the one audience of its tokens";
+    "lifetime", "duration, at most 24h; 1h", "how long a workload's login lasts";
+    "rules", "list of tables, [[identity.workload.rules]]", "the first that fits says who a workload is";
+};
+
+/// In `[[identity.workload.rules]]`.
+pub const WORKLOAD_RULE: &[Key] = keys! {
+    "service", "a name: a-z A-Z 0-9 . _ - @", "the service identity";
+    "roles", "list, neither admin nor reviewer", "its roles";
+    "claims", "table, { CLAIM = \"TEXT\", CLAIM = [\"TEXT\", ...], CLAIM = { ... } }", "what its token must say, with an id that is never given to another";
+    "allow", "list of \"unprotected_ref\", \"pull_request\", \"pull_request_target\" (github), \"unprotected_ref\", \"fork_merge_request\" (gitlab); none", "what is refused otherwise";
 };
 
 /// In `[tls]`.
@@ -106,6 +150,10 @@ pub fn markdown() -> String {
         ("top", TOP),
         ("[tls]", TLS),
         ("[limits]", USERS),
+        ("[identity]", IDENTITY),
+        ("[identity.oidc]", OIDC),
+        ("[[identity.workload]]", WORKLOAD),
+        ("[[identity.workload.rules]]", WORKLOAD_RULE),
         ("[resources.NAME]", RESOURCE),
         ("[resources.NAME.limits], [limits.user], [limits.users.NAME]", LIMITS),
         ("[resources.NAME.recording]", RECORDING),
