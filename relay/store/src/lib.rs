@@ -1,6 +1,6 @@
 //! weir-store: the relay's durable state in SQLite. The only crate that imports sqlx.
 //!
-//! - [`users`], [`logins`]: who may log in, and who has; [`agents`] the keys that act for a login
+//! - [`users`], [`logins`]: who may log in, and who has; [`foreign`]: whom others vouch for; [`agents`] the keys that act for a login
 //! - [`sessions`]: the index of recordings; [`approvals`]: requests for a human; [`audit`]: the hash-chained log
 //!
 //! Times are microseconds since 1970, given by the caller.
@@ -8,6 +8,7 @@
 pub mod agents;
 pub mod approvals;
 pub mod audit;
+pub mod foreign;
 pub mod logins;
 pub mod sessions;
 pub mod users;

@@ -1,4 +1,4 @@
-//! Local users.
+//! Users.
 
 use crate::{Store, StoreError};
 use sqlx::Row as _;
@@ -11,7 +11,7 @@ pub struct User {
     pub id: UserId,
     /// Name, unique.
     pub name: String,
-    /// Argon2id, PHC form.
+    /// Argon2id, PHC form; empty for those that others vouch for: no password fits it.
     pub password_hash: String,
     /// Roles.
     pub roles: Vec<String>,
@@ -29,7 +29,7 @@ impl std::fmt::Debug for User {
     }
 }
 
-fn user(row: &sqlx::sqlite::SqliteRow) -> Result<User, StoreError> {
+pub(crate) fn user(row: &sqlx::sqlite::SqliteRow) -> Result<User, StoreError> {
     Ok(User {
         id: row.try_get::<String, _>("id")?.parse().map_err(|_| StoreError::Decode("user id"))?,
         name: row.try_get("name")?,
