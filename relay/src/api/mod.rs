@@ -86,6 +86,8 @@ pub fn router(relay: Arc<Relay>) -> Router {
         .route("/style.css", get(web::style))
         .route("/.well-known/oauth-authorization-server", get(oauth::metadata::metadata))
         .route("/oauth/authorize", get(oauth::authorize::authorize).post(oauth::authorize::log_in))
+        .route("/oauth/provider", get(identity::foreign::people::begin))
+        .route("/oauth/callback", get(identity::foreign::people::callback))
         .route("/oauth/token", post(oauth::token::token))
         .route("/oauth/revoke", post(oauth::revoke::revoke))
         .route("/api/v1/whoami", get(whoami))

@@ -3,6 +3,7 @@
 mod source;
 
 pub use source::CredentialError;
+pub(crate) use source::read;
 
 use crate::upstream::ScramKeys;
 use std::{
@@ -62,7 +63,7 @@ impl Leases {
         if resource.credential == CredentialSource::None {
             return Ok(None);
         }
-        let secret = source::read(&resource.credential).await?;
+        let secret = read(&resource.credential).await?;
         let mut leases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lease) = leases.get(&resource.name) {
             let (old, new) = (lease.secret.expose().as_bytes(), secret.expose().as_bytes());

@@ -28,7 +28,7 @@ pub enum CredentialError {
 }
 
 /// Reads the credential.
-pub(super) async fn read(source: &CredentialSource) -> Result<Secret<String>, CredentialError> {
+pub(crate) async fn read(source: &CredentialSource) -> Result<Secret<String>, CredentialError> {
     let text = match source {
         CredentialSource::None => return Err(CredentialError::Empty),
         CredentialSource::Env(name) => std::env::var(name).map_err(|_| CredentialError::Env(name.clone()))?,

@@ -1,12 +1,14 @@
 //! Who acts. A key's thumbprint becomes a [`Principal`], here and nowhere else.
 //!
-//! - [`password`]: local users; [`oauth`]: the authorization server that `weir login` talks to
+//! - [`password`]: local users; [`foreign`]: those whom somebody else vouches for
+//! - [`oauth`]: the authorization server that `weir login` talks to
 //!
 //! A principal cannot be made elsewhere:
 //! ```compile_fail
 //! let principal = weir_relay::identity::Principal { user: "root".into() };
 //! ```
 
+pub mod foreign;
 pub mod oauth;
 pub mod password;
 

@@ -1,6 +1,6 @@
 //! The pages: plain HTML, no script, nothing from elsewhere.
 
-use crate::identity::oauth::authorize::Authorize;
+use crate::identity::{foreign::people::Offer, oauth::authorize::Authorize};
 use askama::Template;
 use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -23,6 +23,9 @@ struct Login<'a> {
     request: &'a Authorize,
     csrf: &'a str,
     problem: &'a str,
+    /// The form of local users is there.
+    local: bool,
+    offer: &'a Option<Offer>,
 }
 
 #[derive(Template)]
@@ -61,19 +64,22 @@ fn page(status: StatusCode, body: Result<String, askama::Error>) -> Response {
     response
 }
 
-/// The login form, with what went wrong the last time.
+/// The login page, with what went wrong the last time: the form of local users, the way to the provider.
 #[must_use]
-pub fn login(request: &Authorize, problem: &str) -> Response {
+pub fn login(request: &Authorize, problem: &str, local: bool, offer: Option<Offer>) -> Response {
     let mut bytes = [0; 16];
     if aws_lc_rs::rand::fill(&mut bytes).is_err() {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
     let csrf = URL_SAFE_NO_PAD.encode(bytes);
     let status = if problem.is_empty() { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
-    let mut response = page(status, Login { request, csrf: &csrf, problem }.render());
+    let mut response = page(status, Login { request, csrf: &csrf, problem, local, offer: &offer }.render());
     let cookie = format!("{COOKIE}={csrf}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=900");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    if let Some(offer) = offer {
+        response.headers_mut().append(header::SET_COOKIE, offer.cookie);
     }
     response
 }
@@ -92,7 +98,13 @@ pub async fn style() -> Response {
 /// True when the form's token is the cookie's.
 #[must_use]
 pub fn csrf_fits(headers: &HeaderMap, token: &str) -> bool {
+    !token.is_empty() && cookie(headers, COOKIE) == Some(token)
+}
+
+/// The value of this cookie.
+#[must_use]
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    !token.is_empty() && pairs.any(|(name, value)| name == COOKIE && value == token)
+    pairs.find(|(own, _)| *own == name).map(|(_, value)| value)
 }

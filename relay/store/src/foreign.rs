@@ -95,13 +95,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("db")).await.unwrap();
         store.user_add("alice", "hash", &["admin".to_owned()]).await.unwrap();
-        let come = async |subject, name, role: &str| store.foreign_user("https://id", subject, name, &[role.into()]).await;
+        let come =
+            async |subject, name, role: &str| store.foreign_user("https://id", subject, name, &[role.into()]).await;
         assert!(matches!(come("1", "alice", "user").await, Err(StoreError::Exists(_))));
         assert!(matches!(come("1", "ALICE", "user").await, Err(StoreError::Exists(_))));
         let bob = come("2", "bob", "user").await.unwrap();
         assert_eq!((bob.name.as_str(), bob.roles.as_slice()), ("bob", &["user".to_owned()][..]));
         let again = come("2", "alice", "dba").await.unwrap();
-        assert_eq!((again.id, again.name.as_str(), again.roles[0].as_str()), (bob.id, "bob", "dba"), "renamed elsewhere");
+        assert_eq!(
+            (again.id, again.name.as_str(), again.roles[0].as_str()),
+            (bob.id, "bob", "dba"),
+            "renamed elsewhere"
+        );
         assert!(matches!(come("3", "bob", "user").await, Err(StoreError::Exists(_))), "another subject");
         let elsewhere = store.foreign_user("https://other", "2", "bob", &[]).await;
         assert!(matches!(elsewhere, Err(StoreError::Exists(_))), "another issuer");

@@ -2,7 +2,7 @@
 
 use super::{CLIENT, audit, hash, secret};
 use crate::{
-    identity::password,
+    identity::{foreign::people, password},
     relay::Relay,
     web::{self, LoginForm},
 };
@@ -12,16 +12,16 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
-use weir_store::logins::Code;
+use weir_store::{logins::Code, users::User};
 
 /// A code is good for this (microseconds).
 const CODE_LIFETIME: i64 = 60_000_000;
 
 /// What an authorization request says.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Authorize {
     /// `code`
     #[serde(default)]
@@ -67,12 +67,16 @@ fn loopback(uri: &str) -> bool {
     })
 }
 
-/// The login form.
-pub async fn authorize(Query(request): Query<Authorize>) -> Response {
+/// The login page.
+pub async fn authorize(State(relay): State<Arc<Relay>>, Query(request): Query<Authorize>) -> Response {
     match request.problem() {
         Some(problem) => web::failure(StatusCode::BAD_REQUEST, problem),
-        None => web::login(&request, ""),
+        None => page(&relay, &request, ""),
     }
+}
+
+fn page(relay: &Relay, request: &Authorize, problem: &str) -> Response {
+    web::login(request, problem, !relay.config.identity.no_local_users, people::offer(relay, request))
 }
 
 /// The login form comes back.
@@ -84,34 +88,41 @@ pub async fn log_in(State(relay): State<Arc<Relay>>, headers: HeaderMap, Form(fo
     if !web::csrf_fits(&headers, &csrf) {
         return web::failure(StatusCode::BAD_REQUEST, "the form has expired: go back, reload it and try again");
     }
-    let now = relay.now();
-    let user = match password::verify(&relay.store, &user, typed, now).await {
+    if relay.config.identity.no_local_users {
+        return web::failure(StatusCode::FORBIDDEN, "nobody logs in with a password here");
+    }
+    let user = match password::verify(&relay.store, &user, typed, relay.now()).await {
         Ok(user) => user,
         Err(error) => {
             audit(&relay, "login.failed", &user, json!({})).await;
-            return web::login(&request, &error.message);
+            return page(&relay, &request, &error.message);
         }
     };
+    answer(&relay, &request, &user).await
+}
+
+/// The client gets its code for the user (RFC 6749, 4.1.2).
+pub(in crate::identity) async fn answer(relay: &Relay, request: &Authorize, user: &User) -> Response {
     let Some(code) = secret() else { return web::failure(StatusCode::INTERNAL_SERVER_ERROR, "no randomness") };
     let stored =
         Code { user: user.id, redirect_uri: request.redirect_uri.clone(), challenge: request.code_challenge.clone() };
-    if let Err(error) = relay.store.code_add(&hash(code.expose()), &stored, now + CODE_LIFETIME).await {
+    if let Err(error) = relay.store.code_add(&hash(code.expose()), &stored, relay.now() + CODE_LIFETIME).await {
         tracing::error!(%error, "a code cannot be stored");
         return web::failure(StatusCode::INTERNAL_SERVER_ERROR, "the relay cannot store the login");
     }
-    let encode = |text: &str| {
-        text.bytes().fold(String::new(), |out, byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out + &char::from(byte).to_string(),
-            _ => out + &format!("%{byte:02X}"),
-        })
-    };
-    let location = format!(
-        "{}?code={}&state={}&iss={}",
-        request.redirect_uri,
-        code.expose(),
-        encode(&request.state),
-        encode(&relay.config.public_url)
-    );
+    redirect(relay, request, &[("code", code.expose())])
+}
+
+/// The client learns that its user may not log in, and why (RFC 6749, 4.1.2.1).
+pub(in crate::identity) fn decline(relay: &Relay, request: &Authorize, why: &str) -> Response {
+    redirect(relay, request, &[("error", "access_denied"), ("error_description", why)])
+}
+
+/// To the client, with its state and with who answers (RFC 9207).
+fn redirect(relay: &Relay, request: &Authorize, parameters: &[(&str, &str)]) -> Response {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(parameters).append_pair("state", &request.state).append_pair("iss", &relay.config.public_url);
+    let location = format!("{}?{}", request.redirect_uri, query.finish());
     (StatusCode::SEE_OTHER, [(header::LOCATION, location), (header::CACHE_CONTROL, "no-store".into())]).into_response()
 }
 

@@ -4,9 +4,11 @@
 //! - [`metadata`]: RFC 8414
 //! - [`authorize`]: authorization code with PKCE S256 over a loopback redirect (RFC 6749, 7636, 8252, 9207)
 //! - [`token`]: codes and rotating refresh tokens (RFC 9700) become agents
+//! - [`exchange`]: workloads' tokens become agents (RFC 8693)
 //! - [`revoke`]: RFC 7009
 
 pub mod authorize;
+mod exchange;
 pub mod metadata;
 pub mod revoke;
 pub mod token;
@@ -37,14 +39,14 @@ fn broken(error: &weir_store::StoreError) -> Response {
     refuse("server_error", "the relay cannot use its database")
 }
 
-fn hash(secret: &str) -> [u8; 32] {
+pub(super) fn hash(secret: &str) -> [u8; 32] {
     let mut out = [0; 32];
     out.copy_from_slice(digest(&SHA256, secret.as_bytes()).as_ref());
     out
 }
 
 /// 256 random bits.
-fn secret() -> Option<Secret<String>> {
+pub(super) fn secret() -> Option<Secret<String>> {
     let mut bytes = [0; 32];
     aws_lc_rs::rand::fill(&mut bytes).ok()?;
     Some(Secret::new(URL_SAFE_NO_PAD.encode(bytes)))
@@ -54,7 +56,7 @@ fn micros(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4)
 }
 
-async fn audit(relay: &Relay, event: &str, actor: &str, body: serde_json::Value) {
+pub(super) async fn audit(relay: &Relay, event: &str, actor: &str, body: serde_json::Value) {
     if let Err(error) = relay.store.audit_append(event, actor, body, relay.now()).await {
         tracing::error!(%error, "the audit log cannot be written");
     }

@@ -1,6 +1,6 @@
 //! The token endpoint: codes and rotating refresh tokens become agents (RFC 6749, 9700, 8705).
 
-use super::{CLIENT, audit, broken, hash, micros, refuse, secret};
+use super::{CLIENT, audit, broken, exchange, exchange::Exchange, hash, micros, refuse, secret};
 use crate::{api::PeerKey, relay::Relay};
 use axum::{
     Extension, Form, Json,
@@ -30,6 +30,8 @@ pub struct TokenRequest {
     code_verifier: String,
     #[serde(default)]
     refresh_token: String,
+    #[serde(flatten)]
+    exchange: Exchange,
 }
 
 /// The token endpoint.
@@ -68,7 +70,13 @@ pub async fn token(
                 Err(error) => return broken(&error),
             }
         }
-        _ => return refuse("unsupported_grant_type", "authorization_code and refresh_token are offered"),
+        exchange::GRANT => return exchange::exchange(&relay, key, &request.exchange).await,
+        _ => {
+            return refuse(
+                "unsupported_grant_type",
+                "authorization_code, refresh_token and token-exchange are offered",
+            );
+        }
     };
     grant(&relay, key, login, &next, now).await
 }

@@ -27,7 +27,12 @@ impl Reader<'_> {
         let oidc = table.get("oidc").and_then(|item| self.oidc(item));
         if !local && oidc.is_none() {
             let what = "nobody could log in".to_owned();
-            self.problem(table.get("local_users").map_or(0, offset), "identity.local_users", what, "with [identity.oidc]");
+            self.problem(
+                table.get("local_users").map_or(0, offset),
+                "identity.local_users",
+                what,
+                "with [identity.oidc]",
+            );
         }
         let (mut workload, mut issuers) = (Vec::new(), BTreeSet::new());
         if let Some(item) = table.get("workload") {
@@ -129,7 +134,8 @@ impl Reader<'_> {
             self.problem(place, &join(at, "claims"), what, &format!("one of {}", lasting.join(", ")));
         }
         WorkloadRule {
-            service: self.value(table, at, KEYS, "service", String::new(), |item| text(item).filter(|name| is_name(name))),
+            service: self
+                .value(table, at, KEYS, "service", String::new(), |item| text(item).filter(|name| is_name(name))),
             roles: self.value(table, at, KEYS, "roles", Vec::new(), |item| {
                 texts(item).filter(|roles| !roles.iter().any(|role| DECIDING.contains(&role.as_str())))
             }),
