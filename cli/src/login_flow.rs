@@ -1,5 +1,5 @@
-//! How a login comes to be: authorization code with PKCE over a loopback redirect (RFC 6749, 7636, 8252, 9207), then
-//! refreshed for each process's own key.
+//! How a login comes to be: authorization code with PKCE over a loopback redirect (RFC 6749, 7636, 8252, 9207), or a
+//! workload's token in exchange (RFC 8693); then refreshed for each process's own key.
 
 use crate::{api, keystore::Login, ui};
 use oauth2::{
@@ -94,11 +94,49 @@ async fn answer(listener: &TcpListener, state: &CsrfToken, relay: &str) -> Resul
                     content-security-policy: default-src 'none'\r\nconnection: close\r\n";
         let _ = write.write_all(format!("{head}content-length: {}\r\n\r\n{page}", page.len()).as_bytes()).await;
         let _ = write.shutdown().await;
+        if let (true, Some(why)) = (good, get("error_description").or_else(|| get("error"))) {
+            let hint = "if you should be let in, ask the relay's administrator";
+            let why = format!("the login was refused: {}", ui::visible(&why));
+            return Err(UserFacing::new(Kind::Unauthenticated, why, hint));
+        }
         return code.ok_or_else(|| {
             let hint = "run `weir login` again; if it happens again, something else answered the browser";
             UserFacing::new(Kind::Unauthenticated, "the answer from the browser is not this login's", hint)
         });
     }
+}
+
+/// Logs in as a workload, with its platform's token; a refresh token for the job's other processes.
+pub(crate) async fn exchange(
+    client: &reqwest::Client,
+    relay: &str,
+    token: &str,
+) -> Result<Zeroizing<String>, UserFacing> {
+    #[derive(serde::Deserialize)]
+    struct Answer {
+        refresh_token: Option<String>,
+        error_description: Option<String>,
+    }
+    let form = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+        ("subject_token_type", "urn:ietf:params:oauth:token-type:id_token"),
+        ("subject_token", token),
+        ("scope", "offline_access"),
+        ("client_id", CLIENT),
+    ];
+    let sent = client.post(format!("{relay}/oauth/token")).form(&form).send().await;
+    let response = sent.map_err(|error| api::unreachable(relay, &error))?;
+    let refused = !response.status().is_success();
+    let strange = || {
+        UserFacing::new(Kind::Incompatible, format!("{relay} does not answer as a weir relay does"), "check its URL")
+    };
+    let answer: Answer = response.json().await.map_err(|_| strange())?;
+    if refused {
+        let why = answer.error_description.ok_or_else(strange)?;
+        let hint = "the relay's administrator says which workloads may come: [[identity.workload]]";
+        return Err(UserFacing::new(Kind::Unauthenticated, format!("the relay refused the login: {why}"), hint));
+    }
+    answer.refresh_token.map(Zeroizing::new).ok_or_else(strange)
 }
 
 /// Uses the stored login for the client's key; the refresh token that follows.

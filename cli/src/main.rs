@@ -2,10 +2,11 @@
 //!
 //! - [`cmd`]: the commands, one file each
 //! - [`settings`]: environment variables and folders; [`keystore`]: the stored login; [`ui`]: what people see
-//! - [`trust`]: how the relay is verified; [`login_flow`]: how a login comes to be; [`api`]: the relay's HTTPS API
+//! - [`trust`]: how the relay is verified; [`login_flow`]: how a login comes to be; [`ci`]: a platform's token; [`api`]: the relay's HTTPS API
 //! - [`tunnel`]: QUIC or WebSocket to the relay; [`listen`]: the local ports
 
 mod api;
+mod ci;
 mod cmd;
 mod keystore;
 mod listen;

@@ -16,6 +16,7 @@ use weir_shared::error::UserFacing;
 /// | `WEIR_HOME` | folder for everything weir keeps, instead of the XDG state folder; the OS keyring is not used then |
 /// | `HTTPS_PROXY`, `NO_PROXY` | proxy for the WebSocket transport and the API |
 /// | `XDG_STATE_HOME` | as its specification says |
+/// | `WEIR_ID_TOKEN`, `WEIR_ID_TOKEN_FILE`, platforms' own | see [`crate::ci`] |
 pub(crate) struct Settings {
     /// Where weir keeps its state; 0700.
     pub(crate) state: PathBuf,

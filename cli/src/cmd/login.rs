@@ -1,6 +1,6 @@
 //! `weir login` and `weir logout`.
 
-use crate::{api, keystore, keystore::Login, login_flow, settings::Settings, ui, ui::Output};
+use crate::{api, ci, keystore, keystore::Login, login_flow, settings::Settings, ui, ui::Output};
 use std::path::PathBuf;
 use weir_shared::{
     error::{Kind, UserFacing},
@@ -20,8 +20,14 @@ pub(super) struct Args {
     #[arg(long)]
     pin: Option<String>,
     /// Print the address only, open no browser.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "ci")]
     no_browser: bool,
+    /// Log in as the CI job or workload that this is, with its platform's token: once a job, for all that follows in it.
+    #[arg(long)]
+    ci: bool,
+    /// The environment variable that holds the platform's token; found by itself otherwise.
+    #[arg(long, value_name = "NAME", requires = "ci")]
+    id_token_env: Option<String>,
 }
 
 pub(super) async fn log_in(settings: &Settings, args: Args, output: Output) -> Result<(), UserFacing> {
@@ -41,7 +47,13 @@ pub(super) async fn log_in(settings: &Settings, args: Args, output: Output) -> R
     let mut login = Login { relay, ca: ca.transpose()?, pin: args.pin, refresh: Zeroizing::new(String::new()) };
     let key = SessionKey::generate().map_err(|error| ui::system("no key", &error))?;
     let client = api::client(&login, &key)?;
-    login.refresh = login_flow::log_in(&client, &login.relay, !args.no_browser).await?;
+    login.refresh = if args.ci {
+        let source = ci::Source::find(args.id_token_env, |name| std::env::var(name).ok())?;
+        ci::tell(&source);
+        login_flow::exchange(&client, &login.relay, &source.token(&login.relay).await?).await?
+    } else {
+        login_flow::log_in(&client, &login.relay, !args.no_browser).await?
+    };
     keystore::save(settings, &login)?;
     let place = keystore::place(settings);
     match output {
