@@ -3,13 +3,15 @@
 #   SCRAM passwords, and a small shop's data; writes FOLDER/server.env (names and paths, no secret).
 # servers.sh standby FOLDER PRIMARY: starts a hot standby of the server in the folder PRIMARY, with the same passwords and
 #   certificate; writes FOLDER/server.env.
+# servers.sh oidc FOLDER REDIRECT_URI: starts an OpenID Connect provider in FOLDER, on a free port of 127.0.0.1, over TLS from a CA
+#   of its own, with the clients weir and sibling; FOLDER/accounts.json are its accounts. SIGHUP changes its keys.
 # servers.sh stop FOLDER: stops it. FOLDER stays.
 # servers.sh restart FOLDER: stops it as a crash would, and starts it again where it was.
 # As root the server runs as the user postgres, as PostgreSQL asks for. WEIR_POSTGRES_BIN=FOLDER takes its programs from there.
 . "$(dirname "$0")/lib.sh"
 
-usage() { sed -n '2,8s/^# //p' "$0" >&2; exit 2; }
-[ $# = 2 ] || { [ $# = 3 ] && [ "$1" = standby ]; } || usage
+usage() { sed -n '2,10s/^# //p' "$0" >&2; exit 2; }
+[ $# = 2 ] || { [ $# = 3 ] && { [ "$1" = standby ] || [ "$1" = oidc ]; }; } || usage
 action=$1 folder=$2 primary=${3-}
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
@@ -153,7 +155,46 @@ CONF
   say "a standby listens on 127.0.0.1:$port"
 }
 
+oidc() {
+  local pid attempt
+  mkdir -p "$secrets"
+  chmod 700 "$secrets"
+  make_secret "$secrets/weir" 18
+  make_secret "$secrets/sibling" 18
+  make_certificates
+  cat > "$folder/accounts.json" <<'ACCOUNTS'
+{ "ada": { "groups": ["weir-users"], "email": "ada@example.com" },
+  "grace": { "groups": ["weir-users", "dba"], "email": "grace@example.com" },
+  "alice": { "groups": ["weir-users"], "email": "alice@example.com" },
+  "nobody": { "groups": [], "email": "nobody@example.com" } }
+ACCOUNTS
+  for attempt in 1 2 3 4 5; do
+    port=$(free_port)
+    setsid node tests/oidc/provider.mjs "$folder" "$port" "$primary" < /dev/null > "$folder/server.log" 2>&1 &
+    pid=$!
+    wait_for 30 grep -q listening "$folder/server.log" && break
+    stop_process "$pid"
+    [ "$attempt" -lt 5 ] || { tail -n 20 "$folder/server.log" >&2; fail "the provider does not start" "run scripts/test.sh, which installs it"; }
+  done
+  echo "$pid" > "$folder/oidc.pid"
+  cat > "$folder/server.env" <<ENV
+OIDC_ISSUER=https://localhost:$port
+OIDC_CA=$folder/tls/ca.pem
+OIDC_SECRET_FILE=$secrets/weir
+OIDC_SIBLING_SECRET_FILE=$secrets/sibling
+OIDC_ACCOUNTS=$folder/accounts.json
+OIDC_LOG=$folder/server.log
+OIDC_PID=$pid
+ENV
+  say "a provider listens on https://localhost:$port"
+}
+
 stop() {
+  if [ -e "$folder/oidc.pid" ]; then
+    stop_process "$(cat "$folder/oidc.pid")"
+    rm -f "$folder/oidc.pid"
+    return
+  fi
   [ -e "$data/postmaster.pid" ] || return 0
   as_postgres "$(postgres_bin)/pg_ctl" -D "$data" -m immediate -w stop >/dev/null 2>&1 || true
 }
@@ -167,6 +208,7 @@ restart() {
 case $action in
   start) start ;;
   standby) standby ;;
+  oidc) [ -n "$primary" ] || usage; oidc ;;
   restart) restart ;;
   stop) stop ;;
   *) usage ;;

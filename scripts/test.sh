@@ -10,6 +10,7 @@ install_command setsid util-linux
 install_command node nodejs
 install_command npm npm
 install_command python3 python3
+install_command chromium chromium
 # The module that makes the folder below complete comes as a package of its own on Debian.
 if ! python3 -c 'import ensurepip' 2>/dev/null; then install_packages python3-venv; fi
 
@@ -27,6 +28,11 @@ if ! cmp -s tests/package-lock.json tests/node_modules/.installed-lock; then
   say "installing: the Node.js driver"
   (cd tests && npm ci --silent --no-audit --no-fund)
   cp tests/package-lock.json tests/node_modules/.installed-lock
+fi
+if ! cmp -s tests/oidc/package-lock.json tests/oidc/node_modules/.installed-lock; then
+  say "installing: an OpenID Connect provider and a browser's driver"
+  (cd tests/oidc && npm ci --silent --no-audit --no-fund)
+  cp tests/oidc/package-lock.json tests/oidc/node_modules/.installed-lock
 fi
 export WEIR_TEST_PYTHON=$python
 

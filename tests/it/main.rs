@@ -17,6 +17,8 @@
 //! - [`mishaps`]: what goes wrong, with its exit code or SQLSTATE and the next step
 //! - [`faults`]: what breaks while it is used: the server, the network, the relay, the disk
 //! - [`install`]: the installer, from an archive
+//! - [`people`]: logging in at a provider, a real one and one whose answers are wrong
+//! - [`workloads`]: CI jobs that come with their platform's token
 //! - [`network`]: networks that are in the way
 //! - [`metrics`]: what the relay counts, and `weir status --watch`
 //! - [`leaks`]: planted secrets are nowhere
@@ -55,8 +57,10 @@ mod local;
 mod metrics;
 mod mishaps;
 mod network;
+mod people;
 mod poolers;
 mod property;
 mod protocol;
 mod queries;
 mod wire;
+mod workloads;

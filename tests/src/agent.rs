@@ -40,7 +40,7 @@ impl Transport {
 }
 
 /// A logged-in user.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Agent {
     home: PathBuf,
     /// More variables for each of the user's commands.
@@ -48,13 +48,21 @@ pub struct Agent {
 }
 
 impl Agent {
+    /// Somebody who has not logged in yet.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn new(home: PathBuf) -> Result<Self> {
+        std::fs::create_dir_all(&home)?;
+        Ok(Self { home, environment: Vec::new() })
+    }
+
     /// `weir login`, driven through the form.
     ///
     /// # Errors
     /// The login fails.
     pub async fn login(home: PathBuf, relay: &str, ca: &Path, user: &str, password: &str) -> Result<Self> {
-        std::fs::create_dir_all(&home)?;
-        let agent = Self { home, environment: Vec::new() };
+        let agent = Self::new(home)?;
         let mut command = agent.command()?;
         command.args(["login", "--relay", relay, "--no-browser", "--ca"]).arg(ca);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());

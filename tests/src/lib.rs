@@ -4,12 +4,14 @@
 //! - [`lab`]: starts all of it in one temporary folder, and ends it by process id
 //! - [`agent`]: a logged-in user, and the ports that they open
 //! - [`login`]: drives the login form as a browser would
+//! - [`federation`]: those who vouch for others: a real provider, a stand-in for any
 //! - [`middle`]: what may stand between an agent and its relay
 //! - [`stranger`]: connections by somebody who is nobody's agent
 //! - [`process`]: children that end with their owner
 //! - [`raw`]: the PostgreSQL protocol spoken by hand
 
 pub mod agent;
+pub mod federation;
 pub mod lab;
 pub mod login;
 pub mod middle;
