@@ -4,9 +4,11 @@
 //! - [`metadata`]: RFC 8414
 //! - [`authorize`]: authorization code with PKCE S256 over a loopback redirect (RFC 6749, 7636, 8252, 9207)
 //! - [`token`]: codes and rotating refresh tokens (RFC 9700) become agents
+//!   `delegate`: hop statements and tickets become children (RFC 8693)
 //! - [`revoke`]: RFC 7009
 
 pub mod authorize;
+mod delegate;
 pub mod metadata;
 pub mod revoke;
 pub mod token;
