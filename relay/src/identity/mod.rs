@@ -2,12 +2,14 @@
 //!
 //! - [`password`]: local users; [`foreign`]: those whom somebody else vouches for
 //! - [`oauth`]: the authorization server that `weir login` talks to
+//! - [`delegation`]: how an agent hands on some of its right to another
 //!
 //! A principal cannot be made elsewhere:
 //! ```compile_fail
 //! let principal = weir_relay::identity::Principal { user: "root".into() };
 //! ```
 
+pub mod delegation;
 pub mod foreign;
 pub mod oauth;
 pub mod password;
@@ -22,7 +24,10 @@ use weir_shared::{
     id::AgentId,
     keys::Thumbprint,
 };
-use weir_store::{Store, agents::Agent};
+use weir_store::{
+    Store,
+    agents::{Agent, Link},
+};
 
 /// An authenticated agent and the user behind it.
 #[derive(Clone, Debug)]
@@ -61,10 +66,47 @@ impl Principal {
         self.agent.login_expires
     }
 
-    /// True when the user has the role.
+    /// The agents from the root to this one. Never empty.
+    #[must_use]
+    pub fn chain(&self) -> &[Link] {
+        &self.agent.chain
+    }
+
+    /// Their ids.
+    #[must_use]
+    pub fn chain_ids(&self) -> Vec<AgentId> {
+        self.agent.chain.iter().map(|link| link.id).collect()
+    }
+
+    /// How many hops it is away from its root.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        u32::try_from(self.agent.chain.len()).unwrap_or(u32::MAX).saturating_sub(1)
+    }
+
+    /// The depth that its children may reach.
+    #[must_use]
+    pub fn max_depth(&self) -> u32 {
+        self.agent.max_depth
+    }
+
+    /// True when it acts for its login and nothing was taken away: it is the person, as far as weir can tell.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.agent.chain.iter().all(|link| link.scope.is_whole()) && self.depth() == 0
+    }
+
+    /// The hop whose scope does not let it do this; none when each does.
+    #[must_use]
+    pub fn narrowed_by(&self, resource: &str, action: &str) -> Option<AgentId> {
+        self.agent.chain.iter().find(|link| !link.scope.permits(resource, action)).map(|link| link.id)
+    }
+
+    /// True when it may act in the role at the relay itself: see the sessions of others, decide their requests. What was
+    /// delegated, or narrowed, never may: an agent of a reviewer is no reviewer.
     #[must_use]
     pub fn is(&self, role: &str) -> bool {
-        self.agent.roles.iter().any(|has| has == role)
+        self.is_whole() && self.agent.roles.iter().any(|has| has == role)
     }
 }
 

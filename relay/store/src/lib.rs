@@ -1,6 +1,7 @@
 //! weir-store: the relay's durable state in SQLite. The only crate that imports sqlx.
 //!
-//! - [`users`], [`logins`]: who may log in, and who has; [`foreign`]: whom others vouch for; [`agents`] the keys that act for a login
+//! - [`users`], [`logins`]: who may log in, and who has; [`foreign`]: whom others vouch for; [`agents`] the keys that act
+//!   for a login, and their tree; [`tickets`] for children on other machines
 //! - [`sessions`]: the index of recordings; [`approvals`]: requests for a human; [`audit`]: the hash-chained log
 //!
 //! Times are microseconds since 1970, given by the caller.
@@ -11,6 +12,7 @@ pub mod audit;
 pub mod foreign;
 pub mod logins;
 pub mod sessions;
+pub mod tickets;
 pub mod users;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};

@@ -35,6 +35,7 @@ pub const TOP: &[Key] = keys! {
     "drain_timeout", "duration; 30s", "how long sessions may go on after SIGTERM";
     "threads", "number; one fewer than cores", "threads that serve tunnels";
     "tls", "table", "the relay's certificate";
+    "delegation", "table", "what agents may hand on to agents of their own";
     "limits", "table", "limits of connections, and of users across all resources";
     "identity", "table", "who is let in beside local users";
     "resources", "tables", "the resources by name";
@@ -87,6 +88,14 @@ pub const WORKLOAD_RULE: &[Key] = keys! {
 pub const TLS: &[Key] = keys! {
     "certificate", "path; keys/relay.pem", "certificate chain, PEM";
     "key", "path; keys/relay.key", "private key, PEM";
+};
+
+/// In `[delegation]`.
+pub const DELEGATION: &[Key] = keys! {
+    "child_lifetime", "duration; 15m", "how long a child lives unless its supervisor renews it";
+    "max_depth", "number; 8", "how many hops a chain may have";
+    "fan_out", "number; 64", "how many children of one agent may live at a time";
+    "supervised_roots", "true or false; false", "let processes under `weir run` open a session of their own from the stored login";
 };
 
 /// In `[resources.NAME]`.

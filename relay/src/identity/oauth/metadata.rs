@@ -14,7 +14,7 @@ pub async fn metadata(State(relay): State<Arc<Relay>>) -> Response {
     let issuer = &relay.config.public_url;
     let mut grants = vec!["authorization_code", "refresh_token"];
     if !relay.config.identity.workload.is_empty() {
-        grants.push(super::exchange::GRANT);
+        grants.push(super::delegate::GRANT);
     }
     Json(json!({
         "issuer": issuer,

@@ -4,14 +4,16 @@
 //! - [`metadata`]: RFC 8414
 //! - [`authorize`]: authorization code with PKCE S256 over a loopback redirect (RFC 6749, 7636, 8252, 9207)
 //! - [`token`]: codes and rotating refresh tokens (RFC 9700) become agents
-//! - [`exchange`]: workloads' tokens become agents (RFC 8693)
+//!   `delegate`: hop statements and tickets become children (RFC 8693)
+//!   `workload`: platforms' tokens become logins
 //! - [`revoke`]: RFC 7009
 
 pub mod authorize;
-mod exchange;
+mod delegate;
 pub mod metadata;
 pub mod revoke;
 pub mod token;
+mod workload;
 
 use crate::relay::Relay;
 use aws_lc_rs::digest::{SHA256, digest};

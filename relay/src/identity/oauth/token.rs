@@ -1,6 +1,6 @@
 //! The token endpoint: codes and rotating refresh tokens become agents (RFC 6749, 9700, 8705).
 
-use super::{CLIENT, audit, broken, exchange, exchange::Exchange, hash, micros, refuse, secret};
+use super::{CLIENT, audit, broken, delegate, hash, micros, refuse, secret, workload};
 use crate::{api::PeerKey, relay::Relay};
 use axum::{
     Extension, Form, Json,
@@ -12,8 +12,11 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
-use weir_shared::{id::LoginId, keys::Thumbprint, secret::Secret};
-use weir_store::logins::{Code, Refreshed};
+use weir_shared::{hop::Budget, id::LoginId, keys::Thumbprint, scope::Scope, secret::Secret};
+use weir_store::{
+    agents::NewAgent,
+    logins::{Code, Refreshed},
+};
 
 /// A token request.
 #[derive(Deserialize)]
@@ -30,8 +33,23 @@ pub struct TokenRequest {
     code_verifier: String,
     #[serde(default)]
     refresh_token: String,
-    #[serde(flatten)]
-    exchange: Exchange,
+    #[serde(default)]
+    pub(super) subject_token: String,
+    #[serde(default)]
+    pub(super) subject_token_type: String,
+    pub(super) actor_token: Option<String>,
+    #[serde(default)]
+    scope: String,
+    /// What a root may do at most: a list (RFC 9396), JSON.
+    #[serde(default)]
+    authorization_details: String,
+    /// How long a root lives at most, seconds.
+    ttl: Option<u32>,
+    /// How deep the chain of a root may become.
+    max_depth: Option<u32>,
+    /// What the client says of itself: [`Claims`], JSON.
+    #[serde(default)]
+    pub(super) evidence: String,
 }
 
 /// The token endpoint.
@@ -43,6 +61,10 @@ pub async fn token(
     let Some(key) = key else { return refuse("invalid_client", "a TLS client certificate is needed (RFC 8705)") };
     if request.client_id != CLIENT {
         return refuse("invalid_client", "the client is not known");
+    }
+    let workload = workload::is_shown(&request);
+    if request.grant_type == delegate::GRANT && !workload {
+        return delegate::child(&relay, key, &request).await;
     }
     let Some(next) = secret() else { return refuse("server_error", "no randomness") };
     let now = relay.now();
@@ -70,7 +92,10 @@ pub async fn token(
                 Err(error) => return broken(&error),
             }
         }
-        exchange::GRANT => return exchange::exchange(&relay, key, &request.exchange).await,
+        delegate::GRANT => match workload::log_in(&relay, key, &request, &hash(next.expose()), now).await {
+            Ok(login) => login,
+            Err(refused) => return *refused,
+        },
         _ => {
             return refuse(
                 "unsupported_grant_type",
@@ -78,25 +103,68 @@ pub async fn token(
             );
         }
     };
-    grant(&relay, key, login, &next, now).await
+    // A workload's only when it says that more than one process will need it; it ends with the workload's login.
+    let lasting = !workload || request.scope.split(' ').any(|scope| scope == "offline_access");
+    grant(&relay, key, login, lasting.then_some(&next), &request, now).await
 }
 
-async fn grant(relay: &Relay, key: Thumbprint, login: (LoginId, i64), refresh: &Secret<String>, now: i64) -> Response {
-    let expires = login.1.min(now + micros(relay.config.agent_lifetime));
-    let agent = match relay.store.agent_add(login.0, key, now, expires).await {
+async fn grant(
+    relay: &Relay,
+    key: Thumbprint,
+    login: (LoginId, i64),
+    refresh: Option<&Secret<String>>,
+    request: &TokenRequest,
+    now: i64,
+) -> Response {
+    let claims = match delegate::claims(&request.evidence) {
+        Ok(claims) => claims,
+        Err(refused) => return *refused,
+    };
+    if let Some(supervisor) = claims.supervisor
+        && !relay.config.delegation.supervised_roots
+    {
+        // The login itself stays good: it is the person's, and its next token is in the answer that is not given.
+        let body = json!({ "login": login.0, "key": key.to_string(), "supervisor": supervisor });
+        audit(relay, "alert.root_under_supervisor", "", body).await;
+        return refuse("access_denied", "a process under `weir run` may not open a session of its own from the login");
+    }
+    let scope = match request.authorization_details.as_str() {
+        "" => Scope::WHOLE,
+        text => match serde_json::from_str::<Scope>(text) {
+            Ok(scope) if scope.is_bounded() => scope,
+            _ => return refuse("invalid_authorization_details", "they are not a list of type weir_access (RFC 9396)"),
+        },
+    };
+    let lifetime = micros(relay.config.agent_lifetime);
+    let lifetime = request.ttl.map_or(lifetime, |ttl| lifetime.min(i64::from(ttl) * 1_000_000));
+    let expires = login.1.min(now + lifetime);
+    let deepest = relay.config.delegation.max_depth;
+    let new = NewAgent {
+        key,
+        expires,
+        max_depth: request.max_depth.map_or(deepest, |depth| depth.min(deepest)),
+        scope: &scope,
+        budget: Budget::default(),
+        evidence: &serde_json::to_string(&claims).unwrap_or_else(|_| "{}".to_owned()),
+    };
+    let agent = match relay.store.agent_add(login.0, &new, now).await {
         Ok(agent) => agent,
         Err(weir_store::StoreError::Exists(_)) => return refuse("invalid_request", "this key is bound already"),
         Err(error) => return broken(&error),
     };
-    audit(relay, "agent.bound", "", json!({ "agent": agent, "login": login.0, "key": key.to_string() })).await;
-    let body = Json(json!({
+    let body = json!({ "chain": [agent], "login": login.0, "key": key.to_string(), "scope": scope.to_string() });
+    audit(relay, "agent.bound", "", body).await;
+    let mut body = json!({
         "access_token": agent,
+        "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
         "token_type": "Bearer",
         "expires_in": (expires - now) / 1_000_000,
-        "refresh_token": refresh.expose(),
         "cnf": { "x5t#S256": URL_SAFE_NO_PAD.encode(key.as_bytes()) },
-    }));
-    ([(header::CACHE_CONTROL, "no-store")], body).into_response()
+    });
+    if let (Some(body), Some(refresh)) = (body.as_object_mut(), refresh) {
+        body.insert("refresh_token".to_owned(), refresh.expose().as_str().into());
+    }
+    ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
 fn verifies(code: &Code, verifier: &str) -> bool {
