@@ -73,7 +73,9 @@ pub(super) async fn run(command: Command, config: &Config, output: Output) -> Re
                     let view = serde_json::json!({ "name": user.name, "roles": user.roles, "disabled": user.disabled });
                     view.to_string()
                 } else {
-                    let state = if user.disabled { "  (disabled)" } else { "" };
+                    let foreign =
+                        if user.password_hash.is_empty() { "  (no password: others vouch for it)" } else { "" };
+                    let state = if user.disabled { "  (disabled)" } else { foreign };
                     format!("{:<20} {}{state}", user.name, user.roles.join(","))
                 };
                 say(&line)?;
@@ -87,6 +89,11 @@ pub(super) async fn run(command: Command, config: &Config, output: Output) -> Re
             found(store.user_disable(&name, false).await.map_err(store_error)?, &name, "may log in again")
         }
         Command::Passwd { name, password_stdin } => {
+            let known = store.user(&name).await.map_err(store_error)?;
+            if known.is_some_and(|user| user.password_hash.is_empty()) {
+                let (what, hint) = (format!("somebody else vouches for {name}"), "no password would be right for it");
+                return Err(UserFacing::new(Kind::Conflict, what, hint));
+            }
             let hash = identity::password::hash(password(password_stdin, &name)?).await?;
             found(store.user_password(&name, &hash).await.map_err(store_error)?, &name, "has a new password")
         }

@@ -7,6 +7,7 @@ use argon2::{
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use weir_shared::{
+    config::checked::Identity,
     error::{Kind, UserFacing},
     secret::Secret,
 };
@@ -44,8 +45,18 @@ pub async fn hash(password: Secret<String>) -> Result<String, UserFacing> {
 /// the same.
 ///
 /// # Errors
-/// When it is not, or the user is locked.
-pub async fn verify(store: &Store, name: &str, password: Secret<String>, now: i64) -> Result<User, UserFacing> {
+/// When it is not, or the user is locked, or local users may not log in at all.
+pub async fn verify(
+    store: &Store,
+    config: &Identity,
+    name: &str,
+    password: Secret<String>,
+    now: i64,
+) -> Result<User, UserFacing> {
+    if config.no_local_users {
+        let hint = "log in at the provider";
+        return Err(UserFacing::new(Kind::Denied, "nobody logs in with a password here", hint));
+    }
     let wrong = || UserFacing::new(Kind::Unauthenticated, "the user name or password is wrong", "try again");
     let broken = |error: weir_store::StoreError| {
         tracing::error!(%error, "users cannot be read");
@@ -84,16 +95,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("db")).await.unwrap();
         let secret = |text: &str| Secret::new(text.to_owned());
+        let any = Identity::default();
         assert!(hash(secret("short")).await.is_err());
         let stored = hash(secret("right password")).await.unwrap();
         store.user_add("alice", &stored, &[]).await.unwrap();
-        assert!(verify(&store, "alice", secret("right password"), 1).await.is_ok());
-        assert!(verify(&store, "nobody", secret("right password"), 1).await.is_err());
+        assert!(verify(&store, &any, "alice", secret("right password"), 1).await.is_ok());
+        assert!(verify(&store, &any, "nobody", secret("right password"), 1).await.is_err());
         for _ in 0..MOST {
-            assert!(verify(&store, "alice", secret("wrong password"), 1).await.is_err());
+            assert!(verify(&store, &any, "alice", secret("wrong password"), 1).await.is_err());
         }
-        let locked = verify(&store, "alice", secret("right password"), 1).await.unwrap_err();
+        let locked = verify(&store, &any, "alice", secret("right password"), 1).await.unwrap_err();
         assert_eq!(locked.kind, Kind::Limit);
-        assert!(verify(&store, "alice", secret("right password"), LOCK + 2).await.is_ok());
+        assert!(verify(&store, &any, "alice", secret("right password"), LOCK + 2).await.is_ok());
+        let none = Identity { no_local_users: true, ..any };
+        assert!(verify(&store, &none, "alice", secret("right password"), LOCK + 2).await.is_err());
     }
 }

@@ -75,7 +75,10 @@ impl Issuer {
             let what = format!("the issuer {} cannot be used: {error}", config.url);
             UserFacing::new(Kind::Config, what, "correct its `ca`")
         };
-        let client = reqwest::Client::builder()
+        let client = reqwest::Client::builder();
+        // What is on loopback is not for a proxy.
+        let client = if config.http { client.no_proxy() } else { client };
+        let client = client
             .tls_backend_preconfigured(tls(config).map_err(failed)?)
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(PATIENCE)

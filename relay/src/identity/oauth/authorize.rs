@@ -88,10 +88,7 @@ pub async fn log_in(State(relay): State<Arc<Relay>>, headers: HeaderMap, Form(fo
     if !web::csrf_fits(&headers, &csrf) {
         return web::failure(StatusCode::BAD_REQUEST, "the form has expired: go back, reload it and try again");
     }
-    if relay.config.identity.no_local_users {
-        return web::failure(StatusCode::FORBIDDEN, "nobody logs in with a password here");
-    }
-    let user = match password::verify(&relay.store, &user, typed, relay.now()).await {
+    let user = match password::verify(&relay.store, &relay.config.identity, &user, typed, relay.now()).await {
         Ok(user) => user,
         Err(error) => {
             audit(&relay, "login.failed", &user, json!({})).await;

@@ -34,7 +34,7 @@ impl Reader<'_> {
                 "with [identity.oidc]",
             );
         }
-        let (mut workload, mut issuers) = (Vec::new(), BTreeSet::new());
+        let (mut workload, mut issuers, mut services) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
         if let Some(item) = table.get("workload") {
             for (index, (place, table)) in self.tables(item, "identity.workload").into_iter().enumerate() {
                 let at = format!("identity.workload.{index}");
@@ -42,6 +42,14 @@ impl Reader<'_> {
                     if !issuers.insert(one.issuer.url.clone()) {
                         let what = "is configured twice".to_owned();
                         self.problem(place, &join(&at, "issuer"), what, "all rules of an issuer in one table");
+                    }
+                    for rule in &one.rules {
+                        let roles: BTreeSet<String> = rule.roles.iter().cloned().collect();
+                        // A service has its roles, whichever of its jobs came last.
+                        if *services.entry(rule.service.clone()).or_insert_with(|| roles.clone()) != roles {
+                            let what = format!("{} has other roles in another rule", rule.service);
+                            self.problem(place, &join(&at, "rules"), what, "another service, or the same roles");
+                        }
                     }
                     workload.push(one);
                 }
@@ -285,6 +293,7 @@ rules = [{ service = "job", roles = ["user"], claims = { "kubernetes.io" = { nam
             ("lifetime = \"10m\"", "lifetime = \"2d\"", "lifetime"),
             ("claims = { \"kubernetes.io\" = { namespace = \"ci\" } }", "claims = {}", "rules.0.claims"),
             ("service = \"job\"", "service = \"a job\"", "rules.0.service"),
+            ("service = \"job\", roles = [\"user\"]", "service = \"deploy\", roles = [\"dba\"]", "has other roles"),
             ("client_id = \"weir\"", "", "client_id: is missing"),
         ] {
             assert!(GOOD.contains(from), "{from}");
