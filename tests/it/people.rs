@@ -4,9 +4,10 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use weir_tests::{
     agent::Transport,
-    federation::{Login, Provider, StandIn, Visitor, audit, now, unsigned, with_identity},
+    federation::{Login, Provider, Visitor, audit, with_identity},
     lab::{Lab, output},
     login,
+    stand_in::{StandIn, now, unsigned},
 };
 
 fn whoami(agent: &weir_tests::agent::Agent) -> Result<Value> {
@@ -17,6 +18,7 @@ fn whoami(agent: &weir_tests::agent::Agent) -> Result<Value> {
 async fn log_in_at_a_real_provider() -> Result<()> {
     let mut lab = Lab::start().await?;
     let provider = Provider::start(&lab)?;
+    lab.log = "trace".to_owned();
     lab.restart_with(|config| with_identity(&config, &provider.table(""))).await?;
 
     // Groups give roles, and the person is a user from then on.
@@ -57,6 +59,14 @@ async fn log_in_at_a_real_provider() -> Result<()> {
     ensure!(output(ada.command()?.arg("list"), None)?.status.code() == Some(4), "disabled, and still in");
     let log = audit(&lab)?;
     ensure!(log.contains("login.provider ada") && log.contains("the name is another user's"), "{log}");
+
+    // What the relay told the provider in confidence is in no log of the relay's, however much it says, nor in its store.
+    let secret = std::fs::read(provider.get("OIDC_SECRET_FILE"))?;
+    for file in [lab.relay_log(), lab.relay_folder().join("weir.db"), lab.relay_folder().join("weir.db-wal")] {
+        let bytes = std::fs::read(&file).unwrap_or_default();
+        ensure!(!bytes.windows(secret.len()).any(|window| window == secret), "{} holds the secret", file.display());
+    }
+    ensure!(lab.admin(&["user", "passwd", "ada"]).is_err(), "a password for somebody of the provider's");
 
     // A local user still logs in; nobody does with a password at a name that the provider vouches for.
     lab.login("alice").await?;

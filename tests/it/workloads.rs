@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use std::path::Path;
 use weir_tests::{
     agent::{Agent, Transport},
-    federation::{StandIn, audit, now, with_identity},
+    federation::{audit, with_identity},
     lab::{Lab, output},
+    stand_in::{StandIn, now},
 };
 
 /// The rules of every platform, each with an issuer of its own.

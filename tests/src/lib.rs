@@ -4,7 +4,7 @@
 //! - [`lab`]: starts all of it in one temporary folder, and ends it by process id
 //! - [`agent`]: a logged-in user, and the ports that they open
 //! - [`login`]: drives the login form as a browser would
-//! - [`federation`]: those who vouch for others: a real provider, a stand-in for any
+//! - [`federation`]: those who vouch for others: a real provider; [`stand_in`]: an issuer for any other
 //! - [`middle`]: what may stand between an agent and its relay
 //! - [`stranger`]: connections by somebody who is nobody's agent
 //! - [`process`]: children that end with their owner
@@ -17,4 +17,5 @@ pub mod login;
 pub mod middle;
 pub mod process;
 pub mod raw;
+pub mod stand_in;
 pub mod stranger;
