@@ -2,7 +2,7 @@
 //!
 //! 1. [`server`] listens on one port number: QUIC, and TCP for HTTPS and WebSocket; [`doors`] bounds who comes in
 //! 2. [`tunnel`] turns either transport into streams that begin with `Open`
-//! 3. [`identity`] turns a key's thumbprint into a `Principal`; [`web`] holds the login pages
+//! 3. [`identity`] turns a key's thumbprint into a `Principal`, and others' tokens into users; [`web`] holds the login pages
 //! 4. [`session`] is the pipeline: authorise (`Grant`), gate each request (`Permit`), mask each answer (`Masked`)
 //! 5. [`credential`] and [`upstream`] reach the resource; [`approval`] asks humans; [`mask`] and [`record`] do what they say
 //! 6. [`api`] answers the CLI; [`keep`] ends what may not go on; [`telemetry`] counts and measures it all;

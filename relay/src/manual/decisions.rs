@@ -10,6 +10,18 @@
 //! - **WebSocket carries one stream a connection.** TCP then gives each stream its own flow control, nothing of ours
 //!   multiplexes, and a slow stream cannot stall another. The price is a resumed TLS handshake for each connection.
 //! - **`access_token` is the agent's id.** The proof is the key: the id is no secret, and nothing accepts it as one.
+//! - **A workload's login has a refresh token, for `weir login --ci` alone.** A platform's token is good once, but a job runs `weir`
+//!   several times, each with its own key; GitLab and CircleCI give a job one token only, so fetching another is no way for all.
+//!   The login ends with the workload's lifetime (1 h), its token rotates, and a thief meets the owner at the second use, as with
+//!   people's. Nothing that the platform gave is kept. Other clients get none unless they ask (`offline_access`): for them the
+//!   key of one process is all there is.
+//! - **A workload's token without `jti` is known by what is signed**, not by its text: a signature can be written in several ways.
+//! - **A token for several audiences is for another.** Each of them could have passed it on.
+//! - **A login at the provider is kept by the browser**, sealed, and not by the relay: a stranger cannot fill a table, and any
+//!   relay can serve the answer. The price is one login a browser at a time.
+//! - **The way to the provider is a link, not a form.** A form's policy (`form-action`) would have to name every host that the
+//!   provider sends the browser through. The link holds a state that only the page and its cookie know.
+//! - **A service's name is nobody else's, and its roles are the same in every rule**, so that no job gains another's by coming last.
 //! - **A tunnel stays on one thread.** Each thread has a runtime of its own, and a tunnel's connection and sessions live on
 //!   one of them. On a work-stealing runtime the connection's task ran right after each session's, so every answer left in
 //!   a packet of its own; now the sessions run first and their answers share packets. One very busy agent is thereby

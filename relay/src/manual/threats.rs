@@ -9,6 +9,13 @@
 //! | take the resource's credential | it is leased, injected and kept at the relay; every answer is searched for it |
 //! | steal what `weir` holds and use it elsewhere | an agent is a key that lives in one process; the tunnel and the API ask for proof of it in TLS; there is no bearer token on either |
 //! | steal the stored login | a refresh token rotates on use; an old one used again ends the login and is an alert |
+//! | come in with a token that a provider or platform gave to another application | `iss`, `aud` (alone), `azp`, `nonce`, times, key and algorithm are all checked, and the algorithm is not the token's to choose |
+//! | have somebody's browser finish another's login, or begin one unseen | state, nonce and verifier are sealed in a cookie of the browser that began it; it takes a click on the relay's own page |
+//! | answer in the provider's place (mix-up) | one provider, its `iss` in the answer (RFC 9207), PKCE; its document must name itself; https to the end |
+//! | take a local user's or a service's name at the provider | a person is an issuer and a subject; a name that somebody has, whatever its case, is refused |
+//! | use a CI token again, or one from a job's log | good once, for the first key that shows it, until it expires; a second one is an alert |
+//! | have a CI job that anybody can begin act for the service | rules name ids that are never given to another; pull requests, forks and unprotected refs are refused unless allowed |
+//! | have the relay fetch keys without end, or from elsewhere | unknown keys are looked for every 30 s at most; answers are bounded in size and time; no redirects; keys in tokens are not looked at |
 //! | run what was not approved | the relay holds the bytes that were judged and sends those; an approval is bound by digest to text, values, session, role, resource and policy, and is consumed in one transaction |
 //! | prepare one text, run another | a name stands for what the server confirmed; what is unsettled waits; what is unknown is refused |
 //! | hide a statement from the parser | facts come from PostgreSQL's own grammar; what does not parse takes the most dangerous class; other encodings and `standard_conforming_strings = off` end the session |
