@@ -17,7 +17,7 @@ over_both_transports!(narrower_at_each_hop);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// `weir run` with these options, running a shell script in which `$WEIR` is weir.
-fn run(agent: &Agent, options: &[&str], script: &str) -> Result<Command> {
+pub(crate) fn run(agent: &Agent, options: &[&str], script: &str) -> Result<Command> {
     let mut command = agent.command()?;
     command.env("WEIR", program("weir")?.get_program()).arg("run").args(options).args(["--", "sh", "-c", script]);
     command.stdin(Stdio::null());
@@ -25,23 +25,23 @@ fn run(agent: &Agent, options: &[&str], script: &str) -> Result<Command> {
 }
 
 /// What it came to: exit code, and both outputs in one.
-fn outcome(mut command: Command) -> Result<(Option<i32>, String)> {
+pub(crate) fn outcome(mut command: Command) -> Result<(Option<i32>, String)> {
     let output = command.output()?;
     let text = [output.stdout, output.stderr].concat();
     Ok((output.status.code(), String::from_utf8_lossy(&text).into_owned()))
 }
 
 /// The agents that `weir sessions tree` shows.
-fn tree(agent: &Agent, more: &[&str]) -> Result<Vec<Value>> {
+pub(crate) fn tree(agent: &Agent, more: &[&str]) -> Result<Vec<Value>> {
     json(&agent.weir(&[&["sessions", "tree", "--output", "json"], more].concat())?)
 }
 
-fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+pub(crate) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The audit log's events of this name.
-fn audited(lab: &Lab, event: &str) -> Result<Vec<Value>> {
+pub(crate) fn audited(lab: &Lab, event: &str) -> Result<Vec<Value>> {
     json(&lab.admin(&["audit", "list", "--output", "json", "--event", event])?)
 }
 
