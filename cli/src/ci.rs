@@ -10,10 +10,13 @@
 //! | `BUILDKITE` | Buildkite: `buildkite-agent oidc request-token` |
 //! | `CIRCLE_OIDC_TOKEN_V2` | CircleCI: `circleci run oidc get`, else that variable |
 
-use crate::ui;
+use crate::{api, identity::parent::supervisor_above, login_flow, ui};
 use serde::Deserialize;
 use std::{path::PathBuf, process::Stdio, time::Duration};
-use weir_shared::error::{Kind, UserFacing};
+use weir_shared::{
+    api::Claims,
+    error::{Kind, UserFacing},
+};
 use zeroize::Zeroizing;
 
 /// How long the platform may take.
@@ -152,9 +155,41 @@ async fn program(name: &str, arguments: &[&str]) -> Result<String, String> {
     String::from_utf8(output.stdout).map_err(|_| format!("{name} printed no text"))
 }
 
-/// Says which is used.
-pub(crate) fn tell(source: &Source) {
+/// Logs in with the platform's token (RFC 8693); a refresh token for the other processes of the job.
+pub(crate) async fn log_in(
+    client: &reqwest::Client,
+    relay: &str,
+    source: &Source,
+) -> Result<Zeroizing<String>, UserFacing> {
+    #[derive(Deserialize)]
+    struct Answer {
+        refresh_token: Option<Zeroizing<String>>,
+        error_description: Option<String>,
+    }
     ui::tell(&format!("logging in with {source}"));
+    let token = source.token(relay).await?;
+    let claims = Claims { supervisor: supervisor_above(), ..Claims::default() };
+    let form = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+        ("subject_token_type", "urn:ietf:params:oauth:token-type:id_token"),
+        ("subject_token", token.as_str()),
+        ("scope", "offline_access"),
+        ("client_id", login_flow::CLIENT),
+        ("evidence", &serde_json::to_string(&claims).unwrap_or_default()),
+    ];
+    let sent = client.post(format!("{relay}/oauth/token")).form(&form).send().await;
+    let response = sent.map_err(|error| api::unreachable(relay, &error))?;
+    let refused = !response.status().is_success();
+    let strange = || {
+        UserFacing::new(Kind::Incompatible, format!("{relay} does not answer as a weir relay does"), "check its URL")
+    };
+    let answer: Answer = response.json().await.map_err(|_| strange())?;
+    if refused {
+        let why = answer.error_description.ok_or_else(strange)?;
+        let hint = "the relay's administrator says which workloads may come: [[identity.workload]]";
+        return Err(UserFacing::new(Kind::Unauthenticated, format!("the relay refused the login: {why}"), hint));
+    }
+    answer.refresh_token.ok_or_else(strange)
 }
 
 #[cfg(test)]

@@ -157,6 +157,20 @@ impl Claims {
     }
 }
 
+impl WhoAmI {
+    /// How many hops it is away from its root.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        self.chain.last().map_or(0, |itself| itself.depth)
+    }
+
+    /// The depth that its children may reach.
+    #[must_use]
+    pub fn max_depth(&self) -> u32 {
+        self.chain.last().map_or(0, |itself| itself.max_depth)
+    }
+}
+
 /// The relay's state.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Status {

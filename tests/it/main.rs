@@ -20,6 +20,8 @@
 //! - [`people`]: logging in at a provider, a real one and one whose answers are wrong
 //! - [`workloads`]: CI jobs that come with their platform's token
 //! - [`network`]: networks that are in the way
+//! - [`nested`]: agents of agents: what they may, how they end, what attackers try
+//! - [`attacks`]: what an attacker tries with agents of agents: each refused, and in the audit log
 //! - [`metrics`]: what the relay counts, and `weir status --watch`
 //! - [`leaks`]: planted secrets are nowhere
 
@@ -43,6 +45,7 @@ macro_rules! over_both_transports {
 }
 
 mod approvals;
+mod attacks;
 mod clients;
 mod faults;
 mod floods;
@@ -56,6 +59,7 @@ mod limits;
 mod local;
 mod metrics;
 mod mishaps;
+mod nested;
 mod network;
 mod people;
 mod poolers;

@@ -6,12 +6,14 @@
 //! - [`login`]: drives the login form as a browser would
 //! - [`federation`]: those who vouch for others: a real provider; [`stand_in`]: an issuer for any other
 //! - [`middle`]: what may stand between an agent and its relay
+//! - [`forger`]: an agent whose key the test holds, to sign and send what an attacker would
 //! - [`stranger`]: connections by somebody who is nobody's agent
 //! - [`process`]: children that end with their owner
 //! - [`raw`]: the PostgreSQL protocol spoken by hand
 
 pub mod agent;
 pub mod federation;
+pub mod forger;
 pub mod lab;
 pub mod login;
 pub mod middle;

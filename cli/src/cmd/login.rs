@@ -1,7 +1,15 @@
 //! `weir login` and `weir logout`.
 
-use crate::{api, ci, keystore, keystore::Login, login_flow, settings::Settings, ui, ui::Output};
-use std::path::PathBuf;
+use crate::{
+    api::{self, Session, Standing},
+    ci, keystore,
+    keystore::Login,
+    login_flow,
+    settings::Settings,
+    ui,
+    ui::Output,
+};
+use std::{path::PathBuf, sync::Arc};
 use weir_shared::{
     error::{Kind, UserFacing},
     keys::{SessionKey, Thumbprint},
@@ -49,8 +57,7 @@ pub(super) async fn log_in(settings: &Settings, args: Args, output: Output) -> R
     let client = api::client(&login, &key)?;
     login.refresh = if args.ci {
         let source = ci::Source::find(args.id_token_env, |name| std::env::var(name).ok())?;
-        ci::tell(&source);
-        login_flow::exchange(&client, &login.relay, &source.token(&login.relay).await?).await?
+        ci::log_in(&client, &login.relay, &source).await?
     } else {
         login_flow::log_in(&client, &login.relay, !args.no_browser).await?
     };
@@ -60,6 +67,8 @@ pub(super) async fn log_in(settings: &Settings, args: Args, output: Output) -> R
         Output::Json => ui::json(&serde_json::json!({ "relay": login.relay, "kept_in": place })),
         Output::Text => ui::say(&format!("logged in at {}; the login is kept in {place}", login.relay)),
     }
+    // What was bound to this process's key ends with it; the login stays.
+    settings.opened(&Arc::new(Session::new(login, Arc::new(key), client, Standing::default())));
     Ok(())
 }
 

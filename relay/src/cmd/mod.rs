@@ -1,5 +1,6 @@
 //! The commands of `weir-relay`, one file each.
 
+mod audit;
 mod check;
 mod init;
 mod resource;
@@ -59,6 +60,11 @@ enum Command {
         #[command(subcommand)]
         command: resource::Command,
     },
+    /// Look at the audit log.
+    Audit {
+        #[command(subcommand)]
+        command: audit::Command,
+    },
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.
@@ -106,6 +112,7 @@ async fn run(cli: Cli) -> Result<(), UserFacing> {
         Command::Serve => serve::run(load(&config)?, output).await,
         Command::User { command } => user::run(command, &load(&config)?, output).await,
         Command::Resource { command } => resource::run(command, &load(&config)?, output).await,
+        Command::Audit { command } => audit::run(command, &load(&config)?, output).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "weir-relay", &mut std::io::stdout());
             Ok(())

@@ -31,6 +31,8 @@ pub struct Child {
     pub agent: AgentId,
     /// When it expires, microseconds since 1970.
     pub expires: i64,
+    /// Its hop statement, when it was a ticket's.
+    pub hop: String,
     /// What it asked for beyond its parent's right, which has no effect.
     pub beyond: Vec<String>,
 }
@@ -101,8 +103,9 @@ pub async fn redeem(relay: &Relay, key: Thumbprint, ticket: &str, evidence: &str
             Taken::First(jws) => {
                 let hop = Hop::verify(&jws)?;
                 let parent = authenticate(&relay.store, hop.parent, relay.now()).await?;
-                let child = child(relay, &parent, key, &hop, &jws, i64::from(LONGEST_TICKET), evidence).await?;
+                let mut child = child(relay, &parent, key, &hop, &jws, i64::from(LONGEST_TICKET), evidence).await?;
                 relay.store.ticket_redeemed(&hash, child.agent).await?;
+                child.hop = jws;
                 Ok(child)
             }
             Taken::Again(by) => {
@@ -187,7 +190,7 @@ async fn child(
             return Err(NotDelegated::Refused("the key is bound already".to_owned()));
         }
         relay.principals.forget();
-        return Ok(Child { agent: known.agent(), expires, beyond: Vec::new() });
+        return Ok(Child { agent: known.agent(), expires, hop: String::new(), beyond: Vec::new() });
     }
     let new = NewAgent { key, expires, max_depth: hop.max_depth, scope: &hop.scope, budget: hop.budget, evidence };
     let fan_out = relay.config.delegation.fan_out;
@@ -198,7 +201,7 @@ async fn child(
         "expires": expires / 1_000_000, "beyond": beyond,
     });
     relay.audit_of(parent, "agent.delegated", body).await;
-    Ok(Child { agent, expires, beyond })
+    Ok(Child { agent, expires, hop: String::new(), beyond })
 }
 
 /// What the hop claims and its parent does not have.

@@ -84,7 +84,7 @@ impl Grant {
     pub fn decide(&self, action: Action, facts: &weir_policy::sql::Facts) -> Decision {
         let narrow = self.chain.iter().find(|link| !link.scope.permits(&self.target.resource, action.as_str()));
         if let Some(link) = narrow {
-            return Decision { outcome: Outcome::Deny, policies: [format!("the scope of agent {}", link.id)].into() };
+            return Decision { outcome: Outcome::Deny, policies: [format!("scope:{}", link.id)].into() };
         }
         self.policy.decide(&Question { subject: &self.subject, action, target: &self.target, facts: Some(facts) })
     }

@@ -53,6 +53,7 @@ pub(super) async fn child(relay: &Relay, key: Thumbprint, request: &TokenRequest
         "token_type": "Bearer",
         "expires_in": (child.expires - relay.now()) / 1_000_000,
         "beyond": child.beyond,
+        "hop": child.hop,
     }));
     ([(header::CACHE_CONTROL, "no-store")], body).into_response()
 }

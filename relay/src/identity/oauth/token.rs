@@ -47,6 +47,9 @@ pub struct TokenRequest {
     ttl: Option<u32>,
     /// How deep the chain of a root may become.
     max_depth: Option<u32>,
+    /// What a root, and all below it, may use: [`Budget`], JSON.
+    #[serde(default)]
+    budget: String,
     /// What the client says of itself: [`Claims`], JSON.
     #[serde(default)]
     pub(super) evidence: String,
@@ -135,6 +138,13 @@ async fn grant(
             _ => return refuse("invalid_authorization_details", "they are not a list of type weir_access (RFC 9396)"),
         },
     };
+    let budget = match request.budget.as_str() {
+        "" => Budget::default(),
+        text => match serde_json::from_str::<Budget>(text) {
+            Ok(budget) => budget,
+            Err(_) => return refuse("invalid_request", "the budget is no budget"),
+        },
+    };
     let lifetime = micros(relay.config.agent_lifetime);
     let lifetime = request.ttl.map_or(lifetime, |ttl| lifetime.min(i64::from(ttl) * 1_000_000));
     let expires = login.1.min(now + lifetime);
@@ -144,7 +154,7 @@ async fn grant(
         expires,
         max_depth: request.max_depth.map_or(deepest, |depth| depth.min(deepest)),
         scope: &scope,
-        budget: Budget::default(),
+        budget,
         evidence: &serde_json::to_string(&claims).unwrap_or_else(|_| "{}".to_owned()),
     };
     let agent = match relay.store.agent_add(login.0, &new, now).await {
