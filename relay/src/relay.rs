@@ -6,6 +6,7 @@ use crate::{
     identity::{Principal, Principals},
     record::{Index, Syncer},
     session::{
+        budget::Budgets,
         facts::SharedFacts,
         registry::{Reason, Registry},
     },
@@ -34,6 +35,8 @@ pub struct Relay {
     pub index: Index,
     /// Who opened a stream a moment ago.
     pub principals: Principals,
+    /// What agents have used of what they may.
+    pub budgets: Budgets,
     /// Requests that wait for a human.
     pub approvals: Approvals,
     /// What sessions with the same resource share.

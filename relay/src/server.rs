@@ -126,6 +126,7 @@ async fn start(config: Config) -> Result<Relay, UserFacing> {
         registry,
         index,
         principals: identity::Principals::default(),
+        budgets: session::budget::Budgets::default(),
         approvals: Approvals::default(),
         upstreams: Upstreams::default(),
         facts: Arc::default(),
