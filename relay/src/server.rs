@@ -127,6 +127,7 @@ async fn start(config: Config) -> Result<Relay, UserFacing> {
         index,
         principals: identity::Principals::default(),
         foreign: identity::foreign::Foreign::new(&config.identity)?,
+        budgets: session::budget::Budgets::default(),
         approvals: Approvals::default(),
         upstreams: Upstreams::default(),
         facts: Arc::default(),

@@ -124,3 +124,21 @@ async fn ending_the_middle_ends_the_leaf_and_leaves_the_root() -> Result<()> {
     ensure!(again.status.code() == Some(9), "{again:?}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_budget_is_for_all_below() -> Result<()> {
+    let lab = Lab::start().await?;
+    let alice = lab.login("alice").await?;
+    let psql = "psql -X -At -v VERBOSITY=verbose -c";
+    let script = format!(
+        "$WEIR run --connect shop-dev -- {psql} 'SELECT 1' -c 'SELECT 2'; {psql} 'SELECT 3'; {psql} 'SELECT 4'"
+    );
+    let (_, said) = outcome(run(&alice, &["--connect", "shop-dev", "--budget", "statements=3"], &script)?)?;
+    ensure!(said.contains("3\n") && !said.contains("\n4\n"), "{said}");
+    ensure!(said.matches("53400").count() == 1 && said.contains("budget is used up"), "{said}");
+    let rows = format!("{psql} 'SELECT * FROM orders'; {psql} 'SELECT 4711'");
+    let (_, said) = outcome(run(&alice, &["--connect", "shop-dev", "--budget", "rows=50"], &rows)?)?;
+    ensure!(said.contains("54000") && said.contains("budget had left"), "{said}");
+    ensure!(said.contains("53400") && !said.contains("4711"), "{said}");
+    Ok(())
+}
