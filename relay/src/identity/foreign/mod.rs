@@ -1,8 +1,8 @@
 //! Those whom somebody else vouches for: people of an OpenID Connect provider, workloads of a platform.
 //!
-//! - [`token`]: verifies what they signed; [`issuer`]: their documents and keys
-//! - [`people`]: logging in at the provider; [`person`]: what its claims make of a person
-//! - [`workload`]: what a platform's claims make of a workload; `oauth::exchange` is where it comes in
+//! - `token`: verifies what they signed; `issuer`: their documents and keys
+//! - [`people`]: logging in at the provider; `person`: what its claims make of a person
+//! - `workload`: what a platform's claims make of a workload; `oauth::workload` is where it comes in
 //!
 //! Whatever is refused is in the audit log with its reason; who presented it learns less.
 
