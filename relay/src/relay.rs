@@ -3,7 +3,7 @@
 use crate::{
     approval::Approvals,
     doors::Doors,
-    identity::Principals,
+    identity::{Principals, oauth},
     record::{Index, Syncer},
     session::{facts::SharedFacts, registry::Registry},
     telemetry::Telemetry,
@@ -31,6 +31,8 @@ pub struct Relay {
     pub index: Index,
     /// Who opened a stream a moment ago.
     pub principals: Principals,
+    /// The authorization server.
+    pub oauth: oauth::Server,
     /// Requests that wait for a human.
     pub approvals: Approvals,
     /// What sessions with the same resource share.

@@ -16,7 +16,7 @@ pub(super) async fn list(
 ) -> Result<Json<Vec<ResourceView>>, ApiError> {
     let subject = Subject { user: principal.user().to_owned(), roles: principal.roles().to_vec() };
     let mut views = Vec::new();
-    for resource in relay.config.resources.values() {
+    for resource in relay.config.resources.values().filter(|resource| principal.access().reaches(&resource.name)) {
         let rights = rights(&relay, &subject, resource);
         if rights.get("connect").is_some_and(|right| right == "deny") {
             continue;

@@ -37,7 +37,9 @@ pub(super) async fn list(
     let user = if sees_all(&principal) { filter.user.as_deref() } else { Some(principal.user()) };
     relay.index.settled().await;
     let limit = filter.limit.unwrap_or(100).min(10_000);
-    Ok(Json(relay.store.sessions(user, filter.resource.as_deref(), limit).await?))
+    let mut sessions = relay.store.sessions(user, filter.resource.as_deref(), limit).await?;
+    sessions.retain(|session| principal.access().reaches(&session.resource));
+    Ok(Json(sessions))
 }
 
 async fn find(relay: &Relay, principal: &Principal, id: &str) -> Result<SessionView, ApiError> {
@@ -47,7 +49,7 @@ async fn find(relay: &Relay, principal: &Principal, id: &str) -> Result<SessionV
     let session = relay.store.session(id).await?;
     // One that may not be seen looks like one that is not there.
     let seen = session.filter(|session| session.user == principal.user() || sees_all(principal));
-    Ok(seen.ok_or_else(missing)?)
+    Ok(seen.filter(|session| principal.access().reaches(&session.resource)).ok_or_else(missing)?)
 }
 
 pub(super) async fn show(

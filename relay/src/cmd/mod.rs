@@ -2,6 +2,7 @@
 
 mod check;
 mod init;
+mod keys;
 mod resource;
 mod serve;
 mod user;
@@ -54,6 +55,11 @@ enum Command {
         #[command(subcommand)]
         command: user::Command,
     },
+    /// The keys that sign access tokens.
+    Keys {
+        #[command(subcommand)]
+        command: keys::Command,
+    },
     /// Look at resources.
     Resource {
         #[command(subcommand)]
@@ -105,6 +111,7 @@ async fn run(cli: Cli) -> Result<(), UserFacing> {
         Command::Check(args) => check::run(&args, &config, output),
         Command::Serve => serve::run(load(&config)?, output).await,
         Command::User { command } => user::run(command, &load(&config)?, output).await,
+        Command::Keys { command } => keys::run(&command, &load(&config)?, output),
         Command::Resource { command } => resource::run(command, &load(&config)?, output).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "weir-relay", &mut std::io::stdout());

@@ -1,15 +1,18 @@
 //! Who acts. A key's thumbprint becomes a [`Principal`], here and nowhere else.
 //!
 //! - [`password`]: local users; [`oauth`]: the authorization server that `weir login` talks to
+//! - [`access`]: the part of a user's rights that a client or a token has
 //!
 //! A principal cannot be made elsewhere:
 //! ```compile_fail
 //! let principal = weir_relay::identity::Principal { user: "root".into() };
 //! ```
 
+pub mod access;
 pub mod oauth;
 pub mod password;
 
+use access::Access;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -17,15 +20,16 @@ use std::{
 };
 use weir_shared::{
     error::{Kind, UserFacing},
-    id::AgentId,
+    id::{AgentId, UserId},
     keys::Thumbprint,
 };
-use weir_store::{Store, agents::Agent};
+use weir_store::{Store, StoreError, agents::Agent};
 
 /// An authenticated agent and the user behind it.
 #[derive(Clone, Debug)]
 pub struct Principal {
     agent: Agent,
+    access: Access,
 }
 
 impl Principal {
@@ -33,6 +37,24 @@ impl Principal {
     #[must_use]
     pub fn user(&self) -> &str {
         &self.agent.user_name
+    }
+
+    /// The user's id.
+    #[must_use]
+    pub fn user_id(&self) -> UserId {
+        self.agent.user
+    }
+
+    /// The part of the user's rights that it has.
+    #[must_use]
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// The same with no more than this.
+    #[must_use]
+    pub fn narrowed(self, access: &Access) -> Self {
+        Self { access: self.access.both(access), ..self }
     }
 
     /// The user's roles.
@@ -114,8 +136,8 @@ impl Principals {
 /// # Errors
 /// When it is nobody's, or no longer.
 pub async fn authenticate(store: &Store, key: Thumbprint, now: i64) -> Result<Principal, UserFacing> {
-    match store.agent(key, now).await {
-        Ok(Some(agent)) => Ok(Principal { agent }),
+    match acting(store, key, now).await {
+        Ok(Some(principal)) => Ok(principal),
         Ok(None) => Err(UserFacing::new(
             Kind::Unauthenticated,
             "this key is not, or no longer, that of a logged-in agent",
@@ -126,4 +148,10 @@ pub async fn authenticate(store: &Store, key: Thumbprint, now: i64) -> Result<Pr
             Err(UserFacing::new(Kind::Internal, "the relay cannot read its database", "tell the relay's administrator"))
         }
     }
+}
+
+async fn acting(store: &Store, key: Thumbprint, now: i64) -> Result<Option<Principal>, StoreError> {
+    let Some(agent) = store.agent(key, now).await? else { return Ok(None) };
+    let access = store.access_of(agent.id).await?.map_or_else(Access::all, |stored| Access::of_stored(&stored));
+    Ok(Some(Principal { agent, access }))
 }

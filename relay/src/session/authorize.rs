@@ -10,7 +10,7 @@ use std::sync::Arc;
 use weir_policy::bundle::{Action, Bundle, Decision, Outcome, Question, Subject, Target};
 use weir_protocol::Refusal;
 use weir_shared::{
-    config::checked::Resource,
+    config::checked::{Resource, Scope},
     id::{AgentId, ResourceName, SessionId},
 };
 
@@ -114,6 +114,9 @@ pub fn authorize(
         detail: format!("session {session}"),
         hint: "run `weir list` for what you may reach".to_owned(),
     };
+    if !(principal.access().has(Scope::Connect) && principal.access().reaches(name)) {
+        return Err(denied());
+    }
     let resource = relay.config.resources.get(name).ok_or_else(denied)?;
     let subject = Subject { user: principal.user().to_owned(), roles: principal.roles().to_vec() };
     let target = Target { resource: name.to_string(), labels: resource.labels.clone() };

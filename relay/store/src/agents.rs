@@ -68,6 +68,51 @@ impl Store {
         }
     }
 
+    /// The key of an OAuth client acts on: for the same login its agent lasts until `expires`; for a new one it is a new
+    /// agent, and the one that it was has ended.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn agent_take_over(
+        &self,
+        login: LoginId,
+        key: Thumbprint,
+        now: i64,
+        expires: i64,
+    ) -> Result<AgentId, StoreError> {
+        let same = sqlx::query("UPDATE agents SET expires = $3 WHERE thumbprint = $1 AND login = $2 RETURNING id")
+            .bind(key.as_bytes().as_slice())
+            .bind(login.to_string())
+            .bind(expires)
+            .fetch_optional(&self.pool)
+            .await?;
+        if let Some(row) = same {
+            return row.try_get::<String, _>("id")?.parse().map_err(|_| StoreError::Decode("agent id"));
+        }
+        // No key has its own id as thumbprint.
+        sqlx::query(
+            "UPDATE agents SET expires = min(expires, $2), thumbprint = CAST(id AS BLOB) WHERE thumbprint = $1",
+        )
+        .bind(key.as_bytes().as_slice())
+        .bind(now)
+        .execute(&self.pool)
+        .await?;
+        self.agent_add(login, key, now, expires).await
+    }
+
+    /// Ends an agent; what it has open ends within a second.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn agent_end(&self, agent: AgentId, now: i64) -> Result<(), StoreError> {
+        sqlx::query("UPDATE agents SET expires = min(expires, $2) WHERE id = $1")
+            .bind(agent.to_string())
+            .bind(now)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
     /// The agent of a key, when the key, its login and its user may act now.
     ///
     /// # Errors
@@ -88,6 +133,16 @@ impl Store {
             expires: row.try_get("expires")?,
             login_expires: row.try_get("login_expires")?,
         }))
+    }
+
+    /// The name of the user for whom this agent may act now.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn agent_acts(&self, agent: AgentId, now: i64) -> Result<Option<String>, StoreError> {
+        let query = concat!("SELECT u.name ", may_act!("$2"), " AND a.id = $1");
+        let row = sqlx::query(query).bind(agent.to_string()).bind(now).fetch_optional(&self.pool).await?;
+        Ok(row.map(|row| row.try_get("name")).transpose()?)
     }
 
     /// Those of these agents that may act now.

@@ -1,6 +1,7 @@
 //! weir-store: the relay's durable state in SQLite. The only crate that imports sqlx.
 //!
 //! - [`users`], [`logins`]: who may log in, and who has; [`agents`] the keys that act for a login
+//! - [`devices`]: device codes that wait for a person; [`spent`]: ids that count once, or no more
 //! - [`sessions`]: the index of recordings; [`approvals`]: requests for a human; [`audit`]: the hash-chained log
 //!
 //! Times are microseconds since 1970, given by the caller.
@@ -8,8 +9,10 @@
 pub mod agents;
 pub mod approvals;
 pub mod audit;
+pub mod devices;
 pub mod logins;
 pub mod sessions;
+pub mod spent;
 pub mod users;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};

@@ -1,96 +1,267 @@
-//! The token endpoint: codes and rotating refresh tokens become agents (RFC 6749, 9700, 8705).
+//! The token endpoint: codes and rotating refresh tokens become agents (RFC 6749, 9700, 8628), tokens narrower ones (RFC 8693).
 
-use super::{CLIENT, audit, broken, hash, micros, refuse, secret};
-use crate::{api::PeerKey, relay::Relay};
+use super::{audit, broken, clients, exchange, form::ByClient, hash, jwt, micros, proof, proof::Proof, refuse, secret};
+use crate::{identity::access::Access, relay::Relay};
 use axum::{
-    Extension, Form, Json,
+    Json,
     extract::State,
     http::header,
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
-use weir_shared::{id::LoginId, keys::Thumbprint, secret::Secret};
-use weir_store::logins::{Code, Refreshed};
+use weir_shared::{
+    config::checked::{Client, ClientAuth, GrantType},
+    id::{AgentId, LoginId, UserId},
+    keys::Thumbprint,
+    secret::Secret,
+};
+use weir_store::{
+    StoreError,
+    devices::{Poll, Polled},
+    logins::{Code, Redeemed, Refreshed},
+};
+use zeroize::Zeroizing;
+
+/// What is added to the interval of a device that polls too soon (RFC 8628, 3.5), microseconds.
+const SLOWER: i64 = 5_000_000;
 
 /// A token request.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub struct TokenRequest {
-    #[serde(default)]
     grant_type: String,
-    #[serde(default)]
-    client_id: String,
-    #[serde(default)]
-    code: String,
-    #[serde(default)]
+    code: Zeroizing<String>,
     redirect_uri: String,
-    #[serde(default)]
-    code_verifier: String,
-    #[serde(default)]
-    refresh_token: String,
+    code_verifier: Zeroizing<String>,
+    refresh_token: Zeroizing<String>,
+    device_code: Zeroizing<String>,
+    /// In a refresh: of the token only (RFC 6749, 6).
+    pub(super) scope: String,
+    pub(super) authorization_details: String,
+    #[serde(flatten)]
+    pub(super) exchange: exchange::Exchange,
+}
+
+/// A login through a client, as its tokens speak of it.
+struct Session {
+    login: LoginId,
+    user: UserId,
+    expires: i64,
+    access: Access,
 }
 
 /// The token endpoint.
-pub async fn token(
-    State(relay): State<Arc<Relay>>,
-    Extension(PeerKey(key)): Extension<PeerKey>,
-    Form(request): Form<TokenRequest>,
-) -> Response {
-    let Some(key) = key else { return refuse("invalid_client", "a TLS client certificate is needed (RFC 8705)") };
-    if request.client_id != CLIENT {
-        return refuse("invalid_client", "the client is not known");
+pub async fn token(State(relay): State<Arc<Relay>>, request: ByClient<TokenRequest>) -> Response {
+    let ByClient { client, peer, headers, form } = request;
+    let proof = match proof::of(&relay, &headers, "/oauth/token", &peer) {
+        Ok(Some(proof)) => proof,
+        Ok(None) => return refuse("invalid_request", "a TLS client certificate (RFC 8705) or a DPoP proof is needed"),
+        Err(flaw) => return proof::refused(&relay, flaw),
+    };
+    let Some(grant) = GrantType::ALL.into_iter().find(|grant| grant.uri() == form.grant_type) else {
+        return refuse("unsupported_grant_type", "the server's metadata lists what is offered");
+    };
+    if !client.grants.contains(&grant) {
+        return refuse("unauthorized_client", "the client may not ask for this");
     }
     let Some(next) = secret() else { return refuse("server_error", "no randomness") };
-    let now = relay.now();
-    let login = match request.grant_type.as_str() {
-        "authorization_code" => match relay.store.code_take(&hash(&request.code), now).await {
-            Ok(Some(code)) if code.redirect_uri == request.redirect_uri && verifies(&code, &request.code_verifier) => {
-                let expires = now + micros(relay.config.login_lifetime);
-                match relay.store.login_add(code.user, &hash(next.expose()), now, expires).await {
-                    Ok(login) => (login, expires),
-                    Err(error) => return broken(&error),
-                }
-            }
-            Ok(_) => return refuse("invalid_grant", "the code is not good, or no longer"),
-            Err(error) => return broken(&error),
-        },
-        "refresh_token" => {
-            match relay.store.login_refresh(&hash(&request.refresh_token), &hash(next.expose()), now).await {
-                Ok(Refreshed::Rotated(login, expires)) => (login, expires),
-                Ok(Refreshed::Reused(login)) => {
-                    tracing::warn!(%login, "a spent refresh token was used again: the login has been ended");
-                    audit(&relay, "alert.refresh_reused", "", json!({ "login": login })).await;
-                    return refuse("invalid_grant", "the login was ended: its token was used twice");
-                }
-                Ok(Refreshed::Unknown) => return refuse("invalid_grant", "the login is not good, or no longer"),
-                Err(error) => return broken(&error),
+    let session = match grant {
+        GrantType::AuthorizationCode => by_code(&relay, &client, &proof, &form, &next).await,
+        GrantType::RefreshToken => by_refresh(&relay, &client, &proof, &form, &next).await,
+        GrantType::DeviceCode => by_device(&relay, &client, &proof, &form, &next).await,
+        GrantType::TokenExchange => return exchange::exchange(&relay, &client, &peer, &proof, &form).await,
+    };
+    match session {
+        Ok(session) => {
+            // What a refresh asks for narrows its token, not its login.
+            let (scope, details) = match grant {
+                GrantType::RefreshToken => (form.scope.as_str(), form.authorization_details.as_str()),
+                _ => ("", ""),
+            };
+            match session.access.narrowed(scope, details) {
+                Ok(access) => answer(&relay, &client, &proof, Session { access, ..session }, &next).await,
+                Err(beyond) => refuse(beyond.code(), &beyond.to_string()),
             }
         }
-        _ => return refuse("unsupported_grant_type", "authorization_code and refresh_token are offered"),
-    };
-    grant(&relay, key, login, &next, now).await
+        Err(refusal) => refusal,
+    }
 }
 
-async fn grant(relay: &Relay, key: Thumbprint, login: (LoginId, i64), refresh: &Secret<String>, now: i64) -> Response {
-    let expires = login.1.min(now + micros(relay.config.agent_lifetime));
-    let agent = match relay.store.agent_add(login.0, key, now, expires).await {
+/// The key that a login's refresh token is bound to: of a public client the one that it came with (RFC 9449, 5; RFC 8705, 4).
+/// Each of weir's own processes has a key of its own; the login is kept by its user's key store.
+fn bound(client: &Client, proof: &Proof) -> Option<Thumbprint> {
+    (client.auth == ClientAuth::None && client.id != clients::OWN).then_some(proof.key)
+}
+
+async fn by_code(
+    relay: &Relay,
+    client: &Client,
+    proof: &Proof,
+    form: &TokenRequest,
+    next: &Secret<String>,
+) -> Result<Session, Response> {
+    let now = relay.now();
+    let expires = now + micros(relay.config.login_lifetime);
+    let fits = |code: &Code| {
+        code.client == client.id && code.redirect_uri == form.redirect_uri && verifies(code, &form.code_verifier)
+    };
+    let (code, next) = (hash(&form.code), hash(next.expose()));
+    match relay.store.code_redeem(&code, fits, bound(client, proof), &next, now, expires).await {
+        Ok(Redeemed::Login(login, code)) => {
+            Ok(Session { login, user: code.user, expires, access: Access::of_stored(&code.access) })
+        }
+        Ok(Redeemed::Again(login)) => {
+            tracing::warn!(%login, "a code was used again: the login that it gave has been ended");
+            relay.principals.forget();
+            audit(relay, "alert.code_reused", "", json!({ "login": login, "client": client.id })).await;
+            Err(refuse("invalid_grant", "the code was used before: the login that it gave was ended"))
+        }
+        Ok(Redeemed::Unknown) => Err(refuse("invalid_grant", "the code is not good, or no longer")),
+        Err(error) => Err(broken(&error)),
+    }
+}
+
+async fn by_refresh(
+    relay: &Relay,
+    client: &Client,
+    proof: &Proof,
+    form: &TokenRequest,
+    next: &Secret<String>,
+) -> Result<Session, Response> {
+    let (now, given) = (relay.now(), hash(&form.refresh_token));
+    let known = relay.store.login_of(&given, now).await.map_err(|error| broken(&error))?;
+    // A token that is not this client's, or not this key's, is left as it is.
+    if let Some(login) = &known
+        && (login.client != client.id || login.bound.is_some_and(|bound| bound != proof.key))
+    {
+        let body = json!({ "login": login.id, "client": client.id, "of": login.client });
+        audit(relay, "alert.stolen_refresh", &login.user_name, body).await;
+        return Err(refuse("invalid_grant", "the login is another client's or another key's"));
+    }
+    match (relay.store.login_refresh(&given, &hash(next.expose()), now).await, known) {
+        (Ok(Refreshed::Rotated(login, expires)), Some(known)) => {
+            Ok(Session { login, user: known.user, expires, access: Access::of_stored(&known.access) })
+        }
+        (Ok(Refreshed::Reused(login)), _) => {
+            tracing::warn!(%login, "a spent refresh token was used again: the login has been ended");
+            relay.principals.forget();
+            audit(relay, "alert.refresh_reused", "", json!({ "login": login })).await;
+            Err(refuse("invalid_grant", "the login was ended: its token was used twice"))
+        }
+        (Ok(_), _) => Err(refuse("invalid_grant", "the login is not good, or no longer")),
+        (Err(error), _) => Err(broken(&error)),
+    }
+}
+
+async fn by_device(
+    relay: &Relay,
+    client: &Client,
+    proof: &Proof,
+    form: &TokenRequest,
+    next: &Secret<String>,
+) -> Result<Session, Response> {
+    let now = relay.now();
+    let expires = now + micros(relay.config.login_lifetime);
+    let poll = Poll {
+        code: &hash(&form.device_code),
+        client: &client.id,
+        key: proof.key,
+        bound: bound(client, proof),
+        refresh: &hash(next.expose()),
+        now,
+        expires,
+        slower: SLOWER,
+    };
+    let (error, description) = match relay.store.device_poll(poll).await {
+        Ok(Polled::Login(login, user, access)) => {
+            return Ok(Session { login, user, expires, access: Access::of_stored(&access) });
+        }
+        Ok(Polled::Pending) => ("authorization_pending", "nobody has confirmed the code yet"),
+        Ok(Polled::TooSoon) => ("slow_down", "polled too soon: wait five seconds longer each time"),
+        Ok(Polled::Denied) => ("access_denied", "the request was denied"),
+        Ok(Polled::Expired) => ("expired_token", "nobody confirmed the code in time"),
+        Ok(Polled::Unknown) => ("invalid_grant", "the code is not good, or no longer"),
+        Err(error) => return Err(broken(&error)),
+    };
+    Err(refuse(error, description))
+}
+
+/// The key becomes an agent of the login, and gets its token.
+async fn answer(relay: &Relay, client: &Client, proof: &Proof, session: Session, next: &Secret<String>) -> Response {
+    let (now, login) = (relay.now(), session.login);
+    let until = session.expires.min(now + micros(relay.config.agent_lifetime));
+    let agent = if client.id == clients::OWN {
+        relay.store.agent_add(login, proof.key, now, until).await
+    } else {
+        relay.store.agent_take_over(login, proof.key, now, until).await
+    };
+    relay.principals.forget();
+    let agent = match agent {
         Ok(agent) => agent,
-        Err(weir_store::StoreError::Exists(_)) => return refuse("invalid_request", "this key is bound already"),
+        Err(StoreError::Exists(_)) => return refuse("invalid_request", "this key is bound already"),
         Err(error) => return broken(&error),
     };
-    audit(relay, "agent.bound", "", json!({ "agent": agent, "login": login.0, "key": key.to_string() })).await;
-    let body = Json(json!({
-        "access_token": agent,
-        "token_type": "Bearer",
-        "expires_in": (expires - now) / 1_000_000,
-        "refresh_token": refresh.expose(),
-        "cnf": { "x5t#S256": URL_SAFE_NO_PAD.encode(key.as_bytes()) },
-    }));
-    ([(header::CACHE_CONTROL, "no-store")], body).into_response()
+    let body = json!({ "agent": agent, "login": login, "key": proof.key.to_string(), "client": client.id });
+    audit(relay, "agent.bound", "", body).await;
+    let Some(mut body) = issue(relay, client, proof, (session.user, agent), &session.access, until, None) else {
+        return refuse("server_error", "no token can be signed");
+    };
+    if client.grants.contains(&GrantType::RefreshToken) {
+        body.insert("refresh_token".to_owned(), next.expose().as_str().into());
+    }
+    given(body)
 }
 
+/// An access token of a user's agent for the key, as the endpoint's answer tells of it; it lasts no longer than `until`, and
+/// no longer than the token that it was exchanged for. None when it cannot be signed.
+pub(super) fn issue(
+    relay: &Relay,
+    client: &Client,
+    proof: &Proof,
+    (sub, sid): (UserId, AgentId),
+    access: &Access,
+    until: i64,
+    parent: Option<&jwt::Claims>,
+) -> Option<Map<String, Value>> {
+    let iat = relay.now() / 1_000_000;
+    let exp = (iat + jwt::LIFETIME).min(until / 1_000_000).min(parent.map_or(i64::MAX, |parent| parent.exp));
+    let issuer = &relay.config.public_url;
+    let claims = jwt::Claims {
+        iss: issuer.clone(),
+        aud: issuer.clone(),
+        sub,
+        client_id: client.id.clone(),
+        jti: secret()?.expose().clone(),
+        iat,
+        exp,
+        sid,
+        cnf: proof.confirmation.clone(),
+        scope: access.scope(),
+        authorization_details: access.details(),
+        parent: parent.map(|parent| parent.jti.clone()),
+    };
+    let token = jwt::sign(&relay.oauth.keys, &claims).inspect_err(|error| tracing::error!(%error)).ok()?;
+    let mut body = Map::from_iter([
+        ("access_token".to_owned(), json!(token)),
+        ("token_type".to_owned(), json!(proof.confirmation.token_type())),
+        ("expires_in".to_owned(), json!(exp - iat)),
+        ("scope".to_owned(), json!(claims.scope)),
+    ]);
+    if let Some(details) = &claims.authorization_details {
+        body.insert("authorization_details".to_owned(), json!(details));
+    }
+    Some(body)
+}
+
+/// Nobody on the way keeps it (RFC 6749, 5.1).
+pub(super) fn given(body: impl Serialize) -> Response {
+    ([(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")], Json(body)).into_response()
+}
+
+/// RFC 7636, 4.6
 fn verifies(code: &Code, verifier: &str) -> bool {
     let challenge = URL_SAFE_NO_PAD.encode(hash(verifier));
     (43..=128).contains(&verifier.len())
