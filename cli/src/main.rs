@@ -2,11 +2,12 @@
 //!
 //! - [`cmd`]: the commands, one file each
 //! - [`settings`]: environment variables and folders; [`keystore`]: the stored login; [`ui`]: what people see
-//! - [`trust`]: how the relay is verified; [`login_flow`]: how a login comes to be; [`api`]: the relay's HTTPS API
+//! - [`trust`]: how the relay is verified; [`login_flow`], [`device_flow`]: how a login comes to be; [`api`]: the relay's HTTPS API
 //! - [`tunnel`]: QUIC or WebSocket to the relay; [`listen`]: the local ports
 
 mod api;
 mod cmd;
+mod device_flow;
 mod keystore;
 mod listen;
 mod login_flow;

@@ -1,6 +1,6 @@
 //! `weir login` and `weir logout`.
 
-use crate::{api, keystore, keystore::Login, login_flow, settings::Settings, ui, ui::Output};
+use crate::{api, device_flow, keystore, keystore::Login, login_flow, settings::Settings, ui, ui::Output};
 use std::path::PathBuf;
 use weir_shared::{
     error::{Kind, UserFacing},
@@ -19,7 +19,7 @@ pub(super) struct Args {
     /// Its key's SHA-256, hexadecimal, as `weir-relay init` printed it.
     #[arg(long)]
     pin: Option<String>,
-    /// Print the address only, open no browser.
+    /// Print a code to confirm in a browser elsewhere; where there is no display this is so by itself.
     #[arg(long)]
     no_browser: bool,
 }
@@ -41,7 +41,11 @@ pub(super) async fn log_in(settings: &Settings, args: Args, output: Output) -> R
     let mut login = Login { relay, ca: ca.transpose()?, pin: args.pin, refresh: Zeroizing::new(String::new()) };
     let key = SessionKey::generate().map_err(|error| ui::system("no key", &error))?;
     let client = api::client(&login, &key)?;
-    login.refresh = login_flow::log_in(&client, &login.relay, !args.no_browser).await?;
+    login.refresh = if args.no_browser || device_flow::is_headless() {
+        device_flow::log_in(&client, &login.relay).await?
+    } else {
+        login_flow::log_in(&client, &login.relay).await?
+    };
     keystore::save(settings, &login)?;
     let place = keystore::place(settings);
     match output {
