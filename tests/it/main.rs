@@ -19,6 +19,7 @@
 //! - [`install`]: the installer, from an archive
 //! - [`network`]: networks that are in the way
 //! - [`metrics`]: what the relay counts, and `weir status --watch`
+//! - [`oauth`]: the authorization server, by a client of others, and attacks on it
 //! - [`leaks`]: planted secrets are nowhere
 
 /// Makes a test for each transport of `async fn name(transport) -> Result<()>`.
@@ -55,6 +56,7 @@ mod local;
 mod metrics;
 mod mishaps;
 mod network;
+mod oauth;
 mod poolers;
 mod property;
 mod protocol;
