@@ -1,11 +1,27 @@
-//! The relay's HTTPS API, and the session that every command begins with: an ephemeral key, bound to the stored login.
+//! The relay's HTTPS API, and the session that every command begins with: an ephemeral key, bound by the stored login, by
+//! the supervisor above, or by a ticket.
 
-use crate::{keystore, keystore::Login, login_flow, settings::Settings, trust, ui};
+use crate::{
+    identity::{self, Asked, parent::Parent},
+    keystore::Login,
+    login_flow,
+    settings::Settings,
+    trust, ui,
+};
 use serde::{Serialize, de::DeserializeOwned};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
 use weir_shared::{
-    api::{BASE, Problem},
+    api::{BASE, Claims, Problem, WhoAmI},
     error::{Kind, UserFacing},
+    id::AgentId,
     keys::SessionKey,
 };
 
@@ -13,23 +29,79 @@ use weir_shared::{
 pub(crate) struct Session {
     pub(crate) login: Login,
     pub(crate) key: Arc<SessionKey>,
+    pub(crate) standing: Standing,
     client: reqwest::Client,
+    who: OnceCell<WhoAmI>,
+    /// Seconds since 1970; none before the relay was asked.
+    expires_at: AtomicI64,
+}
+
+/// Where in the chain a session stands.
+#[derive(Default)]
+pub(crate) struct Standing {
+    /// What its children's hop statements refer to; empty for a root, whose agent id stands for it.
+    pub(crate) previous: String,
+    /// The supervisor that it lives by.
+    pub(crate) parent: Option<Arc<Parent>>,
 }
 
 impl Session {
-    /// Makes a key, binds it by the stored login.
-    pub(crate) async fn open(settings: &Settings) -> Result<Self, UserFacing> {
-        // Two processes that refresh at once would look like a stolen token.
-        let _lock = settings.lock("login.lock")?;
-        let mut login = keystore::load(settings)?;
-        let key = Arc::new(SessionKey::generate().map_err(|error| ui::system("no key", &error))?);
-        let client = client(&login, &key)?;
-        let wait = ui::spinner("connecting to the relay");
-        let refreshed = login_flow::refresh(&client, &login).await;
-        wait.finish_and_clear();
-        login.refresh = refreshed?;
-        keystore::save(settings, &login)?;
-        Ok(Self { login, key, client })
+    /// Opens the session of a command that does one thing and ends.
+    pub(crate) async fn open(settings: &Settings) -> Result<Arc<Self>, UserFacing> {
+        let claims = identity::claims("weir");
+        identity::open(settings, &Asked { claims, hops: Some(0), ..Asked::default() }).await
+    }
+
+    pub(crate) fn new(login: Login, key: Arc<SessionKey>, client: reqwest::Client, standing: Standing) -> Self {
+        Self { login, key, standing, client, who: OnceCell::new(), expires_at: AtomicI64::new(i64::MAX) }
+    }
+
+    /// Whom the relay takes it for; asked once.
+    pub(crate) async fn who(&self) -> Result<&WhoAmI, UserFacing> {
+        let ask = async {
+            let who: WhoAmI = self.get("/whoami").await?;
+            self.expires_at.store(who.expires_at, Ordering::Relaxed);
+            Ok(who)
+        };
+        self.who.get_or_try_init(|| ask).await
+    }
+
+    /// When it ends unless it is renewed, seconds since 1970.
+    pub(crate) fn expires_at(&self) -> i64 {
+        self.expires_at.load(Ordering::Relaxed)
+    }
+
+    /// Lives on by its supervisor, to whose end `over` is cancelled. Returns at once for one that has none.
+    pub(crate) async fn live_on(self: Arc<Self>, over: CancellationToken) {
+        let Some(parent) = &self.standing.parent else { return };
+        let watched = Arc::clone(parent).watch(over.clone());
+        let renewed = async {
+            loop {
+                let left = self.expires_at().saturating_sub(jiff::Timestamp::now().as_second());
+                let Ok(left) = u64::try_from(left) else { return over.cancel() };
+                tokio::time::sleep(Duration::from_millis(left.min(3600) * 600).max(Duration::from_secs(1))).await;
+                let Ok(hop) = parent.renew().await else { continue };
+                let none = Claims::default();
+                let (relay, kind) = (&self.login.relay, login_flow::HOP);
+                if let Ok(child) = login_flow::exchange(&self.client, relay, kind, &hop, &none).await {
+                    let until = jiff::Timestamp::now().as_second().saturating_add(child.expires_in);
+                    self.expires_at.store(until, Ordering::Relaxed);
+                }
+            }
+        };
+        tokio::select! {
+            () = watched => {}
+            () = renewed => {}
+        }
+    }
+
+    /// Ends it, and all below it. The relay forgets it anyway, later.
+    pub(crate) async fn end(&self) {
+        let end = async {
+            let agent = self.who().await.ok()?.agent;
+            self.post::<Vec<AgentId>>(&format!("/agents/{agent}/end"), &()).await.ok()
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(3), end).await;
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, UserFacing> {

@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn a_login_survives_and_a_changed_file_does_not() {
         let folder = tempfile::tempdir().unwrap();
-        let settings = Settings { state: folder.path().to_owned(), private: true };
+        let settings = Settings::of(folder.path().to_owned());
         let login = Login {
             relay: "https://x:1".into(),
             ca: None,

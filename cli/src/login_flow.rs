@@ -1,20 +1,35 @@
 //! How a login comes to be: authorization code with PKCE over a loopback redirect (RFC 6749, 7636, 8252, 9207), then
 //! refreshed for each process's own key.
 
-use crate::{api, keystore::Login, ui};
+use crate::{
+    api,
+    identity::{Asked, parent::supervisor_above},
+    keystore::Login,
+    ui,
+};
 use oauth2::{
     AuthUrl, AuthorizationCode, ClientId, CsrfToken, HttpRequest, HttpResponse, PkceCodeChallenge, RedirectUrl,
     RefreshToken, TokenResponse as _, TokenUrl, basic::BasicClient, url::ParseError,
 };
+use serde::Deserialize;
 use std::time::Duration;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpListener,
 };
-use weir_shared::error::{Kind, UserFacing};
+use weir_shared::{
+    api::Claims,
+    error::{Kind, UserFacing},
+    hop::Budget,
+    id::AgentId,
+};
 use zeroize::Zeroizing;
 
 pub(crate) const CLIENT: &str = "weir-cli";
+/// A hop statement, as a `subject_token_type` (RFC 8693, 3).
+pub(crate) const HOP: &str = "urn:weir:params:oauth:token-type:hop";
+/// A ticket.
+pub(crate) const TICKET: &str = "urn:weir:params:oauth:token-type:ticket";
 const PATIENCE: Duration = Duration::from_secs(300);
 
 const DONE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>weir</title>\
@@ -57,8 +72,10 @@ pub(crate) async fn log_in(client: &reqwest::Client, relay: &str) -> Result<Zero
         UserFacing::new(Kind::Unauthenticated, "nobody logged in within five minutes", "run `weir login` again")
     })??;
     let http = |request| send(client, request);
+    let claims = Claims { supervisor: supervisor_above(), ..Claims::default() };
     let tokens = oauth
         .exchange_code(AuthorizationCode::new(code))
+        .add_extra_param("evidence", json(&claims))
         .set_pkce_verifier(verifier)
         .request_async(&http)
         .await
@@ -98,17 +115,94 @@ async fn answer(listener: &TcpListener, state: &CsrfToken, relay: &str) -> Resul
 }
 
 /// Uses the stored login for the client's key; the refresh token that follows.
-pub(crate) async fn refresh(client: &reqwest::Client, login: &Login) -> Result<Zeroizing<String>, UserFacing> {
+pub(crate) async fn refresh(
+    client: &reqwest::Client,
+    login: &Login,
+    asked: &Asked,
+    claims: &Claims,
+) -> Result<Zeroizing<String>, UserFacing> {
     let oauth = BasicClient::new(ClientId::new(CLIENT.to_owned()))
         .set_token_uri(TokenUrl::new(format!("{}/oauth/token", login.relay)).map_err(url_error)?)
         .set_auth_type(oauth2::AuthType::RequestBody);
     let http = |request| send(client, request);
-    let tokens = oauth
-        .exchange_refresh_token(&RefreshToken::new(login.refresh.to_string()))
-        .request_async(&http)
-        .await
-        .map_err(|error| refused(&login.relay, error))?;
+    let token = RefreshToken::new(login.refresh.to_string());
+    let mut request = oauth.exchange_refresh_token(&token).add_extra_param("evidence", json(claims));
+    if !asked.scope.is_whole() {
+        request = request.add_extra_param("authorization_details", json(&asked.scope));
+    }
+    if let Some(ttl) = asked.ttl {
+        request = request.add_extra_param("ttl", ttl.as_secs().to_string());
+    }
+    if let Some(hops) = asked.hops {
+        request = request.add_extra_param("max_depth", hops.to_string());
+    }
+    if asked.budget != Budget::default() {
+        request = request.add_extra_param("budget", json(&asked.budget));
+    }
+    let tokens = request.request_async(&http).await.map_err(|error| refused(&login.relay, error))?;
     refresh_token(&tokens)
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// A child that the relay made, or renewed.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Child {
+    pub(crate) agent: AgentId,
+    /// Seconds that the child lives; its token is renewed more often.
+    #[serde(rename = "agent_expires_in")]
+    pub(crate) expires_in: i64,
+    /// What was asked for beyond the parent's right.
+    #[serde(default)]
+    beyond: Vec<String>,
+    /// Its hop statement, where it was the relay that kept it.
+    #[serde(default)]
+    pub(crate) hop: String,
+}
+
+impl Child {
+    /// Says what has no effect.
+    pub(crate) fn warn(&self) {
+        if !self.beyond.is_empty() {
+            let beyond = self.beyond.join(", ");
+            ui::tell(&format!("warning: the one above has no right to {beyond}: asking for it has no effect"));
+        }
+    }
+}
+
+/// Presents a hop statement or a ticket for the client's key (RFC 8693).
+pub(crate) async fn exchange(
+    client: &reqwest::Client,
+    relay: &str,
+    kind: &str,
+    token: &str,
+    claims: &Claims,
+) -> Result<Child, UserFacing> {
+    #[derive(Deserialize)]
+    struct Refused {
+        #[serde(default)]
+        error_description: String,
+    }
+    let form = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+        ("client_id", CLIENT),
+        ("subject_token_type", kind),
+        ("subject_token", token),
+        ("evidence", &json(claims)),
+    ];
+    let sent = client.post(format!("{relay}/oauth/token")).form(&form).send().await;
+    let response = sent.map_err(|error| api::unreachable(relay, &error))?;
+    let strange = |_| {
+        UserFacing::new(Kind::Incompatible, format!("{relay} does not answer as a weir relay does"), "check its URL")
+    };
+    if response.status().is_success() {
+        return response.json().await.map_err(strange);
+    }
+    let refused: Refused = response.json().await.map_err(strange)?;
+    let message = format!("the relay refused the delegation: {}", refused.error_description);
+    Err(UserFacing::new(Kind::Denied, message, "the relay's audit log says more"))
 }
 
 pub(crate) fn refresh_token(tokens: &oauth2::basic::BasicTokenResponse) -> Result<Zeroizing<String>, UserFacing> {

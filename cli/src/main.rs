@@ -3,14 +3,17 @@
 //! - [`cmd`]: the commands, one file each
 //! - [`settings`]: environment variables and folders; [`keystore`]: the stored login; [`ui`]: what people see
 //! - [`trust`]: how the relay is verified; [`login_flow`], [`device_flow`]: how a login comes to be; [`api`]: the relay's HTTPS API
+//! - [`identity`]: whose session a process opens, and what it hands on; [`run`]: the command of `weir run`
 //! - [`tunnel`]: QUIC or WebSocket to the relay; [`listen`]: the local ports
 
 mod api;
 mod cmd;
 mod device_flow;
+mod identity;
 mod keystore;
 mod listen;
 mod login_flow;
+mod run;
 mod settings;
 mod trust;
 mod tunnel;
@@ -25,7 +28,12 @@ fn main() -> ExitCode {
     // One thread: a wrapper serves one process's connections, and hopping between threads costs more than it buys.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = match runtime {
-        Ok(runtime) => runtime.block_on(Box::pin(cmd::run(cli))),
+        Ok(runtime) => {
+            let done = runtime.block_on(Box::pin(cmd::run(cli)));
+            // Somebody may still be reading standard input.
+            runtime.shutdown_background();
+            done
+        }
         Err(error) => Err(ui::system("there is no runtime", &error)),
     };
     match done {

@@ -1,11 +1,12 @@
 //! Environment variables and folders, in one place.
 
-use crate::ui;
+use crate::{api::Session, ui};
 use etcetera::BaseStrategy as _;
 use fs_err as fs;
 use std::{
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
 };
 use weir_shared::error::UserFacing;
 
@@ -21,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) state: PathBuf,
     /// True when `WEIR_HOME` chose the folder.
     pub(crate) private: bool,
+    /// The session that the command opened, to be ended with it.
+    session: OnceLock<Arc<Session>>,
 }
 
 impl Settings {
@@ -39,7 +42,35 @@ impl Settings {
             .mode(0o700)
             .create(&state)
             .map_err(|error| ui::system(&format!("{} cannot be made", state.display()), &error))?;
-        Ok(Self { state, private })
+        Ok(Self { state, private, session: OnceLock::new() })
+    }
+
+    /// Everything in a folder of its own, for tests.
+    #[cfg(test)]
+    pub(crate) fn of(state: PathBuf) -> Self {
+        Self { state, private: true, session: OnceLock::new() }
+    }
+
+    /// A command has opened this session.
+    pub(crate) fn opened(&self, session: &Arc<Session>) {
+        let _ = self.session.set(Arc::clone(session));
+    }
+
+    /// The session that the command opened, if it did.
+    pub(crate) fn session(&self) -> Option<&Arc<Session>> {
+        self.session.get()
+    }
+
+    /// A folder for sockets, for this user only: short, since a socket's address has 107 bytes.
+    pub(crate) fn runtime(&self) -> Result<PathBuf, UserFacing> {
+        let given = std::env::var_os("XDG_RUNTIME_DIR").filter(|folder| !folder.is_empty() && !self.private);
+        let folder = match given {
+            Some(folder) => PathBuf::from(folder).join("weir"),
+            None => self.state.join("run"),
+        };
+        let failed = |error| ui::system(&format!("{} cannot be made", folder.display()), &error);
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
+        Ok(folder)
     }
 
     /// Writes a file whole or not at all, readable by its owner only.

@@ -3,17 +3,20 @@
 use crate::{
     approval::Approvals,
     doors::Doors,
-    identity::{Principals, oauth},
+    identity::{Principal, Principals, oauth},
     record::{Index, Syncer},
-    session::{facts::SharedFacts, registry::Registry},
+    session::{
+        facts::SharedFacts,
+        registry::{Reason, Registry},
+    },
     telemetry::Telemetry,
     upstream::Upstreams,
 };
 use std::{sync::Arc, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use weir_policy::bundle::Bundle;
-use weir_shared::{config::checked::Config, detect::Detector, secret::Secret};
-use weir_store::Store;
+use weir_shared::{config::checked::Config, detect::Detector, id::AgentId, secret::Secret};
+use weir_store::{Store, StoreError};
 
 /// A running relay. One per process; passed as `Arc<Relay>`.
 pub struct Relay {
@@ -61,4 +64,36 @@ impl Relay {
     pub fn now(&self) -> i64 {
         jiff::Timestamp::now().as_microsecond()
     }
+
+    /// Leaves a trace of what `actor` (a user; nobody) did, or tried.
+    pub async fn audit(&self, event: &str, actor: &str, body: serde_json::Value) {
+        if let Err(error) = self.store.audit_append(event, actor, body, self.now()).await {
+            tracing::error!(%error, event, "the audit log cannot be written");
+        }
+    }
+
+    /// The same of an agent: its whole chain is in it.
+    pub async fn audit_of(&self, principal: &Principal, event: &str, body: serde_json::Value) {
+        self.audit(event, principal.user(), with_chain(principal, body)).await;
+    }
+
+    /// Ends an agent, everything below it, and what they have open.
+    ///
+    /// # Errors
+    /// When the store fails: then nothing has ended.
+    pub async fn end_agent(&self, agent: AgentId, why: &str) -> Result<Vec<AgentId>, StoreError> {
+        let ended = self.store.agent_end(agent, why, self.now()).await?;
+        self.principals.forget();
+        ended.iter().for_each(|agent| self.registry.kill_agent(*agent, Reason::AgentEnded));
+        Ok(ended)
+    }
+}
+
+/// An audit event's body with the chain of who it is about.
+#[must_use]
+pub fn with_chain(principal: &Principal, mut body: serde_json::Value) -> serde_json::Value {
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("chain".to_owned(), serde_json::json!(principal.chain_ids()));
+    }
+    body
 }

@@ -11,13 +11,18 @@
 //! | `GET /api/v1/sessions?resource=&user=&limit=` | `[SessionView]`, newest first |
 //! | `GET /api/v1/sessions/{id}` | [`SessionView`] |
 //! | `GET /api/v1/sessions/{id}/entries` | JSON lines of [`Entry`], in recorded order |
+//! | `GET /api/v1/agents?all=&ended=` | `[AgentView]`, oldest first |
+//! | `POST /api/v1/agents/{id}/end` | `[AgentId]`: it and all below it that were alive |
+//! | `POST /api/v1/tickets` with [`TicketBody`] | nothing |
 //! | `GET /api/v1/approvals?state=` | `[ApprovalView]`, newest first |
 //! | `GET /api/v1/approvals/{id}` | [`ApprovalView`] |
 //! | `POST /api/v1/approvals/{id}/approve`, `.../deny` with [`DecisionBody`] | [`ApprovalView`] |
 
 use crate::{
     error::{Kind, UserFacing},
+    hop::Budget,
     id::{AgentId, ApprovalId, ResourceName, SessionId},
+    scope::Scope,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -59,6 +64,9 @@ pub struct WhoAmI {
     pub roles: Vec<String>,
     /// This process's agent.
     pub agent: AgentId,
+    /// The agents from the root to this one.
+    #[serde(default)]
+    pub chain: Vec<AgentView>,
     /// Thumbprint of its key, hexadecimal.
     pub key: String,
     /// When its key expires, seconds since 1970.
@@ -67,6 +75,100 @@ pub struct WhoAmI {
     pub login_expires_at: i64,
     /// The relay's own URL.
     pub relay: String,
+}
+
+/// A ticket for a child on another machine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TicketBody {
+    /// The hop statement, for whoever first presents the ticket whose hash it names.
+    pub hop: String,
+    /// Seconds until it must be redeemed; at most 600.
+    pub redeem_within: u32,
+}
+
+/// One agent of the tree.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AgentView {
+    /// Its id.
+    pub id: AgentId,
+    /// Who delegated to it; none for a root.
+    pub parent: Option<AgentId>,
+    /// The user behind its root.
+    pub user: String,
+    /// How many hops it is away from its root.
+    pub depth: u32,
+    /// The depth that its children may reach.
+    pub max_depth: u32,
+    /// What its own hop allows at most; what counts is what all hops and policy allow together.
+    pub scope: Scope,
+    /// What it, and all below it, may use.
+    pub budget: Budget,
+    /// Whether it may act now.
+    pub alive: bool,
+    /// Seconds since 1970.
+    pub created_at: i64,
+    /// Seconds since 1970.
+    pub expires_at: i64,
+    /// When it ended before its time, seconds since 1970.
+    pub ended_at: Option<i64>,
+    /// Why.
+    pub ended_why: Option<String>,
+    /// What its program says of itself: a claim.
+    pub evidence: Claims,
+    /// Sessions with resources that it has open now.
+    #[serde(default)]
+    pub open_sessions: u64,
+}
+
+/// What a program says of itself when its session begins. Claims, marked as such wherever they are shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Claims {
+    /// The command that it runs, without its arguments: they may hold secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// Process id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// Machine's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Working folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
+    /// SHA-256 of the executable, hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub executable: Option<String>,
+    /// The process id of the supervisor that it runs under, when it asks for a root of its own all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supervisor: Option<u32>,
+}
+
+impl Claims {
+    /// The same, with each text cut to a length that is kept.
+    #[must_use]
+    pub fn bounded(mut self) -> Self {
+        for text in [&mut self.command, &mut self.host, &mut self.folder, &mut self.executable].into_iter().flatten() {
+            if let Some((end, _)) = text.char_indices().nth(256) {
+                text.truncate(end);
+            }
+        }
+        self
+    }
+}
+
+impl WhoAmI {
+    /// How many hops it is away from its root.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        self.chain.last().map_or(0, |itself| itself.depth)
+    }
+
+    /// The depth that its children may reach.
+    #[must_use]
+    pub fn max_depth(&self) -> u32 {
+        self.chain.last().map_or(0, |itself| itself.max_depth)
+    }
 }
 
 /// The relay's state.
@@ -179,6 +281,9 @@ pub struct SessionView {
     pub user: String,
     /// Who: the agent.
     pub agent: AgentId,
+    /// The agents from the root to this one.
+    #[serde(default)]
+    pub chain: Vec<AgentId>,
     /// What.
     pub resource: ResourceName,
     /// The database, once known.
@@ -215,6 +320,13 @@ pub enum Entry {
         database: String,
         /// The database role that weir logged in as.
         role: String,
+    },
+    /// Whose agent it was: the agents from the root to it.
+    Chain {
+        /// Session time.
+        at: u64,
+        /// Root first.
+        agents: Vec<AgentId>,
     },
     /// A statement, with what was decided about it.
     Statement {

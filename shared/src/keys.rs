@@ -19,7 +19,7 @@ pub struct KeyError(String);
 
 /// SHA-256 over a certificate's SubjectPublicKeyInfo: the same value over QUIC and over WebSocket.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct Thumbprint([u8; 32]);
 
 impl Thumbprint {
@@ -32,7 +32,9 @@ impl Thumbprint {
         Ok(Self::of_spki(entity.subject_public_key_info().as_ref()))
     }
 
-    fn of_spki(spki: &[u8]) -> Self {
+    /// Of a SubjectPublicKeyInfo in DER.
+    #[must_use]
+    pub fn of_spki(spki: &[u8]) -> Self {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, spki);
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest.as_ref());
@@ -61,6 +63,20 @@ impl fmt::Display for Thumbprint {
 impl fmt::Debug for Thumbprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<Thumbprint> for String {
+    fn from(thumbprint: Thumbprint) -> Self {
+        thumbprint.to_string()
+    }
+}
+
+impl TryFrom<String> for Thumbprint {
+    type Error = KeyError;
+
+    fn try_from(text: String) -> Result<Self, KeyError> {
+        text.parse()
     }
 }
 
@@ -134,6 +150,21 @@ impl SessionKey {
     #[must_use]
     pub fn private_key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.pkcs8.expose().clone()))
+    }
+
+    /// The private key in PKCS#8, to sign with.
+    #[must_use]
+    pub fn pkcs8(&self) -> &Secret<Vec<u8>> {
+        &self.pkcs8
+    }
+
+    /// The public key, as SubjectPublicKeyInfo in DER.
+    ///
+    /// # Errors
+    /// As [`SessionKey::thumbprint`].
+    pub fn spki(&self) -> Result<Vec<u8>, KeyError> {
+        let entity = webpki::EndEntityCert::try_from(&self.certificate).map_err(|e| KeyError(e.to_string()))?;
+        Ok(entity.subject_public_key_info().as_ref().to_vec())
     }
 
     /// Its thumbprint.

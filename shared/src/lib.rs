@@ -6,6 +6,7 @@
 //! - [`wire`]: the tunnel's frames and their codec
 //! - [`api`]: the JSON bodies of the relay's HTTPS API
 //! - [`recording`]: the frames of a session's recording
+//! - [`scope`], [`hop`]: what one hop of a chain of agents may do, and the statement its parent signs
 //! - [`native`]: errors in the words of the client's own protocol
 //! - [`keys`]: ephemeral session keys and certificate thumbprints
 //! - [`config`]: the relay's configuration, raw to checked
@@ -15,9 +16,11 @@ pub mod api;
 pub mod config;
 pub mod detect;
 pub mod error;
+pub mod hop;
 pub mod id;
 pub mod keys;
 pub mod native;
 pub mod recording;
+pub mod scope;
 pub mod secret;
 pub mod wire;

@@ -143,6 +143,11 @@ pub enum Payload {
         /// The earlier statement.
         of: u64,
     },
+    /// Second in the recording of an agent that is no root: the agents from the root to it.
+    Chain {
+        /// Root first.
+        agents: Vec<AgentId>,
+    },
 }
 
 /// A frame: when, and what.

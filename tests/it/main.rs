@@ -18,6 +18,7 @@
 //! - [`faults`]: what breaks while it is used: the server, the network, the relay, the disk
 //! - [`install`]: the installer, from an archive
 //! - [`network`]: networks that are in the way
+//! - [`nested`]: agents of agents: what they may, how they end, what attackers try
 //! - [`metrics`]: what the relay counts, and `weir status --watch`
 //! - [`oauth`]: the authorization server, by a client of others, and attacks on it
 //! - [`leaks`]: planted secrets are nowhere
@@ -55,6 +56,7 @@ mod limits;
 mod local;
 mod metrics;
 mod mishaps;
+mod nested;
 mod network;
 mod oauth;
 mod poolers;

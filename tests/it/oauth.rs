@@ -49,10 +49,7 @@ async fn begin() -> Result<(Lab, Value)> {
     std::fs::write(keys.join("robot.jwks"), "{\"keys\":[]}")?;
     lab.restart_with(|config| format!("{config}{CLIENTS}")).await?;
     lab.admin(&["check"])?;
-    let mut own = json!({});
-    for name in ["one", "two"] {
-        own[name] = certificate(lab.folder(), name)?;
-    }
+    let own = json!({ "one": certificate(lab.folder(), "one")?, "two": certificate(lab.folder(), "two")? });
     let relay = lab.admin_command()?;
     let mut program = vec![relay.get_program().to_string_lossy().into_owned()];
     program.extend(relay.get_args().map(|argument| argument.to_string_lossy().into_owned()));

@@ -1,7 +1,15 @@
 //! `weir login` and `weir logout`.
 
-use crate::{api, device_flow, keystore, keystore::Login, login_flow, settings::Settings, ui, ui::Output};
-use std::path::PathBuf;
+use crate::{
+    api::{self, Session, Standing},
+    device_flow, keystore,
+    keystore::Login,
+    login_flow,
+    settings::Settings,
+    ui,
+    ui::Output,
+};
+use std::{path::PathBuf, sync::Arc};
 use weir_shared::{
     error::{Kind, UserFacing},
     keys::{SessionKey, Thumbprint},
@@ -52,6 +60,8 @@ pub(super) async fn log_in(settings: &Settings, args: Args, output: Output) -> R
         Output::Json => ui::json(&serde_json::json!({ "relay": login.relay, "kept_in": place })),
         Output::Text => ui::say(&format!("logged in at {}; the login is kept in {place}", login.relay)),
     }
+    // What was bound to this process's key ends with it; the login stays.
+    settings.opened(&Arc::new(Session::new(login, Arc::new(key), client, Standing::default())));
     Ok(())
 }
 

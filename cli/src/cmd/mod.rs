@@ -5,13 +5,16 @@ mod connect;
 mod list;
 mod login;
 mod replay;
+mod run;
 mod sessions;
 mod status;
+mod ticket;
+mod tree;
 
-use crate::{api::Session, settings::Settings, ui, ui::Output};
+use crate::{api::Session, run::child, settings::Settings, ui, ui::Output};
 use clap::{CommandFactory as _, Parser, Subcommand};
-use std::process::ExitCode;
-use weir_shared::{api::WhoAmI, error::UserFacing};
+use std::{ffi::OsString, process::ExitCode};
+use weir_shared::{error::UserFacing, id::AgentId};
 
 /// Reach databases through a weir relay: your tools work as always, on a local port.
 #[derive(Parser)]
@@ -35,11 +38,30 @@ enum Command {
     /// End the login, here and at the relay.
     Logout,
     /// Show who the relay takes you for.
-    Whoami,
+    Whoami {
+        /// Also the agents from the root to this one, with what each may do at most.
+        #[arg(long)]
+        chain: bool,
+    },
     /// List the resources you may reach, and your rights.
     List,
     /// Open local ports to resources until Ctrl-C.
     Connect(connect::Args),
+    /// Run a command with ports of its own and a session narrower than yours.
+    Run(run::Args),
+    /// Print a ticket: a session for a container or another machine, handed over once.
+    Ticket(ticket::Args),
+    /// End an agent, everything below it, and what they have open.
+    Revoke {
+        /// Its id, as `weir sessions tree` shows it.
+        id: AgentId,
+    },
+    /// Become a command: `weir run` does it.
+    #[command(name = child::EXEC, hide = true)]
+    ExecChild {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Look at recorded sessions; lists them when nothing is said.
     Sessions {
         #[command(subcommand)]
@@ -72,37 +94,57 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, UserFacing> {
             ui::say(concat!("weir ", env!("CARGO_PKG_VERSION")));
             return Ok(ExitCode::SUCCESS);
         }
+        Command::ExecChild { arguments } => return Err(child::exec(arguments)),
         _ => Settings::load()?,
     };
+    let done = Box::pin(dispatch(&settings, command, output)).await;
+    // A command's session ends with it.
+    if let Some(session) = settings.session() {
+        session.end().await;
+    }
+    done
+}
+
+async fn dispatch(settings: &Settings, command: Command, output: Output) -> Result<ExitCode, UserFacing> {
     match command {
-        Command::Login(args) => login::log_in(&settings, args, output).await?,
-        Command::Logout => login::log_out(&settings).await?,
-        Command::Whoami => whoami(&settings, output).await?,
-        Command::List => list::run(&settings, output).await?,
-        Command::Connect(args) => return connect::run(&settings, args, output).await,
-        Command::Sessions { command } => sessions::run(&settings, command.unwrap_or_default(), output).await?,
-        Command::Approvals { command } => approvals::run(&settings, command.unwrap_or_default(), output).await?,
-        Command::Status(args) => status::run(&settings, &args, output).await?,
-        Command::Completions { .. } | Command::Version => {}
+        Command::Login(args) => login::log_in(settings, args, output).await?,
+        Command::Logout => login::log_out(settings).await?,
+        Command::Whoami { chain } => whoami(settings, chain, output).await?,
+        Command::Ticket(args) => ticket::run(settings, &args).await?,
+        Command::Revoke { id } => tree::revoke(settings, id, output).await?,
+        Command::List => list::run(settings, output).await?,
+        Command::Connect(args) => return connect::run(settings, args, output).await,
+        Command::Sessions { command } => sessions::run(settings, command.unwrap_or_default(), output).await?,
+        Command::Approvals { command } => approvals::run(settings, command.unwrap_or_default(), output).await?,
+        Command::Status(args) => status::run(settings, &args, output).await?,
+        Command::Run(args) => return run::run(settings, args).await,
+        Command::Completions { .. } | Command::Version | Command::ExecChild { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn whoami(settings: &Settings, output: Output) -> Result<(), UserFacing> {
+async fn whoami(settings: &Settings, chain: bool, output: Output) -> Result<(), UserFacing> {
     let session = Session::open(settings).await?;
-    let who: WhoAmI = session.get("/whoami").await?;
+    let who = session.who().await?;
     if output == Output::Json {
-        ui::json(&who);
+        ui::json(who);
         return Ok(());
     }
     ui::say(&format!("{} ({})", who.user, who.roles.join(", ")));
     ui::say(&format!("  relay    {}", who.relay));
     ui::say(&format!("  agent    {}", who.agent));
-    ui::say(&format!(
-        "  login    until {}, kept in {}",
-        ui::time(who.login_expires_at),
-        crate::keystore::place(settings)
-    ));
-    ui::say("  note     programs of the same user on this machine can use the open ports");
+    let kept = match session.standing.parent {
+        Some(_) => "which is its supervisor's".to_owned(),
+        None => format!("kept in {}", crate::keystore::place(settings)),
+    };
+    ui::say(&format!("  login    until {}, {kept}", ui::time(who.login_expires_at)));
+    if chain {
+        for view in &who.chain {
+            let command = ui::visible(view.evidence.command.as_deref().unwrap_or("?"));
+            ui::say(&format!("  depth {}  {} \"{command}\" may at most: {}", view.depth, view.id, view.scope));
+        }
+    }
+    // What cannot be enforced is said.
+    ui::say("  note     programs of the same user on this machine can use the open ports, and read the stored login");
     Ok(())
 }

@@ -48,6 +48,7 @@ pub(super) async fn run(session: &Session, id: &str, speed: f64, output: Output)
 fn time(entry: &Entry) -> u64 {
     match entry {
         Entry::Open { at, .. }
+        | Entry::Chain { at, .. }
         | Entry::Statement { at, .. }
         | Entry::Approval { at, .. }
         | Entry::Columns { at, .. }
@@ -95,6 +96,10 @@ impl Player {
         match entry {
             Entry::Open { user, resource, database, role, .. } => {
                 self.line(&format!("{user} opens {resource} / {database} as {role}"));
+            }
+            Entry::Chain { agents, .. } => {
+                let agents: Vec<String> = agents.iter().map(ToString::to_string).collect();
+                self.line(&format!("agents: {}", agents.join(" > ")));
             }
             Entry::Statement { number, text, parameters, class, outcome, policies, .. } => {
                 self.line(&format!("#{number} {class} {outcome} [{}]", policies.join(", ")));

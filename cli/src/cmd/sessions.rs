@@ -1,8 +1,8 @@
 //! `weir sessions`: what was recorded.
 
-use super::replay;
+use super::{replay, tree};
 use crate::{api::Session, settings::Settings, ui, ui::Output};
-use weir_shared::{api::SessionView, error::UserFacing};
+use weir_shared::{api::SessionView, error::UserFacing, id::AgentId};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -14,10 +14,15 @@ pub(super) enum Command {
         /// Only of this user (for those who may see others').
         #[arg(long)]
         user: Option<String>,
+        /// Only of this agent and of those below it.
+        #[arg(long, value_name = "AGENT")]
+        chain: Option<AgentId>,
         /// At most so many.
         #[arg(long, default_value_t = 50)]
         limit: u32,
     },
+    /// Show who acts for whom.
+    Tree(tree::Filter),
     /// Show one session.
     Show {
         /// Its id.
@@ -35,16 +40,18 @@ pub(super) enum Command {
 
 impl Default for Command {
     fn default() -> Self {
-        Self::List { resource: None, user: None, limit: 50 }
+        Self::List { resource: None, user: None, chain: None, limit: 50 }
     }
 }
 
 pub(super) async fn run(settings: &Settings, command: Command, output: Output) -> Result<(), UserFacing> {
     let session = Session::open(settings).await?;
     match command {
-        Command::List { resource, user, limit } => {
+        Command::Tree(filter) => tree::show(&session, &filter, output).await?,
+        Command::List { resource, user, chain, limit } => {
             let mut query = format!("/sessions?limit={limit}");
-            for (name, value) in [("resource", resource), ("user", user)] {
+            let chain = chain.map(|agent| agent.to_string());
+            for (name, value) in [("resource", resource), ("user", user), ("chain", chain)] {
                 if let Some(value) = value {
                     let value: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
                     query.push_str(&format!("&{name}={value}"));
@@ -78,6 +85,8 @@ pub(super) async fn run(settings: &Settings, command: Command, output: Output) -
                 return Ok(());
             }
             ui::say(&format!("session    {}", view.id));
+            let agents: Vec<String> = view.chain.iter().map(ToString::to_string).collect();
+            ui::say(&format!("agents     {}", agents.join(" > ")));
             ui::say(&format!("user       {} (agent {})", view.user, view.agent));
             ui::say(&format!("resource   {} / {}", view.resource, view.database.unwrap_or_default()));
             ui::say(&format!("started    {}", ui::time(view.started_at / 1_000_000)));

@@ -4,6 +4,7 @@ use crate::{api::Session, settings::Settings, ui, ui::Output};
 use serde::Serialize;
 use std::{
     io::{IsTerminal as _, Write as _},
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -62,7 +63,7 @@ pub(super) async fn run(settings: &Settings, args: &Args, output: Output) -> Res
 
 async fn watch(
     settings: &Settings,
-    mut session: Session,
+    mut session: Arc<Session>,
     interval: Duration,
     output: Output,
 ) -> Result<(), UserFacing> {
@@ -115,7 +116,7 @@ async fn watch(
 ///
 /// # Errors
 /// Asking again would not help.
-async fn ask(settings: &Settings, session: &mut Session) -> Result<Result<Status, UserFacing>, UserFacing> {
+async fn ask(settings: &Settings, session: &mut Arc<Session>) -> Result<Result<Status, UserFacing>, UserFacing> {
     let asked = tokio::time::timeout(PATIENCE, session.get::<Status>("/status")).await;
     let error = match asked {
         Ok(Ok(status)) => return Ok(Ok(status)),

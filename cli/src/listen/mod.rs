@@ -42,7 +42,7 @@ impl Drop for Local {
 }
 
 impl Local {
-    /// Opens the port: the one asked for, else the one it had before, else any.
+    /// Opens the port: the one asked for, else the one it had before, else any. 0 asks for any, which is not remembered.
     pub(crate) async fn open(
         settings: &Settings,
         resource: ResourceName,
@@ -66,7 +66,7 @@ impl Local {
         let port = tcp.local_addr().map_err(|error| ui::system("no local port", &error))?.port();
         if let Some(old) = remembered.filter(|old| *old != port && asked.is_none()) {
             ui::tell(&format!("port {old} of {resource} is taken: using {port}"));
-        } else {
+        } else if asked != Some(0) {
             settings.write(&memory, port.to_string().as_bytes())?;
         }
         let folder = settings.state.clone();

@@ -29,7 +29,7 @@ fn missing(id: &str) -> UserFacing {
 /// An approval of a resource that the caller has to do with.
 async fn find(relay: &Relay, principal: &Principal, id: &str) -> Result<ApprovalView, ApiError> {
     let view = relay.store.approval(id.parse().map_err(|_| missing(id))?).await?;
-    Ok(view.filter(|view| principal.access().reaches(&view.resource)).ok_or_else(|| missing(id))?)
+    Ok(view.filter(|view| principal.reaches(&view.resource)).ok_or_else(|| missing(id))?)
 }
 
 pub(super) async fn list(
@@ -40,7 +40,7 @@ pub(super) async fn list(
     relay.store.approvals_expire(relay.now()).await?;
     let user = (!sees_all(&principal)).then_some(principal.user());
     let mut approvals = relay.store.approvals(filter.state.as_deref(), user).await?;
-    approvals.retain(|approval| principal.access().reaches(&approval.resource));
+    approvals.retain(|approval| principal.reaches(&approval.resource));
     Ok(Json(approvals))
 }
 

@@ -1,6 +1,7 @@
 //! The HTTPS API (see `weir_shared::api` for its calls), the OAuth endpoints, the pages and the WebSocket upgrade: one
 //! router, behind one TLS listener.
 
+mod agents;
 mod approvals;
 mod caller;
 mod resources;
@@ -79,6 +80,9 @@ pub fn router(relay: Arc<Relay>) -> Router {
         .route("/api/v1/sessions", get(sessions::list))
         .route("/api/v1/sessions/{id}", get(sessions::show))
         .route("/api/v1/sessions/{id}/entries", get(sessions::entries))
+        .route("/api/v1/agents", get(agents::list))
+        .route("/api/v1/agents/{id}/end", post(agents::end))
+        .route("/api/v1/tickets", post(agents::ticket))
         .route("/api/v1/approvals", get(approvals::list))
         .route("/api/v1/approvals/{id}", get(approvals::show))
         .route("/api/v1/approvals/{id}/approve", post(approvals::approve))
@@ -105,8 +109,9 @@ async fn in_time(request: Request, next: Next) -> Response {
     }
 }
 
-async fn whoami(State(relay): State<Arc<Relay>>, Caller(principal, key): Caller) -> Json<WhoAmI> {
-    Json(WhoAmI {
+async fn whoami(State(relay): State<Arc<Relay>>, Caller(principal, key): Caller) -> Result<Json<WhoAmI>, ApiError> {
+    Ok(Json(WhoAmI {
+        chain: agents::chain(&relay, &principal).await?,
         user: principal.user().to_owned(),
         roles: principal.roles().to_vec(),
         agent: principal.agent(),
@@ -114,7 +119,7 @@ async fn whoami(State(relay): State<Arc<Relay>>, Caller(principal, key): Caller)
         expires_at: principal.expires_at() / 1_000_000,
         login_expires_at: principal.login_expires_at() / 1_000_000,
         relay: relay.config.public_url.clone(),
-    })
+    }))
 }
 
 async fn status(State(relay): State<Arc<Relay>>, Caller(principal, _): Caller) -> Result<Json<Status>, ApiError> {

@@ -1,7 +1,12 @@
 //! Resources, as one caller may see them.
 
 use super::{ApiError, Caller};
-use crate::{relay::Relay, session::facts, upstream};
+use crate::{
+    identity::Principal,
+    relay::Relay,
+    session::{authorize, facts},
+    upstream,
+};
 use axum::{Json, extract::State};
 use std::{collections::BTreeMap, sync::Arc};
 use weir_policy::{
@@ -14,10 +19,10 @@ pub(super) async fn list(
     State(relay): State<Arc<Relay>>,
     Caller(principal, _): Caller,
 ) -> Result<Json<Vec<ResourceView>>, ApiError> {
-    let subject = Subject { user: principal.user().to_owned(), roles: principal.roles().to_vec() };
+    let subject = authorize::subject(&principal);
     let mut views = Vec::new();
-    for resource in relay.config.resources.values().filter(|resource| principal.access().reaches(&resource.name)) {
-        let rights = rights(&relay, &subject, resource);
+    for resource in relay.config.resources.values() {
+        let rights = rights(&relay, &principal, &subject, resource);
         if rights.get("connect").is_some_and(|right| right == "deny") {
             continue;
         }
@@ -37,10 +42,13 @@ async fn view(resource: &Resource, rights: BTreeMap<String, String>) -> Resource
     }
 }
 
-/// What policy says of a plain request of each class.
-fn rights(relay: &Relay, subject: &Subject, resource: &Resource) -> BTreeMap<String, String> {
+/// What policy and the scopes of the chain say of a plain request of each class.
+fn rights(relay: &Relay, principal: &Principal, subject: &Subject, resource: &Resource) -> BTreeMap<String, String> {
     let target = Target { resource: resource.name.to_string(), labels: resource.labels.clone() };
-    let say = |action, facts: Option<&sql::Facts>| {
+    let say = |action: Action, facts: Option<&sql::Facts>| {
+        if principal.narrowed_by(resource.name.as_str(), action.as_str()).is_some() {
+            return "deny".to_owned();
+        }
         match relay.policy.decide(&Question { subject, action, target: &target, facts }).outcome {
             Outcome::Allow => "allow",
             Outcome::Hold => "hold",

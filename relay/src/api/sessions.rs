@@ -2,7 +2,11 @@
 //! itself audited.
 
 use super::{ApiError, Caller};
-use crate::{identity::Principal, record, relay::Relay};
+use crate::{
+    identity::Principal,
+    record,
+    relay::{Relay, with_chain},
+};
 use axum::{
     Json,
     body::{Body, Bytes},
@@ -15,18 +19,29 @@ use std::sync::Arc;
 use weir_shared::{
     api::SessionView,
     error::{Kind, UserFacing},
-    id::SessionId,
+    id::{AgentId, SessionId},
 };
 
 #[derive(Deserialize)]
 pub(super) struct Filter {
     resource: Option<String>,
     user: Option<String>,
+    chain: Option<AgentId>,
     limit: Option<u32>,
 }
 
 pub(super) fn sees_all(principal: &Principal) -> bool {
     principal.is("admin") || principal.is("auditor")
+}
+
+/// A whole agent sees what its user did; a narrower one what it did, and what is below it.
+fn sees(principal: &Principal, session: &SessionView) -> bool {
+    let own = if principal.is_whole() {
+        session.user == principal.user()
+    } else {
+        session.chain.contains(&principal.agent())
+    };
+    (own || sees_all(principal)) && principal.reaches(&session.resource)
 }
 
 pub(super) async fn list(
@@ -37,9 +52,9 @@ pub(super) async fn list(
     let user = if sees_all(&principal) { filter.user.as_deref() } else { Some(principal.user()) };
     relay.index.settled().await;
     let limit = filter.limit.unwrap_or(100).min(10_000);
-    let mut sessions = relay.store.sessions(user, filter.resource.as_deref(), limit).await?;
-    sessions.retain(|session| principal.access().reaches(&session.resource));
-    Ok(Json(sessions))
+    let mut found = relay.store.sessions(user, filter.resource.as_deref(), filter.chain, limit).await?;
+    found.retain(|session| sees(&principal, session));
+    Ok(Json(found))
 }
 
 async fn find(relay: &Relay, principal: &Principal, id: &str) -> Result<SessionView, ApiError> {
@@ -48,8 +63,8 @@ async fn find(relay: &Relay, principal: &Principal, id: &str) -> Result<SessionV
     relay.index.settled().await;
     let session = relay.store.session(id).await?;
     // One that may not be seen looks like one that is not there.
-    let seen = session.filter(|session| session.user == principal.user() || sees_all(principal));
-    Ok(seen.filter(|session| principal.access().reaches(&session.resource)).ok_or_else(missing)?)
+    let seen = session.filter(|session| sees(principal, session));
+    Ok(seen.ok_or_else(missing)?)
 }
 
 pub(super) async fn show(
@@ -67,6 +82,7 @@ pub(super) async fn entries(
 ) -> Result<Response, ApiError> {
     let session = find(&relay, &principal, &id).await?;
     let body = serde_json::json!({ "session": session.id });
+    let body = with_chain(&principal, body);
     relay.store.audit_append("recording.viewed", principal.user(), body, relay.now()).await?;
     let reader = Arc::clone(&relay);
     let opened = tokio::task::spawn_blocking(move || record::read::entries(&reader, session.id)).await;

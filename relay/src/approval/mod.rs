@@ -202,7 +202,7 @@ pub async fn decide(
     };
     let missing = || UserFacing::new(Kind::NotFound, format!("no approval {id}"), "run `weir approvals list`");
     let view = relay.store.approval(id).await.map_err(|error| internal(&error))?.ok_or_else(missing)?;
-    let may = principal.roles().iter().any(|role| role == "reviewer" || role == "admin");
+    let may = principal.is("reviewer") || principal.is("admin");
     if !may || view.user == principal.user() {
         audit(relay, "approval.refused", principal.user(), &view).await;
         let why = if may { "nobody decides their own request" } else { "you are not a reviewer" };

@@ -1,5 +1,6 @@
 //! The commands of `weir-relay`, one file each.
 
+mod audit;
 mod check;
 mod init;
 mod keys;
@@ -65,6 +66,11 @@ enum Command {
         #[command(subcommand)]
         command: resource::Command,
     },
+    /// Look at the audit log.
+    Audit {
+        #[command(subcommand)]
+        command: audit::Command,
+    },
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.
@@ -113,6 +119,7 @@ async fn run(cli: Cli) -> Result<(), UserFacing> {
         Command::User { command } => user::run(command, &load(&config)?, output).await,
         Command::Keys { command } => keys::run(&command, &load(&config)?, output),
         Command::Resource { command } => resource::run(command, &load(&config)?, output).await,
+        Command::Audit { command } => audit::run(command, &load(&config)?, output).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "weir-relay", &mut std::io::stdout());
             Ok(())

@@ -1,29 +1,19 @@
-//! What a client, a login or a token may do of what its user may: scopes (RFC 6749, 3.3) and resources
-//! (`authorization_details` of type `weir_access`, RFC 9396). Policy decides about the user as always; this only takes away.
+//! What a client, a login or a token may do of what its user may: scopes (RFC 6749, 3.3), and a grant on resources
+//! (`authorization_details` of type `weir_access`, RFC 9396: [`Grant`]). Policy decides about the user as always; this only
+//! takes away.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use weir_shared::{config::checked::Scope, id::ResourceName};
+use weir_shared::{config::checked::Scope, id::ResourceName, scope::Scope as Grant};
 
 /// The one type of `authorization_details`.
 pub const DETAILS: &str = "weir_access";
-/// More of them are not read.
-const MOST_DETAILS: usize = 16;
 
 /// A part of what a user may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
     scopes: BTreeSet<Scope>,
-    /// None: every resource.
-    resources: Option<BTreeSet<ResourceName>>,
-}
-
-/// An element of `authorization_details`. What it does not name is not narrowed; what is not known is refused (RFC 9396, 5).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Detail {
-    r#type: String,
-    resources: BTreeSet<ResourceName>,
+    grant: Grant,
 }
 
 /// What was asked for cannot be given.
@@ -33,9 +23,7 @@ pub enum Beyond {
     #[error("a scope is not known, or is more than there is to give")]
     Scope,
     /// `invalid_authorization_details`
-    #[error(
-        "authorization_details are not [{{\"type\":\"weir_access\",\"resources\":[...]}}], or more than there is to give"
-    )]
+    #[error("authorization_details are no list of type weir_access (RFC 9396), or more than there is to give")]
     Details,
 }
 
@@ -53,8 +41,7 @@ impl Beyond {
 #[derive(Serialize, Deserialize)]
 struct Stored {
     scope: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    resources: Option<BTreeSet<ResourceName>>,
+    grant: Grant,
 }
 
 impl Access {
@@ -64,10 +51,10 @@ impl Access {
         Self::of(Scope::ALL)
     }
 
-    /// These scopes, on every resource.
+    /// These scopes, on everything.
     #[must_use]
     pub fn of(scopes: impl IntoIterator<Item = Scope>) -> Self {
-        Self { scopes: scopes.into_iter().collect(), resources: None }
+        Self { scopes: scopes.into_iter().collect(), grant: Grant::WHOLE }
     }
 
     /// The part that is asked for: `scope` and `authorization_details` as in a request; empty asks for all there is.
@@ -82,36 +69,31 @@ impl Access {
             narrow.scopes = asked.filter(|asked| !asked.is_empty()).ok_or(Beyond::Scope)?;
         }
         if !details.is_empty() {
-            let details: Vec<Detail> = serde_json::from_str(details).map_err(|_| Beyond::Details)?;
-            if details.is_empty() || details.len() > MOST_DETAILS || details.iter().any(|d| d.r#type != DETAILS) {
+            let grant: Grant = serde_json::from_str(details).map_err(|_| Beyond::Details)?;
+            if !grant.is_bounded() || !self.grant.includes(&grant) {
                 return Err(Beyond::Details);
             }
-            narrow = narrow.on(details.into_iter().flat_map(|detail| detail.resources).collect())?;
+            narrow.grant = grant;
         }
         Ok(narrow)
     }
 
-    /// On these resources only.
-    ///
-    /// # Errors
-    /// It is more than this.
-    pub fn on(mut self, resources: BTreeSet<ResourceName>) -> Result<Self, Beyond> {
-        if self.resources.as_ref().is_some_and(|held| !resources.is_subset(held)) {
-            return Err(Beyond::Details);
-        }
-        self.resources = Some(resources);
-        Ok(self)
+    /// On this resource only; none when it has nothing to do with it.
+    #[must_use]
+    pub fn on(&self, resource: &ResourceName) -> Option<Self> {
+        Some(Self { scopes: self.scopes.clone(), grant: self.grant.on(resource.as_str())? })
     }
 
-    /// What both allow.
+    /// The same scopes on everything.
     #[must_use]
-    pub fn both(&self, other: &Self) -> Self {
-        let scopes = self.scopes.intersection(&other.scopes).copied().collect();
-        let resources = match (&self.resources, &other.resources) {
-            (Some(one), Some(two)) => Some(one.intersection(two).cloned().collect()),
-            (one, two) => one.clone().or_else(|| two.clone()),
-        };
-        Self { scopes, resources }
+    pub fn on_everything(self) -> Self {
+        Self { grant: Grant::WHOLE, ..self }
+    }
+
+    /// With the scopes of both, and the grant of the other: a session's own is its agent's.
+    #[must_use]
+    pub fn both(&self, token: &Self) -> Self {
+        Self { scopes: self.scopes.intersection(&token.scopes).copied().collect(), grant: token.grant.clone() }
     }
 
     /// True when it has the scope.
@@ -120,16 +102,10 @@ impl Access {
         self.scopes.contains(&scope)
     }
 
-    /// True when it has something to do with the resource.
+    /// What it may do with resources.
     #[must_use]
-    pub fn reaches(&self, resource: &ResourceName) -> bool {
-        self.resources.as_ref().is_none_or(|resources| resources.contains(resource))
-    }
-
-    /// The resources that it names; none: every one.
-    #[must_use]
-    pub fn resources(&self) -> Option<&BTreeSet<ResourceName>> {
-        self.resources.as_ref()
+    pub fn grant(&self) -> &Grant {
+        &self.grant
     }
 
     /// As `scope` says it.
@@ -138,23 +114,10 @@ impl Access {
         self.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ")
     }
 
-    /// As `authorization_details` say it; none when no resource was named.
+    /// As a token says it; a token without `authorization_details` is for everything.
     #[must_use]
-    pub fn details(&self) -> Option<Vec<Detail>> {
-        let resources = self.resources.clone()?;
-        Some(vec![Detail { r#type: DETAILS.to_owned(), resources }])
-    }
-
-    /// As a token says it.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub fn of_claims(scope: &str, details: Option<Vec<Detail>>) -> Result<Self, Beyond> {
-        let access = if scope.is_empty() { Self::of([]) } else { Self::all().narrowed(scope, "")? };
-        match details {
-            Some(details) => access.on(details.into_iter().flat_map(|detail| detail.resources).collect()),
-            None => Ok(access),
-        }
+    pub fn of_claims(scope: &str, details: Option<Grant>) -> Self {
+        Self { scopes: scopes(scope), grant: details.unwrap_or_default() }
     }
 
     /// As the store keeps it; all is nothing.
@@ -163,7 +126,7 @@ impl Access {
         if *self == Self::all() {
             return String::new();
         }
-        let stored = Stored { scope: self.scope(), resources: self.resources.clone() };
+        let stored = Stored { scope: self.scope(), grant: self.grant.clone() };
         // Texts only: this does not fail.
         serde_json::to_string(&stored).unwrap_or_else(|_| "{}".to_owned())
     }
@@ -174,10 +137,16 @@ impl Access {
         if text.is_empty() {
             return Self::all();
         }
-        let Ok(Stored { scope, resources }) = serde_json::from_str(text) else { return Self::of([]) };
-        let scopes = Scope::ALL.into_iter().filter(|known| scope.split(' ').any(|word| word == known.as_str()));
-        Self { scopes: scopes.collect(), resources }
+        match serde_json::from_str(text) {
+            Ok(Stored { scope, grant }) => Self { scopes: scopes(&scope), grant },
+            Err(_) => Self { scopes: BTreeSet::new(), grant: Grant::of(Vec::new()) },
+        }
     }
+}
+
+/// Those that are known.
+fn scopes(text: &str) -> BTreeSet<Scope> {
+    Scope::ALL.into_iter().filter(|known| text.split(' ').any(|word| word == known.as_str())).collect()
 }
 
 #[cfg(test)]
@@ -193,22 +162,21 @@ mod tests {
         let all = Access::all();
         let read = all.narrowed("weir:read weir:connect", &names(&["a", "b"])).unwrap();
         assert!(read.has(Scope::Read) && !read.has(Scope::Approve));
-        assert!(read.reaches(&"a".parse().unwrap()) && !read.reaches(&"c".parse().unwrap()));
+        assert!(read.grant().permits("a", "connect") && !read.grant().permits("c", "connect"));
         assert_eq!(read.narrowed("", "").unwrap(), read);
         assert_eq!(read.narrowed("weir:approve", ""), Err(Beyond::Scope));
         assert_eq!(read.narrowed("", &names(&["a", "c"])), Err(Beyond::Details));
+        assert_eq!(read.narrowed("", "null"), Err(Beyond::Details));
         assert_eq!(read.narrowed("weir:read", &names(&["b"])).unwrap().scope(), "weir:read");
         assert_eq!(Access::of_stored(&read.stored()), read);
-        assert_eq!(Access::of_claims(&read.scope(), read.details()).unwrap(), read);
-        assert_eq!(
-            read.both(&all.narrowed("weir:read", &names(&["b", "z"])).unwrap()).stored().matches("\"b\"").count(),
-            1
-        );
+        assert_eq!(Access::of_claims(&read.scope(), Some(read.grant().clone())), read);
+        assert!(read.on(&"c".parse().unwrap()).is_none() && read.on(&"a".parse().unwrap()).is_some());
         assert_eq!((all.stored().as_str(), Access::of_stored("")), ("", all.clone()));
-        assert!(!Access::of_stored("nonsense").has(Scope::Read));
+        let unreadable = Access::of_stored("nonsense");
+        assert!(!unreadable.has(Scope::Read) && !unreadable.grant().permits("a", "connect"));
         for bad in [
-            "[]",
             "{}",
+            "[{}]",
             "[{\"type\":\"other\",\"resources\":[]}]",
             "[{\"type\":\"weir_access\",\"resources\":[\"a\"],\"more\":1}]",
         ] {

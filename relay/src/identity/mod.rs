@@ -2,6 +2,7 @@
 //!
 //! - [`password`]: local users; [`oauth`]: the authorization server that `weir login` talks to
 //! - [`access`]: the part of a user's rights that a client or a token has
+//! - [`delegation`]: how an agent hands on some of its right to another
 //!
 //! A principal cannot be made elsewhere:
 //! ```compile_fail
@@ -9,6 +10,7 @@
 //! ```
 
 pub mod access;
+pub mod delegation;
 pub mod oauth;
 pub mod password;
 
@@ -18,12 +20,16 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
+use weir_policy::bundle::Action;
 use weir_shared::{
     error::{Kind, UserFacing},
-    id::{AgentId, UserId},
+    id::{AgentId, ResourceName, UserId},
     keys::Thumbprint,
 };
-use weir_store::{Store, StoreError, agents::Agent};
+use weir_store::{
+    Store, StoreError,
+    agents::{Agent, Link},
+};
 
 /// An authenticated agent and the user behind it.
 #[derive(Clone, Debug)]
@@ -45,16 +51,16 @@ impl Principal {
         self.agent.user
     }
 
-    /// The part of the user's rights that it has.
+    /// The scopes of its login's client, and what a token takes away.
     #[must_use]
     pub fn access(&self) -> &Access {
         &self.access
     }
 
-    /// The same with no more than this.
+    /// The same with no more than its token says.
     #[must_use]
-    pub fn narrowed(self, access: &Access) -> Self {
-        Self { access: self.access.both(access), ..self }
+    pub fn narrowed(self, token: &Access) -> Self {
+        Self { access: self.access.both(token), ..self }
     }
 
     /// The user's roles.
@@ -81,10 +87,55 @@ impl Principal {
         self.agent.login_expires
     }
 
-    /// True when the user has the role.
+    /// The agents from the root to this one. Never empty.
+    #[must_use]
+    pub fn chain(&self) -> &[Link] {
+        &self.agent.chain
+    }
+
+    /// Their ids.
+    #[must_use]
+    pub fn chain_ids(&self) -> Vec<AgentId> {
+        self.agent.chain.iter().map(|link| link.id).collect()
+    }
+
+    /// How many hops it is away from its root.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        u32::try_from(self.agent.chain.len()).unwrap_or(u32::MAX).saturating_sub(1)
+    }
+
+    /// The depth that its children may reach.
+    #[must_use]
+    pub fn max_depth(&self) -> u32 {
+        self.agent.max_depth
+    }
+
+    /// True when it acts for its login and nothing was taken away: it is the person, as far as weir can tell.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.agent.chain.iter().all(|link| link.scope.is_whole()) && self.depth() == 0 && self.access.grant().is_whole()
+    }
+
+    /// The hop whose scope does not let it do this; none when each does.
+    #[must_use]
+    pub fn narrowed_by(&self, resource: &str, action: &str) -> Option<AgentId> {
+        let by_token = (!self.access.grant().permits(resource, action)).then_some(self.agent.id);
+        let narrow = self.agent.chain.iter().find(|link| !link.scope.permits(resource, action)).map(|link| link.id);
+        narrow.or(by_token)
+    }
+
+    /// True when it has anything to do with the resource.
+    #[must_use]
+    pub fn reaches(&self, resource: &ResourceName) -> bool {
+        self.narrowed_by(resource.as_str(), Action::Connect.as_str()).is_none()
+    }
+
+    /// True when it may act in the role at the relay itself: see the sessions of others, decide their requests. What was
+    /// delegated, or narrowed, never may: an agent of a reviewer is no reviewer.
     #[must_use]
     pub fn is(&self, role: &str) -> bool {
-        self.agent.roles.iter().any(|has| has == role)
+        self.is_whole() && self.agent.roles.iter().any(|has| has == role)
     }
 }
 
@@ -152,6 +203,7 @@ pub async fn authenticate(store: &Store, key: Thumbprint, now: i64) -> Result<Pr
 
 async fn acting(store: &Store, key: Thumbprint, now: i64) -> Result<Option<Principal>, StoreError> {
     let Some(agent) = store.agent(key, now).await? else { return Ok(None) };
-    let access = store.access_of(agent.id).await?.map_or_else(Access::all, |stored| Access::of_stored(&stored));
+    // What the login was granted of resources is its agents' scope.
+    let access = Access::of_stored(&store.access_of(agent.id).await?.unwrap_or_default()).on_everything();
     Ok(Some(Principal { agent, access }))
 }

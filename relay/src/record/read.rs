@@ -106,6 +106,7 @@ impl Decoder {
                 self.bundle = bundle;
                 Entry::Open { at, user, resource: resource.to_string(), database, role }
             }
+            Payload::Chain { agents } => Entry::Chain { at, agents },
             Payload::Statement { number, text, parameters, class, outcome, policies } => Entry::Statement {
                 at,
                 number,

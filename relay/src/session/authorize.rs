@@ -13,11 +13,13 @@ use weir_shared::{
     config::checked::{Resource, Scope},
     id::{AgentId, ResourceName, SessionId},
 };
+use weir_store::agents::Link;
 
 /// The right to one session with one resource: who dials, injects or gates must hold it.
 #[derive(Debug)]
 pub struct Grant {
     session: SessionId,
+    chain: Vec<Link>,
     agent: AgentId,
     subject: Subject,
     target: Target,
@@ -47,6 +49,12 @@ impl Grant {
         self.agent
     }
 
+    /// The agents from the root to this one.
+    #[must_use]
+    pub fn chain(&self) -> &[Link] {
+        &self.chain
+    }
+
     /// The user behind the agent.
     #[must_use]
     pub fn user(&self) -> &str {
@@ -71,9 +79,13 @@ impl Grant {
         self.policy.hash()
     }
 
-    /// Asks policy about one request of this session.
+    /// Asks the scopes of the chain, and policy, about one request of this session.
     #[must_use]
     pub fn decide(&self, action: Action, facts: &weir_policy::sql::Facts) -> Decision {
+        let narrow = self.chain.iter().find(|link| !link.scope.permits(&self.target.resource, action.as_str()));
+        if let Some(link) = narrow {
+            return Decision { outcome: Outcome::Deny, policies: [format!("scope:{}", link.id)].into() };
+        }
         self.policy.decide(&Question { subject: &self.subject, action, target: &self.target, facts: Some(facts) })
     }
 
@@ -97,6 +109,12 @@ impl Grant {
     }
 }
 
+/// As policy knows them.
+#[must_use]
+pub fn subject(principal: &Principal) -> Subject {
+    Subject { user: principal.user().to_owned(), roles: principal.roles().to_vec(), depth: principal.depth() }
+}
+
 /// May this principal open a session with this resource?
 ///
 /// # Errors
@@ -114,11 +132,11 @@ pub fn authorize(
         detail: format!("session {session}"),
         hint: "run `weir list` for what you may reach".to_owned(),
     };
-    if !(principal.access().has(Scope::Connect) && principal.access().reaches(name)) {
+    let resource = relay.config.resources.get(name).ok_or_else(denied)?;
+    if !principal.access().has(Scope::Connect) || !principal.reaches(name) {
         return Err(denied());
     }
-    let resource = relay.config.resources.get(name).ok_or_else(denied)?;
-    let subject = Subject { user: principal.user().to_owned(), roles: principal.roles().to_vec() };
+    let subject = subject(principal);
     let target = Target { resource: name.to_string(), labels: resource.labels.clone() };
     let policy = Arc::clone(&relay.policy);
     let decision =
@@ -139,6 +157,7 @@ pub fn authorize(
         span,
         session,
         agent: principal.agent(),
+        chain: principal.chain().to_vec(),
         subject,
         target,
         resource: Arc::clone(resource),
@@ -150,7 +169,5 @@ pub fn authorize(
 /// Leaves a trace of a refused connection.
 pub async fn audit_refusal(relay: &Relay, principal: &Principal, name: &ResourceName, refusal: &Refusal) {
     let body = serde_json::json!({ "resource": name.as_str(), "code": refusal.code });
-    if let Err(error) = relay.store.audit_append("connect.denied", principal.user(), body, relay.now()).await {
-        tracing::error!(%error, "the audit log cannot be written");
-    }
+    relay.audit_of(principal, "connect.denied", body).await;
 }

@@ -536,6 +536,9 @@ fn ended(reason: Reason) -> Refusal {
         Reason::Unindexed => {
             Refusal::new("58000", "the session cannot be recorded any more", "tell the relay's administrator")
         }
+        Reason::AgentEnded => {
+            Refusal::new("28000", "the agent of this session has been ended", "ask whoever started it to start it anew")
+        }
         Reason::LoginEnded => Refusal::new("28000", "the login behind this session has ended", "run `weir login`"),
     }
 }

@@ -209,7 +209,12 @@ async fn begin_recording(
         started_at: row.view.started_at,
         bundle: grant.bundle().to_owned(),
     };
-    if !recorder.intent(open).and_then(|()| recorder.commit()).map_err(|error| failed(&error))? {
+    recorder.intent(open).map_err(|error| failed(&error))?;
+    let agents = principal.chain_ids();
+    if agents.len() > 1 {
+        recorder.note(Payload::Chain { agents });
+    }
+    if !recorder.commit().map_err(|error| failed(&error))? {
         recorder.reach_disk().await.map_err(|error| failed(&error))?;
     }
     relay.index.session(row.clone()).await;
@@ -220,7 +225,7 @@ async fn begin_recording(
 /// A session as the index shows it when it begins.
 fn row(grant: &authorize::Grant, principal: &Principal, database: &str, now: i64) -> SessionRow {
     let resource = grant.resource();
-    SessionRow::begun(
+    let mut row = SessionRow::begun(
         grant.session(),
         principal.agent(),
         principal.user().to_owned(),
@@ -228,7 +233,9 @@ fn row(grant: &authorize::Grant, principal: &Principal, database: &str, now: i64
         database.to_owned(),
         resource.role.clone(),
         now,
-    )
+    );
+    row.view.chain = principal.chain_ids();
+    row
 }
 
 async fn end(

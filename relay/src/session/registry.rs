@@ -46,6 +46,8 @@ pub enum Reason {
     RelayStops,
     /// The agent's key, its login or its user may act no longer.
     LoginEnded,
+    /// The agent, or one above it, was ended.
+    AgentEnded,
     /// The store does not take it into the index of recordings.
     Unindexed,
 }
@@ -192,6 +194,16 @@ impl Registry {
     pub fn agents(&self) -> HashSet<AgentId> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.sessions.values().map(|handle| handle.agent).collect()
+    }
+
+    /// How many sessions each agent has open.
+    #[must_use]
+    pub fn sessions_by_agent(&self) -> HashMap<AgentId, u64> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.sessions.values().fold(HashMap::new(), |mut counts, handle| {
+            *counts.entry(handle.agent).or_default() += 1;
+            counts
+        })
     }
 
     /// Ends every session of one agent.

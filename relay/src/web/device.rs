@@ -84,13 +84,12 @@ pub fn done(allow: bool) -> Response {
 pub fn rights(access: &Access) -> Vec<String> {
     let scopes = Scope::ALL.into_iter().filter(|scope| access.has(*scope)).map(|scope| match scope {
         Scope::Read => "see your resources, sessions and approvals",
-        Scope::Approve => "decide others' requests in your name",
+        Scope::Approve => "decide others' requests and end sessions in your name",
         Scope::Connect => "open sessions with resources in your name",
     });
     let mut rights: Vec<String> = scopes.map(str::to_owned).collect();
-    if let Some(resources) = access.resources() {
-        let names: Vec<&str> = resources.iter().map(|name| name.as_str()).collect();
-        rights.push(format!("only on {}", names.join(", ")));
+    if !access.grant().is_whole() {
+        rights.push(format!("only: {}", access.grant()));
     }
     rights
 }

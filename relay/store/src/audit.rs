@@ -12,7 +12,45 @@ fn hash(previous: &[u8], at: i64, event: &str, actor: &str, body: &str) -> [u8; 
     *hasher.finalize().as_bytes()
 }
 
+/// One event.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct AuditEvent {
+    /// Its number.
+    pub sequence: i64,
+    /// Microseconds since 1970.
+    pub at: i64,
+    /// What happened.
+    pub event: String,
+    /// Who: a user, or nobody known.
+    pub actor: String,
+    /// More about it.
+    pub body: serde_json::Value,
+}
+
 impl Store {
+    /// The newest events whose name begins with `event`, oldest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn audit(&self, event: &str, limit: u32) -> Result<Vec<AuditEvent>, StoreError> {
+        let rows =
+            sqlx::query("SELECT * FROM audit WHERE substr(event, 1, length($1)) = $1 ORDER BY seq DESC LIMIT $2")
+                .bind(event)
+                .bind(limit)
+                .fetch_all(&self.pool)
+                .await?;
+        let read = |row: &sqlx::sqlite::SqliteRow| {
+            Ok(AuditEvent {
+                sequence: row.try_get("seq")?,
+                at: row.try_get("at")?,
+                event: row.try_get("event")?,
+                actor: row.try_get("actor")?,
+                body: serde_json::from_str(row.try_get("body")?).map_err(|_| StoreError::Decode("audit event"))?,
+            })
+        };
+        rows.iter().rev().map(read).collect()
+    }
+
     /// Appends an event.
     ///
     /// # Errors

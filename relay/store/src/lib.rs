@@ -2,6 +2,8 @@
 //!
 //! - [`users`], [`logins`]: who may log in, and who has; [`agents`] the keys that act for a login
 //! - [`devices`]: device codes that wait for a person; [`spent`]: ids that count once, or no more
+//! - [`users`], [`logins`]: who may log in, and who has; [`agents`] the keys that act for a login, and
+//!   their tree; [`tickets`] for children on other machines
 //! - [`sessions`]: the index of recordings; [`approvals`]: requests for a human; [`audit`]: the hash-chained log
 //!
 //! Times are microseconds since 1970, given by the caller.
@@ -13,6 +15,7 @@ pub mod devices;
 pub mod logins;
 pub mod sessions;
 pub mod spent;
+pub mod tickets;
 pub mod users;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};

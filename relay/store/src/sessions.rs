@@ -19,7 +19,7 @@ pub struct SessionRow {
 }
 
 impl SessionRow {
-    /// A session that begins: nothing has been done in it.
+    /// A session of a root that begins: nothing has been done in it.
     #[must_use]
     pub fn begun(
         id: SessionId,
@@ -34,6 +34,7 @@ impl SessionRow {
             id,
             user,
             agent,
+            chain: vec![agent],
             resource,
             database: Some(database),
             started_at,
@@ -48,12 +49,27 @@ impl SessionRow {
     }
 }
 
+/// Sessions with their agents' paths.
+macro_rules! with_path {
+    ($rest:literal) => {
+        concat!(
+            "SELECT s.*, coalesce(a.path, s.agent) AS path FROM sessions s LEFT JOIN agents a ON a.id = s.agent ",
+            $rest
+        )
+    };
+}
+
+fn ids(path: &str) -> Result<Vec<AgentId>, StoreError> {
+    path.split('/').map(|id| id.parse().map_err(|_| StoreError::Decode("agent id"))).collect()
+}
+
 fn view(row: &sqlx::sqlite::SqliteRow) -> Result<SessionView, StoreError> {
     let count = |name: &str| row.try_get::<i64, _>(name).map(i64::cast_unsigned);
     Ok(SessionView {
         id: row.try_get::<String, _>("id")?.parse().map_err(|_| StoreError::Decode("session id"))?,
         user: row.try_get("user")?,
         agent: row.try_get::<String, _>("agent")?.parse().map_err(|_| StoreError::Decode("agent id"))?,
+        chain: ids(row.try_get("path")?)?,
         resource: ResourceName::new(row.try_get("resource")?).map_err(|_| StoreError::Decode("resource name"))?,
         database: row.try_get("database")?,
         started_at: row.try_get("started")?,
@@ -115,7 +131,7 @@ impl Store {
             .try_get("newest")?)
     }
 
-    /// Sessions, newest first; of one user, of one resource, at most `limit`.
+    /// Sessions, newest first; of one user, of one resource, of an agent and all below it, at most `limit`.
     ///
     /// # Errors
     /// When the store fails.
@@ -123,14 +139,17 @@ impl Store {
         &self,
         user: Option<&str>,
         resource: Option<&str>,
+        agent: Option<AgentId>,
         limit: u32,
     ) -> Result<Vec<SessionView>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM sessions WHERE ($1 IS NULL OR user = $1) AND ($2 IS NULL OR resource = $2) \
-             ORDER BY started DESC LIMIT $3",
-        )
+        let rows = sqlx::query(with_path!(
+            "WHERE ($1 IS NULL OR s.user = $1) AND ($2 IS NULL OR s.resource = $2) \
+               AND ($3 IS NULL OR instr('/' || coalesce(a.path, s.agent) || '/', '/' || $3 || '/') > 0) \
+             ORDER BY s.started DESC LIMIT $4"
+        ))
         .bind(user)
         .bind(resource)
+        .bind(agent.map(|agent| agent.to_string()))
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
@@ -142,7 +161,7 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn session(&self, id: SessionId) -> Result<Option<SessionView>, StoreError> {
-        let row = sqlx::query("SELECT * FROM sessions WHERE id = $1").bind(id.to_string()).fetch_optional(&self.pool);
+        let row = sqlx::query(with_path!("WHERE s.id = $1")).bind(id.to_string()).fetch_optional(&self.pool);
         row.await?.as_ref().map(view).transpose()
     }
 

@@ -1,14 +1,18 @@
 //! One story through the whole store.
 
 use super::{
+    agents::{NewAgent, NotAdded},
     logins::{Code, Redeemed, Refreshed},
     sessions::SessionRow,
+    tickets::Taken,
     *,
 };
 use weir_shared::{
     api::ApprovalView,
+    hop::Budget,
     id::{ApprovalId, ResourceName, SessionId},
     keys::Thumbprint,
+    scope::Scope,
 };
 
 #[tokio::test]
@@ -45,7 +49,7 @@ async fn a_user_logs_in_acts_asks_and_leaves_a_trace() {
     assert_eq!(rotate(10, 11).await, Refreshed::Rotated(login, 1000));
     assert_eq!(rotate(10, 12).await, Refreshed::Rotated(login, 1000), "the answer was lost");
     assert_eq!(rotate(12, 13).await, Refreshed::Rotated(login, 1000));
-    let agent = store.agent_add(login, Thumbprint::from_bytes([5; 32]), 0, 900).await.unwrap();
+    let agent = store.agent_add(login, &agent_of(5, 900), 0).await.unwrap();
     assert_eq!(store.agent(Thumbprint::from_bytes([5; 32]), 1).await.unwrap().unwrap().user_name, "alice");
     assert!(store.agent(Thumbprint::from_bytes([5; 32]), 900).await.unwrap().is_none(), "expired");
     assert_eq!(store.access_of(agent).await.unwrap().as_deref(), Some(""));
@@ -97,6 +101,57 @@ async fn a_user_logs_in_acts_asks_and_leaves_a_trace() {
     assert_eq!(store.audit_verify().await.unwrap(), (3, None));
     sqlx::query("UPDATE audit SET actor = 'bob' WHERE seq = 2").execute(&store.pool).await.unwrap();
     assert_eq!(store.audit_verify().await.unwrap(), (1, Some(2)));
+}
+
+fn agent_of(key: u8, expires: i64) -> NewAgent<'static> {
+    static WHOLE: Scope = Scope::WHOLE;
+    let (key, budget) = (Thumbprint::from_bytes([key; 32]), Budget::default());
+    NewAgent { key, expires, max_depth: 3, scope: &WHOLE, budget, evidence: "{}" }
+}
+
+#[tokio::test]
+async fn agents_are_a_tree() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("weir.db")).await.unwrap();
+    let user = store.user_add("alice", "hash", &[]).await.unwrap();
+    let login = store.login_add(user, &[1; 32], 0, 1000).await.unwrap();
+    let key = |n: u8| Thumbprint::from_bytes([n; 32]);
+    let child = async |parent, n, expires| store.agent_add_child(parent, &agent_of(n, expires), "hop", 2, 1).await;
+
+    let root = store.agent_add(login, &agent_of(1, 500), 0).await.unwrap();
+    assert!(matches!(child(root, 1, 100).await, Err(NotAdded::Store(StoreError::Exists(_)))), "a key has one agent");
+    let middle = child(root, 2, 900).await.unwrap();
+    let leaf = child(middle, 3, 300).await.unwrap();
+    let found = store.agent(key(3), 1).await.unwrap().unwrap();
+    assert_eq!(found.chain.iter().map(|link| link.id).collect::<Vec<_>>(), [root, middle, leaf]);
+    assert_eq!(store.agent(key(2), 1).await.unwrap().unwrap().expires, 500, "not after its parent");
+
+    let beside = child(root, 4, 400).await.unwrap();
+    assert!(matches!(child(root, 5, 400).await, Err(NotAdded::Crowded)));
+    assert!(store.agent_renew(leaf, 9999, 1).await.unwrap());
+    assert_eq!(store.agent(key(3), 1).await.unwrap().unwrap().expires, 500, "still not after its parent");
+
+    let below = store.agents(None, Some(middle), true, 1, 10).await.unwrap();
+    assert_eq!(below.iter().map(|view| view.id).collect::<Vec<_>>(), [middle, leaf]);
+    assert_eq!(store.agent_end(middle, "revoked", 2).await.unwrap().len(), 2);
+    assert!(store.agent(key(3), 2).await.unwrap().is_none() && store.agent(key(2), 2).await.unwrap().is_none());
+    assert!(store.agent(key(1), 2).await.unwrap().is_some() && store.agent(key(4), 2).await.unwrap().is_some());
+    assert!(!store.agent_renew(leaf, 400, 2).await.unwrap(), "what has ended does not come back");
+    assert!(matches!(child(leaf, 6, 400).await, Err(NotAdded::Orphan)));
+    assert_eq!(store.agents(Some("alice"), None, false, 2, 10).await.unwrap().len(), 2);
+    assert_eq!(store.agent_view(leaf, 2).await.unwrap().unwrap().ended_why.as_deref(), Some("revoked"));
+    child(root, 7, 400).await.unwrap();
+
+    store.agent_used(&[root, beside], 3, 70).await.unwrap();
+    assert_eq!(store.agent_usage(root).await.unwrap(), (3, 70));
+
+    store.ticket_add(&[1; 32], root, "hop", 60).await.unwrap();
+    assert_eq!(store.ticket_take(&[2; 32], 5).await.unwrap(), Taken::Unknown);
+    assert_eq!(store.ticket_take(&[1; 32], 5).await.unwrap(), Taken::First("hop".into()));
+    store.ticket_redeemed(&[1; 32], beside).await.unwrap();
+    assert_eq!(store.ticket_take(&[1; 32], 6).await.unwrap(), Taken::Again(Some(beside)));
+    store.ticket_add(&[3; 32], root, "hop", 60).await.unwrap();
+    assert_eq!(store.ticket_take(&[3; 32], 61).await.unwrap(), Taken::Unknown, "too late");
 }
 
 #[tokio::test]

@@ -44,6 +44,8 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// Threads that serve tunnels; none leaves it to the relay.
     pub threads: Option<NonZero<usize>>,
+    /// What agents may hand on.
+    pub delegation: Delegation,
     /// What each user may do, across all resources.
     pub users: UserLimits,
     /// Who may come in.
@@ -254,6 +256,19 @@ impl Limits {
         idle: Duration::MAX,
         rate: None,
     };
+}
+
+/// What agents may hand on to agents of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delegation {
+    /// How long a child lives unless it is renewed.
+    pub child_lifetime: Duration,
+    /// Hops of a chain, the root not counted.
+    pub max_depth: u32,
+    /// Children of one agent that live at a time.
+    pub fan_out: u32,
+    /// Whether a supervised process may open a root from the stored login.
+    pub supervised_roots: bool,
 }
 
 /// A rate of statements.

@@ -83,7 +83,7 @@ impl GrantType {
 pub enum Scope {
     /// Calls of the API that change nothing.
     Read,
-    /// Calls that decide others' requests.
+    /// Calls that change something: decide others' requests, end sessions.
     Approve,
     /// Sessions with resources, through the tunnel.
     Connect,

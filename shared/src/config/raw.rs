@@ -1,8 +1,8 @@
 //! What was typed: reads TOML with positions and reports every problem at once.
 
 use super::checked::{
-    ColumnLabel, Config, CredentialSource, DoorLimits, Durability, Host, Limits, Rate, RecordRows, Recording, Resource,
-    ResourceKind, TargetSession, UpstreamTls, UpstreamTlsMode, UserLimits,
+    ColumnLabel, Config, CredentialSource, Delegation, DoorLimits, Durability, Host, Limits, Rate, RecordRows,
+    Recording, Resource, ResourceKind, TargetSession, UpstreamTls, UpstreamTlsMode, UserLimits,
 };
 use super::reference::{self, Key};
 use crate::id::ResourceName;
@@ -203,6 +203,7 @@ impl Reader<'_> {
             }
         }
         let (doors, users) = self.everyones_limits(top);
+        let delegation = self.delegation(top);
         let url = format!("https://{listen}");
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
         Config {
@@ -231,9 +232,26 @@ impl Reader<'_> {
                 let count = usize::try_from(item.as_integer()?).ok().filter(|count| *count <= 1024)?;
                 NonZero::new(count).map(Some)
             }),
+            delegation,
             users,
             doors,
             resources,
+        }
+    }
+
+    fn delegation(&mut self, top: &dyn TableLike) -> Delegation {
+        const KEYS: &[Key] = reference::DELEGATION;
+        let (at, empty) = ("delegation", toml_edit::Table::new());
+        let table = self.table(top, "", at, &empty);
+        self.unknown(table, at, KEYS);
+        let number = |item: &Item| item.as_integer().and_then(|number| u32::try_from(number).ok());
+        Delegation {
+            child_lifetime: self.value(table, at, KEYS, "child_lifetime", Duration::from_secs(900), |item| {
+                duration(item).filter(|time| !time.is_zero())
+            }),
+            max_depth: self.value(table, at, KEYS, "max_depth", 8, |item| number(item).filter(|depth| *depth <= 64)),
+            fan_out: self.value(table, at, KEYS, "fan_out", 64, number),
+            supervised_roots: self.value(table, at, KEYS, "supervised_roots", false, Item::as_bool),
         }
     }
 

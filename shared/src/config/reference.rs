@@ -37,6 +37,7 @@ pub const TOP: &[Key] = keys! {
     "threads", "number; one fewer than cores", "threads that serve tunnels";
     "tls", "table", "the relay's certificate";
     "identity", "table", "who else may ask for logins";
+    "delegation", "table", "what agents may hand on to agents of their own";
     "limits", "table", "limits of connections, and of users across all resources";
     "resources", "tables", "the resources by name";
 };
@@ -62,6 +63,14 @@ pub const CLIENT: &[Key] = keys! {
     "keys", "path", "with private_key_jwt: file with its public keys, a JWK set";
     "scopes", "list of \"weir:read\", \"weir:approve\", \"weir:connect\"; weir:read", "the most it may be granted";
     "introspect", "true or false; false", "may ask about the tokens of every client (a resource server)";
+};
+
+/// In `[delegation]`.
+pub const DELEGATION: &[Key] = keys! {
+    "child_lifetime", "duration; 15m", "how long a child lives unless its supervisor renews it";
+    "max_depth", "number; 8", "how many hops a chain may have";
+    "fan_out", "number; 64", "how many children of one agent may live at a time";
+    "supervised_roots", "true or false; false", "let processes under `weir run` open a session of their own from the stored login";
 };
 
 /// In `[resources.NAME]`.
@@ -126,6 +135,7 @@ pub fn markdown() -> String {
         ("[tls]", TLS),
         ("[identity]", IDENTITY),
         ("[[identity.clients]]", CLIENT),
+        ("[delegation]", DELEGATION),
         ("[limits]", USERS),
         ("[resources.NAME]", RESOURCE),
         ("[resources.NAME.limits], [limits.user], [limits.users.NAME]", LIMITS),

@@ -20,21 +20,31 @@ struct Answer {
 }
 
 impl Bundle {
-    /// What policy says to `question`. Deny when no rule permits it or any policy fails while it is evaluated; hold when
-    /// it is permitted, but not unattended.
+    /// What policy says to `question`, asked for each agent from the root to who asks: the strictest answer counts. Deny when
+    /// no rule permits it or any policy fails while it is evaluated; hold when it is permitted, but not unattended.
     #[must_use]
     pub fn decide(&self, question: &Question<'_>) -> Decision {
+        let depth = question.subject.depth;
+        let own = self.decide_at(question, depth);
+        if !self.tells_depths {
+            return own;
+        }
+        let others = (0..depth).map(|depth| self.decide_at(question, depth));
+        others.fold(own, |strictest, other| if other.outcome > strictest.outcome { other } else { strictest })
+    }
+
+    fn decide_at(&self, question: &Question<'_>, depth: u32) -> Decision {
         let Some(asked) = Asked::new(self, question) else {
             return Decision { outcome: Outcome::Deny, policies: [].into() };
         };
-        let first = asked.put(question.action.as_str(), asked.context(question, None));
+        let first = asked.put(question.action.as_str(), asked.context(question, depth, None));
         if first.failed || !first.permitted {
             return Decision { outcome: Outcome::Deny, policies: first.policies.into() };
         }
         if question.action == Action::Connect {
             return Decision { outcome: Outcome::Allow, policies: first.policies.into() };
         }
-        let second = asked.put(super::UNATTENDED, asked.context(question, Some(question.action.as_str())));
+        let second = asked.put(super::UNATTENDED, asked.context(question, depth, Some(question.action.as_str())));
         if second.failed {
             return Decision { outcome: Outcome::Deny, policies: second.policies.into() };
         }
@@ -80,8 +90,9 @@ impl<'a> Asked<'a> {
         Some(Self { bundle, principal, resource, entities })
     }
 
-    fn context(&self, question: &Question<'_>, unattended: Option<&str>) -> Option<Context> {
-        let mut pairs = Vec::new();
+    fn context(&self, question: &Question<'_>, depth: u32, unattended: Option<&str>) -> Option<Context> {
+        let depth = ("depth".to_owned(), RestrictedExpression::new_long(depth.into()));
+        let mut pairs = vec![("agent".to_owned(), RestrictedExpression::new_record([depth]).ok()?)];
         if let Some(action) = unattended {
             pairs.push(("action".to_owned(), RestrictedExpression::new_string(action.to_owned())));
         }

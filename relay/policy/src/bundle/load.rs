@@ -167,7 +167,9 @@ fn build(files: &[File], mut problems: Vec<PolicyProblem>) -> Result<Bundle, Vec
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(Bundle { schema, slices: slices(&all)?, hash: hash(files) })
+    // The depth is only in `context.agent`: who does not name it cannot tell.
+    let tells_depths = all.iter().any(|policy| policy.to_string().contains("agent"));
+    Ok(Bundle { schema, slices: slices(&all)?, hash: hash(files), tells_depths })
 }
 
 fn first_line(policy: &Policy) -> String {

@@ -24,6 +24,8 @@ pub struct Bundle {
     schema: Schema,
     slices: BTreeMap<&'static str, PolicySet>,
     hash: String,
+    /// Whether any policy could tell one depth from another.
+    tells_depths: bool,
 }
 
 impl Bundle {
@@ -41,6 +43,8 @@ pub struct Subject {
     pub user: String,
     /// The user's roles (groups in policy).
     pub roles: Vec<String>,
+    /// Hops between the user's login and who asks.
+    pub depth: u32,
 }
 
 /// What is asked for.
@@ -93,8 +97,8 @@ pub struct Target {
     pub labels: BTreeMap<String, String>,
 }
 
-/// What policy says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What policy says; later ones are stricter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
     /// Go on.
     Allow,
@@ -134,7 +138,11 @@ mod tests {
     fn decide(bundle: &Bundle, roles: &[&str], env: &str, sql: Option<&str>) -> Decision {
         let facts = sql.map(facts);
         bundle.decide(&Question {
-            subject: &Subject { user: "alice".into(), roles: roles.iter().map(|role| (*role).to_owned()).collect() },
+            subject: &Subject {
+                user: "alice".into(),
+                roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+                depth: 0,
+            },
             action: facts.as_ref().map_or(Action::Connect, |facts| Action::of(facts.class)),
             target: &Target { resource: "db".into(), labels: BTreeMap::from([("env".into(), env.into())]) },
             facts: facts.as_ref(),
@@ -195,7 +203,7 @@ mod tests {
             Bundle::from_text("@id(\"r\") permit (principal, action == Action::\"sql.read\", resource);").unwrap();
         assert_eq!(decide(&some, &[], "dev", Some("SELECT 1")).outcome, Outcome::Hold);
         let facts_free = some.decide(&Question {
-            subject: &Subject { user: "a".into(), roles: vec![] },
+            subject: &Subject { user: "a".into(), roles: vec![], depth: 0 },
             action: Action::SqlRead,
             target: &Target { resource: "r".into(), labels: BTreeMap::new() },
             facts: None,
@@ -214,6 +222,28 @@ mod tests {
         assert_eq!(decide(&bundle, &[], "dev", Some("SELECT lower(a) FROM t")).outcome, Outcome::Hold);
         assert_eq!(decide(&bundle, &[], "dev", Some("SELECT lower(ssn) FROM t")).outcome, Outcome::Deny);
         assert_eq!(decide(&bundle, &[], "prod", Some("SELECT lower(a) FROM t")).outcome, Outcome::Deny);
+    }
+
+    #[test]
+    fn each_depth_of_a_chain_must_be_permitted() {
+        let at = |text: &str, depth| {
+            Bundle::from_text(text)
+                .unwrap()
+                .decide(&Question {
+                    subject: &Subject { user: "a".into(), roles: vec![], depth },
+                    action: Action::Connect,
+                    target: &Target { resource: "r".into(), labels: BTreeMap::new() },
+                    facts: None,
+                })
+                .outcome
+        };
+        let shallow = "@id(\"s\") permit (principal, action, resource) when { context.agent.depth <= 1 };";
+        let deep = "@id(\"d\") permit (principal, action, resource) when { context.agent.depth >= 1 };";
+        let any = "@id(\"a\") permit (principal, action, resource);";
+        assert_eq!([0, 1, 2].map(|depth| at(shallow, depth)), [Outcome::Allow, Outcome::Allow, Outcome::Deny]);
+        // What the root may not, no child may.
+        assert_eq!([0, 1, 2].map(|depth| at(deep, depth)), [Outcome::Deny; 3]);
+        assert_eq!([0, 1, 2].map(|depth| at(any, depth)), [Outcome::Allow; 3]);
     }
 
     #[test]

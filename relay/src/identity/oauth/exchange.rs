@@ -1,9 +1,10 @@
 //! Token exchange (RFC 8693): who may ask with what is told by `subject_token_type`.
 //!
 //! - a weir access token, by who holds its key: a narrower one for the same key and the same session
+//! - a hop statement, a ticket: an agent's agent ([`delegate`])
 
 use super::{
-    bearer, jwt,
+    bearer, delegate, jwt,
     proof::Proof,
     refuse,
     token::{TokenRequest, given, issue},
@@ -15,21 +16,20 @@ use crate::{
 };
 use axum::response::Response;
 use serde::Deserialize;
-use std::collections::BTreeSet;
 use weir_shared::{config::checked::Client, id::ResourceName};
 use zeroize::Zeroizing;
 
-const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+pub(super) const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
 /// What an exchange adds to a token request.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Exchange {
-    subject_token: Zeroizing<String>,
-    subject_token_type: String,
-    actor_token: Zeroizing<String>,
-    requested_token_type: String,
+    pub(super) subject_token: Zeroizing<String>,
+    pub(super) subject_token_type: String,
+    pub(super) actor_token: Zeroizing<String>,
+    pub(super) requested_token_type: String,
     audience: String,
     resource: String,
 }
@@ -51,6 +51,7 @@ pub(super) async fn exchange(
     }
     match subject_token_type.as_str() {
         ACCESS_TOKEN => narrowed(relay, client, peer, proof, request).await,
+        delegate::HOP | delegate::TICKET => delegate::child(relay, client, proof, request).await,
         _ => refuse("invalid_request", "this subject_token_type is not taken"),
     }
 }
@@ -99,5 +100,5 @@ fn asked(relay: &Relay, held: &Access, request: &TokenRequest) -> Result<Access,
         return Ok(access);
     }
     let name = ResourceName::new(audience).map_err(|_| target())?;
-    access.on(BTreeSet::from([name])).map_err(|_| target())
+    access.on(&name).ok_or_else(target)
 }

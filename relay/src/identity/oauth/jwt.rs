@@ -1,12 +1,13 @@
 //! Access tokens: JWT by RFC 9068, bound to a key by `cnf` (RFC 7800, 8705, 9449).
 
 use super::signing::{ALGORITHM, Keys};
-use crate::identity::access::{Access, Detail};
+use crate::identity::access::Access;
 use jsonwebtoken::{Header, Validation};
 use serde::{Deserialize, Serialize};
 use weir_shared::{
     id::{AgentId, UserId},
     keys::CertificateDigest,
+    scope::Scope as Grant,
 };
 
 /// How long a token is good, seconds.
@@ -69,7 +70,7 @@ pub struct Claims {
     pub scope: String,
     /// With what; every resource when there are none (RFC 9396, 9.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub authorization_details: Option<Vec<Detail>>,
+    pub authorization_details: Option<Grant>,
     /// The token that it was exchanged for: it ends with that one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
@@ -79,7 +80,7 @@ impl Claims {
     /// What it may do.
     #[must_use]
     pub fn access(&self) -> Access {
-        Access::of_claims(&self.scope, self.authorization_details.clone()).unwrap_or_else(|_| Access::of([]))
+        Access::of_claims(&self.scope, self.authorization_details.clone())
     }
 }
 

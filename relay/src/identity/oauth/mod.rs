@@ -4,7 +4,8 @@
 //! - [`metadata`]: RFC 8414, 9728, and the keys that tokens are verified with
 //! - [`authorize`]: authorization code with PKCE S256 (RFC 6749, 7636, 8252, 9207)
 //! - [`device`]: codes for machines without a browser (RFC 8628)
-//! - [`token`]: codes and rotating refresh tokens become agents; [`exchange`]: tokens become narrower ones (RFC 8693)
+//! - [`token`]: codes and rotating refresh tokens become agents; [`exchange`]: tokens become others (RFC 8693):
+//!   narrower ones, or in `delegate` children
 //! - [`revoke`]: RFC 7009; [`introspect`]: RFC 7662
 //! - [`clients`]: who asks; [`proof`], [`dpop`]: with which key; [`rates`]: how often
 //! - [`signing`]: the keys that sign; [`jwt`]: the tokens (RFC 9068); [`bearer`]: tokens as the API takes them
@@ -12,6 +13,7 @@
 pub mod authorize;
 pub mod bearer;
 pub mod clients;
+mod delegate;
 pub mod device;
 pub mod dpop;
 pub mod exchange;
@@ -112,7 +114,5 @@ fn micros(duration: Duration) -> i64 {
 }
 
 pub(super) async fn audit(relay: &Relay, event: &str, actor: &str, body: serde_json::Value) {
-    if let Err(error) = relay.store.audit_append(event, actor, body, relay.now()).await {
-        tracing::error!(%error, "the audit log cannot be written");
-    }
+    relay.audit(event, actor, body).await;
 }

@@ -42,7 +42,7 @@ async fn access(relay: &Relay, claims: &jwt::Claims) -> Result<(), StoreError> {
     let now = relay.now();
     relay.store.spend(&bearer::revocation(&claims.jti), now, claims.exp * 1_000_000).await?;
     if claims.parent.is_none() {
-        relay.store.agent_end(claims.sid, now).await?;
+        relay.end_agent(claims.sid, "its token was revoked").await?;
     }
     let body = json!({ "agent": claims.sid, "token": claims.jti, "client": claims.client_id });
     audit(relay, "token.revoked", "", body).await;

@@ -1,6 +1,8 @@
 //! The token endpoint: codes and rotating refresh tokens become agents (RFC 6749, 9700, 8628), tokens narrower ones (RFC 8693).
 
-use super::{audit, broken, clients, exchange, form::ByClient, hash, jwt, micros, proof, proof::Proof, refuse, secret};
+use super::{
+    audit, broken, clients, delegate, exchange, form::ByClient, hash, jwt, micros, proof, proof::Proof, refuse, secret,
+};
 use crate::{identity::access::Access, relay::Relay};
 use axum::{
     Json,
@@ -14,12 +16,14 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use weir_shared::{
     config::checked::{Client, ClientAuth, GrantType},
+    hop::Budget,
     id::{AgentId, LoginId, UserId},
     keys::Thumbprint,
     secret::Secret,
 };
 use weir_store::{
     StoreError,
+    agents::NewAgent,
     devices::{Poll, Polled},
     logins::{Code, Redeemed, Refreshed},
 };
@@ -40,7 +44,16 @@ pub struct TokenRequest {
     device_code: Zeroizing<String>,
     /// In a refresh: of the token only (RFC 6749, 6).
     pub(super) scope: String,
+    /// In a refresh by weir itself: what the new root may do at most; by others: of the token only (RFC 9396).
     pub(super) authorization_details: String,
+    /// How long a root of weir's lives at most, seconds.
+    ttl: Option<u32>,
+    /// How deep the chain of a root may become.
+    max_depth: Option<u32>,
+    /// What a root, and all below it, may use: [`Budget`], JSON.
+    budget: String,
+    /// What the client says of itself: [`weir_shared::api::Claims`], JSON.
+    pub(super) evidence: String,
     #[serde(flatten)]
     pub(super) exchange: exchange::Exchange,
 }
@@ -76,15 +89,7 @@ pub async fn token(State(relay): State<Arc<Relay>>, request: ByClient<TokenReque
     };
     match session {
         Ok(session) => {
-            // What a refresh asks for narrows its token, not its login.
-            let (scope, details) = match grant {
-                GrantType::RefreshToken => (form.scope.as_str(), form.authorization_details.as_str()),
-                _ => ("", ""),
-            };
-            match session.access.narrowed(scope, details) {
-                Ok(access) => answer(&relay, &client, &proof, Session { access, ..session }, &next).await,
-                Err(beyond) => refuse(beyond.code(), &beyond.to_string()),
-            }
+            answer(&relay, &client, &proof, session, &form, grant, &next).await.unwrap_or_else(|refused| *refused)
         }
         Err(refusal) => refusal,
     }
@@ -190,29 +195,74 @@ async fn by_device(
 }
 
 /// The key becomes an agent of the login, and gets its token.
-async fn answer(relay: &Relay, client: &Client, proof: &Proof, session: Session, next: &Secret<String>) -> Response {
-    let (now, login) = (relay.now(), session.login);
-    let until = session.expires.min(now + micros(relay.config.agent_lifetime));
-    let agent = if client.id == clients::OWN {
-        relay.store.agent_add(login, proof.key, now, until).await
+async fn answer(
+    relay: &Relay,
+    client: &Client,
+    proof: &Proof,
+    session: Session,
+    form: &TokenRequest,
+    grant: GrantType,
+    next: &Secret<String>,
+) -> Result<Response, Box<Response>> {
+    let Session { login, user, expires, access } = session;
+    let claims = delegate::claims(&form.evidence)?;
+    if let Some(supervisor) = claims.supervisor
+        && !relay.config.delegation.supervised_roots
+    {
+        // The login itself stays good: it is the person's, and its next token is in the answer that is not given.
+        let body = json!({ "login": login, "key": proof.key.to_string(), "supervisor": supervisor });
+        audit(relay, "alert.root_under_supervisor", "", body).await;
+        let description = "a process under `weir run` may not open a session of its own from the login";
+        return Err(Box::new(refuse("access_denied", description)));
+    }
+    // Codes were narrowed before they were given.
+    let (scope, details) = match grant {
+        GrantType::RefreshToken => (form.scope.as_str(), form.authorization_details.as_str()),
+        _ => ("", ""),
+    };
+    let narrow =
+        access.narrowed(scope, details).map_err(|beyond| Box::new(refuse(beyond.code(), &beyond.to_string())))?;
+    let budget = match form.budget.as_str() {
+        "" => Budget::default(),
+        text => {
+            serde_json::from_str(text).map_err(|_| Box::new(refuse("invalid_request", "the budget is no budget")))?
+        }
+    };
+    let now = relay.now();
+    let lifetime = micros(relay.config.agent_lifetime);
+    let lifetime = form.ttl.map_or(lifetime, |ttl| lifetime.min(i64::from(ttl) * 1_000_000));
+    let deepest = relay.config.delegation.max_depth;
+    // Each of weir's processes is an agent of its own; another client's key stays the same one.
+    let own = client.id == clients::OWN;
+    let new = NewAgent {
+        key: proof.key,
+        expires: expires.min(now + lifetime),
+        max_depth: form.max_depth.map_or(deepest, |depth| depth.min(deepest)),
+        scope: if own { narrow.grant() } else { access.grant() },
+        budget,
+        evidence: &serde_json::to_string(&claims).unwrap_or_else(|_| "{}".to_owned()),
+    };
+    let agent = if own {
+        relay.store.agent_add(login, &new, now).await
     } else {
-        relay.store.agent_take_over(login, proof.key, now, until).await
+        relay.store.agent_take_over(login, &new, now).await
     };
     relay.principals.forget();
     let agent = match agent {
         Ok(agent) => agent,
-        Err(StoreError::Exists(_)) => return refuse("invalid_request", "this key is bound already"),
-        Err(error) => return broken(&error),
+        Err(StoreError::Exists(_)) => return Err(Box::new(refuse("invalid_request", "this key is bound already"))),
+        Err(error) => return Err(Box::new(broken(&error))),
     };
-    let body = json!({ "agent": agent, "login": login, "key": proof.key.to_string(), "client": client.id });
+    let body = json!({
+        "chain": [agent], "login": login, "key": proof.key.to_string(), "scope": new.scope.to_string(), "client": client.id,
+    });
     audit(relay, "agent.bound", "", body).await;
-    let Some(mut body) = issue(relay, client, proof, (session.user, agent), &session.access, until, None) else {
-        return refuse("server_error", "no token can be signed");
-    };
+    let body = issue(relay, client, proof, (user, agent), &narrow, new.expires, None);
+    let mut body = body.ok_or_else(|| Box::new(refuse("server_error", "no token can be signed")))?;
     if client.grants.contains(&GrantType::RefreshToken) {
         body.insert("refresh_token".to_owned(), next.expose().as_str().into());
     }
-    given(body)
+    Ok(given(body))
 }
 
 /// An access token of a user's agent for the key, as the endpoint's answer tells of it; it lasts no longer than `until`, and
@@ -240,7 +290,7 @@ pub(super) fn issue(
         sid,
         cnf: proof.confirmation.clone(),
         scope: access.scope(),
-        authorization_details: access.details(),
+        authorization_details: (!access.grant().is_whole()).then(|| access.grant().clone()),
         parent: parent.map(|parent| parent.jti.clone()),
     };
     let token = jwt::sign(&relay.oauth.keys, &claims).inspect_err(|error| tracing::error!(%error)).ok()?;

@@ -1,0 +1,96 @@
+//! The tree of agents. A whole agent sees and ends those of its user, a narrower one itself and what is below it;
+//! administrators all.
+
+use super::{ApiError, Caller};
+use crate::{
+    identity::{Principal, delegation, delegation::NotDelegated},
+    relay::Relay,
+};
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+};
+use serde::Deserialize;
+use std::sync::Arc;
+use weir_shared::{
+    api::{AgentView, TicketBody},
+    error::{Kind, UserFacing},
+    id::AgentId,
+};
+
+/// The most that are listed.
+const MOST: u32 = 10_000;
+
+#[derive(Deserialize)]
+pub(super) struct Filter {
+    /// Of every user.
+    #[serde(default)]
+    all: bool,
+    /// Also those that have ended.
+    #[serde(default)]
+    ended: bool,
+}
+
+pub(super) async fn list(
+    State(relay): State<Arc<Relay>>,
+    Caller(principal, _): Caller,
+    Query(filter): Query<Filter>,
+) -> Result<Json<Vec<AgentView>>, ApiError> {
+    let user = if filter.all && super::sessions::sees_all(&principal) { None } else { Some(principal.user()) };
+    let below = (!principal.is_whole()).then_some(principal.agent());
+    let mut agents = relay.store.agents(user, below, filter.ended, relay.now(), MOST).await?;
+    let open = relay.registry.sessions_by_agent();
+    for agent in &mut agents {
+        agent.open_sessions = open.get(&agent.id).copied().unwrap_or_default();
+    }
+    Ok(Json(agents))
+}
+
+/// The agents from the root to this one, as people see them.
+pub(super) async fn chain(relay: &Relay, principal: &Principal) -> Result<Vec<AgentView>, ApiError> {
+    let mut chain = Vec::new();
+    for link in principal.chain() {
+        chain.extend(relay.store.agent_view(link.id, relay.now()).await?);
+    }
+    Ok(chain)
+}
+
+pub(super) async fn end(
+    State(relay): State<Arc<Relay>>,
+    Caller(principal, _): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Vec<AgentId>>, ApiError> {
+    let missing = || UserFacing::new(Kind::NotFound, format!("no agent {id}"), "run `weir sessions tree`");
+    let agent: AgentId = id.parse().map_err(|_| missing())?;
+    let view = relay.store.agent_view(agent, relay.now()).await?.ok_or_else(missing)?;
+    let may = if principal.is_whole() {
+        view.user == principal.user() || principal.is("admin")
+    } else {
+        let below = relay.store.agents(None, Some(principal.agent()), true, relay.now(), MOST).await?;
+        below.iter().any(|view| view.id == agent)
+    };
+    // One that may not be ended looks like one that is not there.
+    if !may {
+        return Err(missing().into());
+    }
+    relay.audit_of(&principal, "agent.ended", serde_json::json!({ "agent": agent, "user": view.user })).await;
+    let itself = agent == principal.agent();
+    let why = if itself { "done".to_owned() } else { format!("revoked by {}", principal.user()) };
+    Ok(Json(relay.end_agent(agent, &why).await?))
+}
+
+pub(super) async fn ticket(
+    State(relay): State<Arc<Relay>>,
+    Caller(principal, _): Caller,
+    Json(body): Json<TicketBody>,
+) -> Result<Json<()>, ApiError> {
+    match delegation::keep_ticket(&relay, &principal, &body.hop, body.redeem_within).await {
+        Ok(()) => Ok(Json(())),
+        Err(NotDelegated::Refused(why)) => {
+            let body = serde_json::json!({ "why": why });
+            relay.audit_of(&principal, "alert.ticket_refused", body).await;
+            Err(UserFacing::new(Kind::Denied, why, "make the ticket with `weir ticket`").into())
+        }
+        Err(NotDelegated::Store(error)) => Err(error.into()),
+    }
+}

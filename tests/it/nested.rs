@@ -1,0 +1,126 @@
+//! Agents of agents: a person, an agent, an agent of that one, and psql below it.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use std::{
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+use weir_tests::{
+    agent::{Agent, Transport, json},
+    lab::Lab,
+    process::{Lines, Running, program},
+};
+
+over_both_transports!(narrower_at_each_hop);
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// `weir run` with these options, running a shell script in which `$WEIR` is weir.
+fn run(agent: &Agent, options: &[&str], script: &str) -> Result<Command> {
+    let mut command = agent.command()?;
+    command.env("WEIR", program("weir")?.get_program()).arg("run").args(options).args(["--", "sh", "-c", script]);
+    command.stdin(Stdio::null());
+    Ok(command)
+}
+
+/// What it came to: exit code, and both outputs in one.
+fn outcome(mut command: Command) -> Result<(Option<i32>, String)> {
+    let output = command.output()?;
+    let text = [output.stdout, output.stderr].concat();
+    Ok((output.status.code(), String::from_utf8_lossy(&text).into_owned()))
+}
+
+/// The agents that `weir sessions tree` shows.
+fn tree(agent: &Agent, more: &[&str]) -> Result<Vec<Value>> {
+    json(&agent.weir(&[&["sessions", "tree", "--output", "json"], more].concat())?)
+}
+
+fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The audit log's events of this name.
+fn audited(lab: &Lab, event: &str) -> Result<Vec<Value>> {
+    json(&lab.admin(&["audit", "list", "--output", "json", "--event", event])?)
+}
+
+async fn narrower_at_each_hop(transport: Transport) -> Result<()> {
+    let lab = Lab::start().await?;
+    let alice = lab.login("alice").await?;
+    let how = ["--transport", transport.as_str()];
+    let psql = "psql -X -At -v ON_ERROR_STOP=1 -v VERBOSITY=verbose -c";
+    // The root may read and write one resource, its child read it, and the child's child no more for asking for more.
+    let leaf = format!("{psql} 'SELECT count(*) FROM orders'; {psql} 'DELETE FROM orders WHERE id = 7'");
+    let middle = format!(
+        "{psql} 'DELETE FROM orders WHERE id = 6'; \
+         $WEIR run --scope 'shop-*:sql.*' --connect shop-dev -- sh -c \"{leaf}\"; $WEIR whoami --chain"
+    );
+    let root = format!(
+        "{psql} 'DELETE FROM orders WHERE id = 5'; \
+         $WEIR run --scope shop-dev:sql.read --connect shop-dev -- sh -c '{}'; \
+         $WEIR list; {psql} 'SELECT 1' \"host=127.0.0.1\"",
+        middle.replace('\'', "'\\''")
+    );
+    let options = [&["--scope", "shop-dev:sql.read+sql.write", "--connect", "shop-dev"], &how[..]].concat();
+    let (code, said) = outcome(run(&alice, &options, &root)?)?;
+    ensure!(code == Some(0), "{code:?} {said}");
+    ensure!(said.matches("DELETE 1").count() == 1, "only the root may write: {said}");
+    ensure!(said.matches("42501").count() == 2 && said.contains("rule scope:"), "{said}");
+    ensure!(said.contains("99\n"), "the leaf reads: {said}");
+    ensure!(said.contains("asking for it has no effect"), "who asks for more is told: {said}");
+    ensure!(said.contains("depth 2") && said.contains("may at most: shop-dev:sql.read"), "{said}");
+    ensure!(!said.contains("│ shop-prod"), "what is out of scope is not listed: {said}");
+    ensure!(lab.sql("SELECT count(*) FROM orders")?.trim() == "99");
+
+    ensure!(audited(&lab, "agent.delegated")?.len() >= 4);
+    // Everything has ended, and the trace is there, with the whole chain.
+    ensure!(tree(&alice, &[])?.is_empty(), "{:?}", tree(&alice, &[])?);
+    let all = tree(&alice, &["--ended"])?;
+    let root = all.iter().find(|agent| {
+        text(agent, "scope").is_empty() && agent["depth"] == 0 && text(&agent["evidence"], "command") == "sh"
+    });
+    let root = text(root.context("no root")?, "id").to_owned();
+    let chained = json(&alice.weir(&["sessions", "list", "--chain", &root, "--output", "json"])?)?;
+    ensure!(chained.len() == 5, "{chained:#?}");
+    let depths: Vec<usize> = chained.iter().map(|view| view["chain"].as_array().map_or(0, Vec::len)).collect();
+    ensure!(depths.contains(&1) && depths.contains(&2) && depths.contains(&3), "{depths:?}");
+    let deepest = chained.iter().find(|view| view["chain"].as_array().is_some_and(|chain| chain.len() == 3));
+    let replay = alice.weir(&["sessions", "replay", text(deepest.context("none")?, "id")])?;
+    ensure!(replay.contains(&format!("agents: {root} > ")), "{replay}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ending_the_middle_ends_the_leaf_and_leaves_the_root() -> Result<()> {
+    let lab = Lab::start().await?;
+    let alice = lab.login("alice").await?;
+    let psql = "psql -X -At -v VERBOSITY=verbose -c";
+    let leaf = format!("{psql} 'SELECT pg_sleep(60)' 2>&1; echo leaf is over");
+    let script = format!(
+        "$WEIR run --connect shop-dev -- $WEIR run --connect shop-dev -- sh -c \"{leaf}\"; \
+         {psql} \"SELECT 'root lives'\""
+    );
+    let mut process = run(&alice, &["--connect", "shop-dev"], &script)?;
+    let mut process = Running::start(process.stdout(Stdio::piped()), &alice.home().join("nested.log"))?;
+    let lines = Lines::of(process.stdout().context("no standard output")?);
+    let until = Instant::now() + PATIENCE;
+    let middle = loop {
+        let agents = tree(&alice, &[])?;
+        let busy = agents.iter().any(|agent| agent["depth"] == 2 && agent["open_sessions"] == 1);
+        if let Some(middle) = agents.iter().find(|agent| agent["depth"] == 1).filter(|_| busy) {
+            break text(middle, "id").to_owned();
+        }
+        ensure!(Instant::now() < until, "the leaf does not begin: {agents:#?} {}", process.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let ended = alice.weir(&["revoke", &middle])?;
+    ensure!(ended.contains("and 1 below it"), "{ended}");
+    // psql is told, rather than left waiting for the sixty seconds of its statement.
+    lines.find(Duration::from_secs(10), |line| line.contains("28000").then_some(()))?;
+    lines.find(PATIENCE, |line| (line == "root lives").then_some(()))?;
+    ensure!(process.wait(PATIENCE)? == Some(0), "{}", process.log());
+    let again = alice.try_weir(&["revoke", &middle])?;
+    ensure!(again.status.code() == Some(9), "{again:?}");
+    Ok(())
+}
