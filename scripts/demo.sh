@@ -102,7 +102,7 @@ wait_for_relay "$relay" "$lab/relay" "$lab/relay.log"
 # log_in USER: `weir login`, with curl as the browser.
 log_in() {
   local user=$1
-  show env "WEIR_HOME=$user" weir login --relay "$relay" --ca relay/ca.pem --no-browser
+  show env "WEIR_HOME=$user" weir login --relay "$relay" --ca relay/ca.pem
   WEIR_HOME=$lab/$user weir_login "$bin/weir" "$relay" "$lab/relay/ca.pem" "$user" "$lab/password.$user" > "$lab/login.$user"
   printf '(%s opens the address, types name and password into the form, and is sent back to 127.0.0.1)\n' "$user"
   cat "$lab/login.$user"

@@ -112,7 +112,7 @@ stop_process() {
 weir_login() {
   local weir=$1 relay=$2 ca=$3 user=$4 password=$5 work login url to name value fields=()
   work=$(mktemp -d)
-  "$weir" login --relay "$relay" --ca "$ca" --no-browser > "$work/said" 2>&1 &
+  BROWSER=true "$weir" login --relay "$relay" --ca "$ca" > "$work/said" 2>&1 &
   login=$!
   wait_for 20 grep -q 'https://.*/oauth/authorize' "$work/said" || { cat "$work/said" >&2; fail "weir login prints no address"; }
   url=$(grep -o 'https://[^ ]*/oauth/authorize[^ ]*' "$work/said" | head -n 1)

@@ -148,6 +148,7 @@ pub(crate) fn client(login: &Login, key: &SessionKey) -> Result<reqwest::Client,
     let tls = trust::client_config(login, key, &[b"h2", b"http/1.1"])?;
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
+        .user_agent(format!("weir/{} ({})", env!("CARGO_PKG_VERSION"), std::env::consts::OS))
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(10))
         .timeout(Duration::from_secs(600))

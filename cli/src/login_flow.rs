@@ -37,17 +37,13 @@ const DONE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><ti
 const FAILED: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>weir</title>\
 <p>The login failed. The terminal says why.</p></html>";
 
-fn url_error(error: ParseError) -> UserFacing {
+pub(crate) fn url_error(error: ParseError) -> UserFacing {
     let hint = "give it as https://host:port";
     UserFacing::new(Kind::Usage, format!("the relay's URL is not a URL: {error}"), hint)
 }
 
 /// Logs in at the relay; the refresh token.
-pub(crate) async fn log_in(
-    client: &reqwest::Client,
-    relay: &str,
-    browser: bool,
-) -> Result<Zeroizing<String>, UserFacing> {
+pub(crate) async fn log_in(client: &reqwest::Client, relay: &str) -> Result<Zeroizing<String>, UserFacing> {
     let listener =
         TcpListener::bind("127.0.0.1:0").await.map_err(|error| ui::system("no port for the answer", &error))?;
     let port = listener.local_addr().map_err(|error| ui::system("no port for the answer", &error))?.port();
@@ -60,8 +56,8 @@ pub(crate) async fn log_in(
     let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
     let (url, state) = oauth.authorize_url(CsrfToken::new_random).set_pkce_challenge(challenge).url();
     ui::tell(&format!("To log in, open:\n  {url}"));
-    if browser && webbrowser::open(url.as_str()).is_err() {
-        ui::tell("No browser could be opened: open the address above by hand.");
+    if webbrowser::open(url.as_str()).is_err() {
+        ui::tell("No browser could be opened: open the address above by hand, or log in with --no-browser.");
     }
     let wait = ui::spinner("waiting for the login in the browser");
     let answer = tokio::select! {
@@ -159,9 +155,9 @@ fn json(value: &impl serde::Serialize) -> String {
 /// A child that the relay made, or renewed.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Child {
-    #[serde(rename = "access_token")]
     pub(crate) agent: AgentId,
-    /// Seconds.
+    /// Seconds that the child lives; its token is renewed more often.
+    #[serde(rename = "agent_expires_in")]
     pub(crate) expires_in: i64,
     /// What was asked for beyond the parent's right.
     #[serde(default)]
@@ -214,7 +210,7 @@ pub(crate) async fn exchange(
     Err(UserFacing::new(Kind::Denied, message, "the relay's audit log says more"))
 }
 
-fn refresh_token(tokens: &oauth2::basic::BasicTokenResponse) -> Result<Zeroizing<String>, UserFacing> {
+pub(crate) fn refresh_token(tokens: &oauth2::basic::BasicTokenResponse) -> Result<Zeroizing<String>, UserFacing> {
     let missing = || UserFacing::new(Kind::Incompatible, "the relay gave no refresh token", "is this a weir relay?");
     tokens.refresh_token().map(|token| Zeroizing::new(token.secret().clone())).ok_or_else(missing)
 }
@@ -239,10 +235,10 @@ fn refused(relay: &str, error: TokenError) -> UserFacing {
 /// What an HTTP request for `oauth2` failed with.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub(crate) struct SendError(Box<dyn std::error::Error + Send + Sync>);
+pub(crate) struct SendError(pub(crate) Box<dyn std::error::Error + Send + Sync>);
 
 /// `oauth2`'s requests over the client that shows the session's key.
-async fn send(client: &reqwest::Client, request: HttpRequest) -> Result<HttpResponse, SendError> {
+pub(crate) async fn send(client: &reqwest::Client, request: HttpRequest) -> Result<HttpResponse, SendError> {
     let failed = |error: reqwest::Error| SendError(Box::new(error));
     let request = reqwest::Request::try_from(request).map_err(failed)?;
     let response = client.execute(request).await.map_err(failed)?;

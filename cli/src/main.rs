@@ -2,14 +2,15 @@
 //!
 //! - [`cmd`]: the commands, one file each
 //! - [`settings`]: environment variables and folders; [`keystore`]: the stored login; [`ui`]: what people see
-//! - [`trust`]: how the relay is verified; [`login_flow`]: how a login comes to be; [`ci`]: by a platform's token;
-//!   [`api`]: the relay's HTTPS API
+//! - [`trust`]: how the relay is verified; [`login_flow`], [`device_flow`]: how a login comes to be; [`ci`]: by a platform's
+//!   token; [`api`]: the relay's HTTPS API
 //! - [`identity`]: whose session a process opens, and what it hands on; [`run`]: the command of `weir run`
 //! - [`tunnel`]: QUIC or WebSocket to the relay; [`listen`]: the local ports
 
 mod api;
 mod ci;
 mod cmd;
+mod device_flow;
 mod identity;
 mod keystore;
 mod listen;

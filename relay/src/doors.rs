@@ -65,7 +65,8 @@ fn leave<K: Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
 }
 
 /// What counts as one address: of IPv6 the first 64 bits, which one machine has to itself.
-fn place_of(address: IpAddr) -> IpAddr {
+#[must_use]
+pub fn place_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
         address => address,

@@ -46,6 +46,11 @@ pub async fn tunnels(relay: Arc<Relay>) {
     }
 }
 
+/// Looks after the keys that sign access tokens.
+pub async fn token_keys(relay: Arc<Relay>) {
+    relay.oauth.keys.watch().await;
+}
+
 /// Deletes recordings older than the configured retention; each deletion is in the audit log before it is done.
 pub async fn recordings(relay: Arc<Relay>) {
     let Ok(retention) = i64::try_from(relay.config.retention.as_micros()) else { return };

@@ -3,7 +3,7 @@
 use crate::{
     approval::Approvals,
     doors::Doors,
-    identity::{Principal, Principals, foreign::Foreign},
+    identity::{Principal, Principals, foreign::Foreign, oauth},
     record::{Index, Syncer},
     session::{
         budget::Budgets,
@@ -39,6 +39,8 @@ pub struct Relay {
     pub foreign: Foreign,
     /// What agents have used of what they may.
     pub budgets: Budgets,
+    /// The authorization server.
+    pub oauth: oauth::Server,
     /// Requests that wait for a human.
     pub approvals: Approvals,
     /// What sessions with the same resource share.

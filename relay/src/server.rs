@@ -25,7 +25,7 @@ use hyper_util::{
 use session::registry::Reason;
 use std::{
     collections::HashSet,
-    net::{SocketAddr, UdpSocket},
+    net::{IpAddr, SocketAddr, UdpSocket},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -38,7 +38,7 @@ use weir_shared::{
     detect::Detector,
     error::{Kind, UserFacing},
     id::SessionId,
-    keys::Thumbprint,
+    keys::{CertificateDigest, Thumbprint},
     secret::Secret,
     wire,
 };
@@ -85,6 +85,7 @@ pub async fn run(config: Config) -> Result<(), UserFacing> {
     relay.tasks.spawn(until(stop.clone(), keep::agents(Arc::clone(&relay))));
     relay.tasks.spawn(until(stop.clone(), keep::recordings(Arc::clone(&relay))));
     relay.tasks.spawn(until(stop.clone(), keep::tunnels(Arc::clone(&relay))));
+    relay.tasks.spawn(until(stop.clone(), keep::token_keys(Arc::clone(&relay))));
     if let Some(listener) = metrics {
         relay.tasks.spawn(until(stop.clone(), telemetry::serve::serve(Arc::clone(&relay), listener)));
     }
@@ -128,6 +129,7 @@ async fn start(config: Config) -> Result<Relay, UserFacing> {
         principals: identity::Principals::default(),
         foreign: identity::foreign::Foreign::new(&config.identity)?,
         budgets: session::budget::Budgets::default(),
+        oauth: identity::oauth::Server::open(&config)?,
         approvals: Approvals::default(),
         upstreams: Upstreams::default(),
         facts: Arc::default(),
@@ -255,7 +257,7 @@ async fn accept_tcp(
             relay.telemetry.handshakes.with(["tls".into(), outcome.into()]).inc();
             let Ok(Ok(tls)) = handshake else { return };
             // Most of what it needs is needed only now.
-            Box::pin(https(relay, router, tls, Arc::new(visit))).await;
+            Box::pin(https(relay, router, tls, address.ip(), Arc::new(visit))).await;
         };
         tasks.spawn_on(serve, &workers.pick());
     }
@@ -265,14 +267,17 @@ async fn https(
     relay: Arc<Relay>,
     router: axum::Router,
     tls: tokio_rustls::server::TlsStream<TcpStream>,
+    address: IpAddr,
     visit: Arc<Visit>,
 ) {
-    let certificates = tls.get_ref().1.peer_certificates();
-    let key = certificates.and_then(<[_]>::first).and_then(|first| Thumbprint::of_certificate(first).ok());
+    let certificate = tls.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let key = certificate.and_then(|certificate| Thumbprint::of_certificate(certificate).ok());
+    let peer = api::Peer { address: address.to_canonical(), key, certificate: certificate.map(CertificateDigest::of) };
     let router = TowerToHyperService::new(router);
     let known = Arc::clone(&visit);
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(api::PeerKey(key));
+        request.extensions_mut().insert(peer);
         request.extensions_mut().insert(Arc::clone(&known));
         router.call(request)
     });

@@ -1,6 +1,7 @@
 //! A session's ephemeral key, and the thumbprint by which both transports know it.
 
 use crate::secret::Secret;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use rustls::{
     DigitallySignedStruct, DistinguishedName, SignatureScheme,
     client::danger::HandshakeSignatureValid,
@@ -95,6 +96,28 @@ impl std::str::FromStr for Thumbprint {
             *byte = u8::from_str_radix(pair, 16).map_err(|_| bad())?;
         }
         Ok(Self(bytes))
+    }
+}
+
+/// SHA-256 over a certificate's DER: how a token names the certificate that it is bound to (RFC 8705, 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CertificateDigest([u8; 32]);
+
+impl CertificateDigest {
+    /// Of a certificate.
+    #[must_use]
+    pub fn of(certificate: &CertificateDer<'_>) -> Self {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate);
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest.as_ref());
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for CertificateDigest {
+    /// As `x5t#S256` has it: base64url.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
     }
 }
 

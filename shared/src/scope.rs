@@ -18,6 +18,7 @@ pub struct InvalidScope(String);
 
 /// Some resources, and what may be done there: an entry of `authorization_details` (RFC 9396) of type `weir_access`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Access {
     /// Always `weir_access`.
     #[serde(rename = "type")]
@@ -41,6 +42,14 @@ impl Access {
             && (self.actions.is_empty()
                 || action == CONNECT
                 || self.actions.iter().any(|pattern| fits(pattern, action)))
+    }
+
+    /// Whether this entry alone permits all that `other` permits on this pattern of its resources.
+    fn includes(&self, other: &Self, resource: &str) -> bool {
+        // A pattern that fits another one's text fits all that the other one fits: its stars take the other's.
+        let actions = |action: &String| self.actions.iter().any(|pattern| fits(pattern, action));
+        self.resources.iter().any(|pattern| fits(pattern, resource))
+            && (self.actions.is_empty() || (!other.actions.is_empty() && other.actions.iter().all(actions)))
     }
 
     fn bounded(&self) -> bool {
@@ -102,6 +111,40 @@ impl Scope {
     #[must_use]
     pub fn permits(&self, resource: &str, action: &str) -> bool {
         self.0.as_ref().is_none_or(|entries| entries.iter().any(|entry| entry.permits(resource, action)))
+    }
+
+    /// Whether it surely permits all that `other` permits. Some that do are not seen to: those that need several entries
+    /// together.
+    #[must_use]
+    pub fn includes(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(own), Some(others)) => others.iter().all(|other| {
+                other.resources.iter().all(|resource| own.iter().any(|entry| entry.includes(other, resource)))
+            }),
+        }
+    }
+
+    /// The part of it that is about this resource; none when there is none.
+    #[must_use]
+    pub fn on(&self, resource: &str) -> Option<Self> {
+        let only = |actions| Access { kind: AccessType::WeirAccess, resources: vec![resource.to_owned()], actions };
+        let entries: Vec<Access> = match &self.0 {
+            None => vec![only(Vec::new())],
+            Some(entries) => {
+                let about =
+                    entries.iter().filter(|entry| entry.resources.iter().any(|pattern| fits(pattern, resource)));
+                about.map(|entry| only(entry.actions.clone())).collect()
+            }
+        };
+        (!entries.is_empty()).then_some(Self(Some(entries)))
+    }
+
+    /// Its entries; none when it takes nothing away.
+    #[must_use]
+    pub fn entries(&self) -> Option<&[Access]> {
+        self.0.as_deref()
     }
 
     /// Whether it is small enough to be kept.
@@ -179,6 +222,32 @@ mod tests {
         assert!(!Scope::of(Vec::new()).permits("customers", "connect"));
         assert!(scope(&["*:sql.*"]).permits("customers", "sql.admin"));
         assert!(!scope(&["*:sql.*"]).permits("customers", "http.get"));
+    }
+
+    #[test]
+    fn what_is_narrower() {
+        let held = scope(&["orders-*:sql.read+sql.write", "logs", "a*b:sql.*"]);
+        for narrower in
+            [&["orders-prod:sql.read"][..], &["orders-p*:sql.write", "logs:sql.admin"], &["logs"], &["axb:sql.r*"], &[]]
+        {
+            assert!(held.includes(&scope(narrower)), "{narrower:?}");
+        }
+        for wider in [
+            "orders-prod",
+            "orders-prod:sql.admin",
+            "orders*:sql.read",
+            "*",
+            "log*",
+            "a*:sql.read",
+            "*b:sql.read",
+            "axb:*",
+        ] {
+            assert!(!held.includes(&scope(&[wider])), "{wider}");
+        }
+        assert!(Scope::WHOLE.includes(&held) && !held.includes(&Scope::WHOLE) && held.includes(&held));
+        assert_eq!(held.on("orders-prod").unwrap().to_string(), "orders-prod:sql.read+sql.write");
+        assert_eq!(Scope::WHOLE.on("logs").unwrap().to_string(), "logs");
+        assert_eq!(held.on("customers"), None);
     }
 
     #[test]

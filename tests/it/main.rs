@@ -23,6 +23,7 @@
 //! - [`nested`]: agents of agents: what they may, how they end, what attackers try
 //! - [`attacks`]: what an attacker tries with agents of agents: each refused, and in the audit log
 //! - [`metrics`]: what the relay counts, and `weir status --watch`
+//! - [`oauth`]: the authorization server, by a client of others, and attacks on it
 //! - [`leaks`]: planted secrets are nowhere
 
 /// Makes a test for each transport of `async fn name(transport) -> Result<()>`.
@@ -61,6 +62,7 @@ mod metrics;
 mod mishaps;
 mod nested;
 mod network;
+mod oauth;
 mod people;
 mod poolers;
 mod property;

@@ -65,6 +65,42 @@ pub async fn fill_in(browser: &reqwest::Client, url: &str, user: &str, password:
     Ok(Ok(to.to_owned()))
 }
 
+/// Types a device's code on the page at `url`, and decides as this user: what was shown before, and what was said after.
+///
+/// # Errors
+/// The pages are not as expected.
+pub async fn confirm(
+    browser: &reqwest::Client,
+    url: &str,
+    code: &str,
+    user: &str,
+    password: &str,
+    allow: bool,
+) -> Result<(String, String)> {
+    let ask = browser.get(url).send().await?;
+    let (confirm, _) = submit(browser, ask, &[("user_code", code)]).await?;
+    let decision = if allow { "allow" } else { "deny" };
+    let (done, shown) =
+        submit(browser, confirm, &[("user", user), ("password", password), ("decision", decision)]).await?;
+    Ok((shown, done.text().await?))
+}
+
+/// Sends a page's form back with these fields; the answer, and the page.
+async fn submit(
+    browser: &reqwest::Client,
+    page: reqwest::Response,
+    more: &[(&str, &str)],
+) -> Result<(reqwest::Response, String)> {
+    let url = page.url().clone();
+    let cookie = page.headers().get(header::SET_COOKIE).context("no cookie")?.to_str()?;
+    let cookie = cookie.split(';').next().unwrap_or_default().to_owned();
+    let body = page.text().await?;
+    let mut fields = hidden_fields(&body);
+    fields.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let action = url.join(attribute(&body, "<form", "action").context("no form")?)?;
+    Ok((browser.post(action).header(header::COOKIE, cookie).form(&fields).send().await?, body))
+}
+
 fn hidden_fields(page: &str) -> Vec<(String, String)> {
     page.split("<input type=\"hidden\"")
         .skip(1)

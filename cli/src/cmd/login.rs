@@ -2,7 +2,7 @@
 
 use crate::{
     api::{self, Session, Standing},
-    ci, keystore,
+    ci, device_flow, keystore,
     keystore::Login,
     login_flow,
     settings::Settings,
@@ -27,7 +27,7 @@ pub(super) struct Args {
     /// Its key's SHA-256, hexadecimal, as `weir-relay init` printed it.
     #[arg(long)]
     pin: Option<String>,
-    /// Print the address only, open no browser.
+    /// Print a code to confirm in a browser elsewhere; where there is no display this is so by itself.
     #[arg(long, conflicts_with = "ci")]
     no_browser: bool,
     /// Log in as the CI job or workload that this is, with its platform's token: once a job, for all that follows in it.
@@ -58,8 +58,10 @@ pub(super) async fn log_in(settings: &Settings, args: Args, output: Output) -> R
     login.refresh = if args.ci {
         let source = ci::Source::find(args.id_token_env, |name| std::env::var(name).ok())?;
         ci::log_in(&client, &login.relay, &source).await?
+    } else if args.no_browser || device_flow::is_headless() {
+        device_flow::log_in(&client, &login.relay).await?
     } else {
-        login_flow::log_in(&client, &login.relay, !args.no_browser).await?
+        login_flow::log_in(&client, &login.relay).await?
     };
     keystore::save(settings, &login)?;
     let place = keystore::place(settings);

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use weir_shared::{
     api::{ApprovalView, DecisionBody},
     error::{Kind, UserFacing},
-    id::ApprovalId,
 };
 
 #[derive(Deserialize)]
@@ -27,6 +26,12 @@ fn missing(id: &str) -> UserFacing {
     UserFacing::new(Kind::NotFound, format!("no approval {id}"), "run `weir approvals list`")
 }
 
+/// An approval of a resource that the caller has to do with.
+async fn find(relay: &Relay, principal: &Principal, id: &str) -> Result<ApprovalView, ApiError> {
+    let view = relay.store.approval(id.parse().map_err(|_| missing(id))?).await?;
+    Ok(view.filter(|view| principal.reaches(&view.resource)).ok_or_else(|| missing(id))?)
+}
+
 pub(super) async fn list(
     State(relay): State<Arc<Relay>>,
     Caller(principal, _): Caller,
@@ -34,7 +39,9 @@ pub(super) async fn list(
 ) -> Result<Json<Vec<ApprovalView>>, ApiError> {
     relay.store.approvals_expire(relay.now()).await?;
     let user = (!sees_all(&principal)).then_some(principal.user());
-    Ok(Json(relay.store.approvals(filter.state.as_deref(), user).await?))
+    let mut approvals = relay.store.approvals(filter.state.as_deref(), user).await?;
+    approvals.retain(|approval| principal.reaches(&approval.resource));
+    Ok(Json(approvals))
 }
 
 pub(super) async fn show(
@@ -42,9 +49,8 @@ pub(super) async fn show(
     Caller(principal, _): Caller,
     Path(id): Path<String>,
 ) -> Result<Json<ApprovalView>, ApiError> {
-    let approval: ApprovalId = id.parse().map_err(|_| missing(&id))?;
-    let view = relay.store.approval(approval).await?;
-    let seen = view.filter(|view| view.user == principal.user() || sees_all(&principal));
+    let view = find(&relay, &principal, &id).await?;
+    let seen = Some(view).filter(|view| view.user == principal.user() || sees_all(&principal));
     Ok(Json(seen.ok_or_else(|| missing(&id))?))
 }
 
@@ -55,8 +61,8 @@ async fn decide(
     approve: bool,
     body: DecisionBody,
 ) -> Result<Json<ApprovalView>, ApiError> {
-    let approval: ApprovalId = id.parse().map_err(|_| missing(id))?;
-    Ok(Json(approval::decide(relay, approval, principal, approve, body).await?))
+    let approval = find(relay, principal, id).await?;
+    Ok(Json(approval::decide(relay, approval.id, principal, approve, body).await?))
 }
 
 pub(super) async fn approve(

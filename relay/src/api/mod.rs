@@ -3,14 +3,17 @@
 
 mod agents;
 mod approvals;
+mod caller;
 mod resources;
 mod sessions;
 
-use crate::{doors::Visit, identity, identity::Principal, relay::Relay, telemetry::tally::Census, tunnel, web};
+pub use caller::{Caller, Peer};
+
+use crate::{doors::Visit, identity, relay::Relay, telemetry::tally::Census, tunnel, web};
 use axum::{
     Extension, Json, Router,
-    extract::{DefaultBodyLimit, FromRequestParts, Request, State},
-    http::{HeaderValue, StatusCode, header, request::Parts},
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -56,29 +59,6 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Who calls: known by the key of the TLS connection, nothing else.
-pub struct Caller(pub Principal, pub Thumbprint);
-
-impl FromRequestParts<Arc<Relay>> for Caller {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, relay: &Arc<Relay>) -> Result<Self, ApiError> {
-        let key = parts.extensions.get::<PeerKey>().and_then(|key| key.0);
-        let Some(key) = key else {
-            let hint = "run `weir login`";
-            return Err(UserFacing::new(Kind::Unauthenticated, "no client key came with the call", hint).into());
-        };
-        let principal = identity::authenticate(&relay.store, key, relay.now()).await?;
-        if let Some(visit) = parts.extensions.get::<Arc<Visit>>()
-            && !visit.prove_as(&relay.doors, key)
-        {
-            let (message, hint) = ("too many connections of this agent", "close some, or raise limits.agent");
-            return Err(UserFacing::new(Kind::Limit, message, hint).into());
-        }
-        Ok(Self(principal, key))
-    }
-}
-
 /// Everything that is served over HTTPS.
 pub fn router(relay: Arc<Relay>) -> Router {
     use identity::oauth;
@@ -86,11 +66,16 @@ pub fn router(relay: Arc<Relay>) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/style.css", get(web::style))
         .route("/.well-known/oauth-authorization-server", get(oauth::metadata::metadata))
+        .route("/.well-known/oauth-protected-resource", get(oauth::metadata::resource))
+        .route("/oauth/jwks", get(oauth::metadata::jwks))
         .route("/oauth/authorize", get(oauth::authorize::authorize).post(oauth::authorize::log_in))
         .route("/oauth/provider", get(identity::foreign::people::begin))
         .route("/oauth/callback", get(identity::foreign::people::callback))
         .route("/oauth/token", post(oauth::token::token))
         .route("/oauth/revoke", post(oauth::revoke::revoke))
+        .route("/oauth/introspect", post(oauth::introspect::introspect))
+        .route("/oauth/device_authorization", post(oauth::device::begin))
+        .route("/device", get(oauth::device::page).post(oauth::device::decide))
         .route("/api/v1/whoami", get(whoami))
         .route("/api/v1/status", get(status))
         .route("/api/v1/resources", get(resources::list))
@@ -107,6 +92,7 @@ pub fn router(relay: Arc<Relay>) -> Router {
         .route(wire::WEBSOCKET_PATH, get(upgrade))
         .fallback(async || ApiError(UserFacing::new(Kind::NotFound, "no such call", "see the API's documentation")))
         .layer(DefaultBodyLimit::max(64 * 1024))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&relay), caller::challenged))
         .layer(axum::middleware::from_fn(in_time))
         .with_state(relay)
 }

@@ -41,7 +41,7 @@ fn sees(principal: &Principal, session: &SessionView) -> bool {
     } else {
         session.chain.contains(&principal.agent())
     };
-    own || sees_all(principal)
+    (own || sees_all(principal)) && principal.reaches(&session.resource)
 }
 
 pub(super) async fn list(

@@ -4,7 +4,7 @@ use super::{Output, say, system};
 use std::path::Path;
 use weir_policy::bundle::Bundle;
 use weir_shared::{
-    config::{self, Problem, Severity},
+    config::{self, Problem, Severity, checked::ClientAuth},
     error::{Kind, UserFacing},
 };
 
@@ -58,6 +58,13 @@ fn files(config: &config::checked::Config, file: &Path, text: &str) -> Vec<Probl
         ("sealing_key".to_owned(), config.sealing_key.clone()),
         ("policies".to_owned(), config.policies.clone()),
     ];
+    for (id, client) in &config.clients {
+        match &client.auth {
+            ClientAuth::None => {}
+            ClientAuth::Secret(path) => named.push((format!("identity.clients.{id}.secret"), path.clone())),
+            ClientAuth::Keys(path) => named.push((format!("identity.clients.{id}.keys"), path.clone())),
+        }
+    }
     for (name, resource) in &config.resources {
         if let Some(ca) = &resource.tls.ca {
             named.push((format!("resources.{name}.ca"), ca.clone()));

@@ -2,6 +2,7 @@
 //! that a failure leaves nothing half-done.
 
 use super::{say, system, user};
+use crate::identity::oauth::signing::Keys;
 use fs_err as fs;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use std::{
@@ -82,6 +83,7 @@ async fn make(args: &Args, work: &Path) -> Result<Thumbprint, UserFacing> {
     aws_lc_rs::rand::fill(&mut key).map_err(|_| system(&"the system has no randomness"))?;
     // A thumbprint's text form is 32 bytes in hexadecimal.
     write(&work.join("keys/sealing.key"), &format!("{}\n", Thumbprint::from_bytes(key)), 0o600).map_err(io)?;
+    Keys::open(&work.join("keys/tokens"), jiff::Timestamp::now().as_second()).map_err(io)?;
     write(&work.join("policies/default.cedar"), weir_policy::bundle::DEFAULT_POLICY, 0o600).map_err(io)?;
     write(&work.join("weir-relay.toml"), &configuration(args), 0o600).map_err(io)?;
     let store = Store::open(&work.join("weir.db")).await.map_err(|error| system(&error))?;

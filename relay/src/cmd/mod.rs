@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod init;
+mod keys;
 mod resource;
 mod serve;
 mod user;
@@ -54,6 +55,11 @@ enum Command {
     User {
         #[command(subcommand)]
         command: user::Command,
+    },
+    /// The keys that sign access tokens.
+    Keys {
+        #[command(subcommand)]
+        command: keys::Command,
     },
     /// Look at resources.
     Resource {
@@ -111,6 +117,7 @@ async fn run(cli: Cli) -> Result<(), UserFacing> {
         Command::Check(args) => check::run(&args, &config, output),
         Command::Serve => serve::run(load(&config)?, output).await,
         Command::User { command } => user::run(command, &load(&config)?, output).await,
+        Command::Keys { command } => keys::run(&command, &load(&config)?, output),
         Command::Resource { command } => resource::run(command, &load(&config)?, output).await,
         Command::Audit { command } => audit::run(command, &load(&config)?, output).await,
         Command::Completions { shell } => {

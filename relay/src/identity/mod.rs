@@ -2,6 +2,7 @@
 //!
 //! - [`password`]: local users; [`foreign`]: those whom somebody else vouches for
 //! - [`oauth`]: the authorization server that `weir login` talks to
+//! - [`access`]: the part of a user's rights that a client or a token has
 //! - [`delegation`]: how an agent hands on some of its right to another
 //!
 //! A principal cannot be made elsewhere:
@@ -9,23 +10,26 @@
 //! let principal = weir_relay::identity::Principal { user: "root".into() };
 //! ```
 
+pub mod access;
 pub mod delegation;
 pub mod foreign;
 pub mod oauth;
 pub mod password;
 
+use access::Access;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
+use weir_policy::bundle::Action;
 use weir_shared::{
     error::{Kind, UserFacing},
-    id::AgentId,
+    id::{AgentId, ResourceName, UserId},
     keys::Thumbprint,
 };
 use weir_store::{
-    Store,
+    Store, StoreError,
     agents::{Agent, Link},
 };
 
@@ -33,6 +37,7 @@ use weir_store::{
 #[derive(Clone, Debug)]
 pub struct Principal {
     agent: Agent,
+    access: Access,
 }
 
 impl Principal {
@@ -40,6 +45,24 @@ impl Principal {
     #[must_use]
     pub fn user(&self) -> &str {
         &self.agent.user_name
+    }
+
+    /// The user's id.
+    #[must_use]
+    pub fn user_id(&self) -> UserId {
+        self.agent.user
+    }
+
+    /// The scopes of its login's client, and what a token takes away.
+    #[must_use]
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// The same with no more than its token says.
+    #[must_use]
+    pub fn narrowed(self, token: &Access) -> Self {
+        Self { access: self.access.both(token), ..self }
     }
 
     /// The user's roles.
@@ -93,13 +116,21 @@ impl Principal {
     /// True when it acts for its login and nothing was taken away: it is the person, as far as weir can tell.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.agent.chain.iter().all(|link| link.scope.is_whole()) && self.depth() == 0
+        self.agent.chain.iter().all(|link| link.scope.is_whole()) && self.depth() == 0 && self.access.grant().is_whole()
     }
 
     /// The hop whose scope does not let it do this; none when each does.
     #[must_use]
     pub fn narrowed_by(&self, resource: &str, action: &str) -> Option<AgentId> {
-        self.agent.chain.iter().find(|link| !link.scope.permits(resource, action)).map(|link| link.id)
+        let by_token = (!self.access.grant().permits(resource, action)).then_some(self.agent.id);
+        let narrow = self.agent.chain.iter().find(|link| !link.scope.permits(resource, action)).map(|link| link.id);
+        narrow.or(by_token)
+    }
+
+    /// True when it has anything to do with the resource.
+    #[must_use]
+    pub fn reaches(&self, resource: &ResourceName) -> bool {
+        self.narrowed_by(resource.as_str(), Action::Connect.as_str()).is_none()
     }
 
     /// True when it may act in the role at the relay itself: see the sessions of others, decide their requests. What was
@@ -158,8 +189,8 @@ impl Principals {
 /// # Errors
 /// When it is nobody's, or no longer.
 pub async fn authenticate(store: &Store, key: Thumbprint, now: i64) -> Result<Principal, UserFacing> {
-    match store.agent(key, now).await {
-        Ok(Some(agent)) => Ok(Principal { agent }),
+    match acting(store, key, now).await {
+        Ok(Some(principal)) => Ok(principal),
         Ok(None) => Err(UserFacing::new(
             Kind::Unauthenticated,
             "this key is not, or no longer, that of a logged-in agent",
@@ -170,6 +201,13 @@ pub async fn authenticate(store: &Store, key: Thumbprint, now: i64) -> Result<Pr
             Err(UserFacing::new(Kind::Internal, "the relay cannot read its database", "tell the relay's administrator"))
         }
     }
+}
+
+async fn acting(store: &Store, key: Thumbprint, now: i64) -> Result<Option<Principal>, StoreError> {
+    let Some(agent) = store.agent(key, now).await? else { return Ok(None) };
+    // What the login was granted of resources is its agents' scope.
+    let access = Access::of_stored(&store.access_of(agent.id).await?.unwrap_or_default()).on_everything();
+    Ok(Some(Principal { agent, access }))
 }
 
 #[cfg(test)]
@@ -215,6 +253,7 @@ mod tests {
                 hop: String::new(),
                 chain,
             },
+            access: super::Access::of_stored(""),
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use weir_policy::bundle::{Action, Bundle, Decision, Outcome, Question, Subject, Target};
 use weir_protocol::Refusal;
 use weir_shared::{
-    config::checked::Resource,
+    config::checked::{Resource, Scope},
     id::{AgentId, ResourceName, SessionId},
 };
 use weir_store::agents::Link;
@@ -133,7 +133,7 @@ pub fn authorize(
         hint: "run `weir list` for what you may reach".to_owned(),
     };
     let resource = relay.config.resources.get(name).ok_or_else(denied)?;
-    if principal.narrowed_by(name.as_str(), Action::Connect.as_str()).is_some() {
+    if !principal.access().has(Scope::Connect) || !principal.reaches(name) {
         return Err(denied());
     }
     let subject = subject(principal);

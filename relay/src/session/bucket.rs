@@ -27,6 +27,13 @@ impl Bucket {
         Self { began: now, each, depth: each * u64::from(rate.burst.get()), full_at: AtomicU64::new(0) }
     }
 
+    /// True when nothing is taken from it: it may as well be made anew.
+    #[must_use]
+    pub fn is_full(&self, now: Instant) -> bool {
+        let now = u64::try_from(now.saturating_duration_since(self.began).as_nanos()).unwrap_or(u64::MAX);
+        self.full_at.load(Ordering::Relaxed) <= now
+    }
+
     /// Takes `count` tokens, or all that it can ever hold.
     ///
     /// # Errors

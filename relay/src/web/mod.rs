@@ -1,6 +1,12 @@
-//! The pages: plain HTML, no script, nothing from elsewhere.
+//! The pages: plain HTML, no script, nothing from elsewhere. [`device`]: the one that confirms a device's code.
 
-use crate::identity::{foreign::people::Offer, oauth::authorize::Authorize};
+pub mod device;
+
+use crate::identity::{
+    access::Access,
+    foreign::people::Ways,
+    oauth::{authorize::Authorize, clients},
+};
 use askama::Template;
 use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -8,11 +14,11 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
-use weir_shared::secret::Secret;
+use weir_shared::{config::checked::Client, secret::Secret};
 
-/// The form may only go back to the relay, and its answer on to a loopback address.
-const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self' http://127.0.0.1:* http://[::1]:*; \
-                      frame-ancestors 'none'; base-uri 'none'";
+/// A form may only go back to the relay; its answer on to where [`login`] says.
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 /// `__Host-`: this host, this path, TLS only.
 const COOKIE: &str = "__Host-weir-csrf";
 const STYLE: &str = include_str!("style.css");
@@ -21,11 +27,12 @@ const STYLE: &str = include_str!("style.css");
 #[template(path = "login.html")]
 struct Login<'a> {
     request: &'a Authorize,
+    /// It is weir itself that asks.
+    own: bool,
+    rights: Vec<String>,
     csrf: &'a str,
     problem: &'a str,
-    /// The form of local users is there.
-    local: bool,
-    offer: &'a Option<Offer>,
+    ways: &'a Ways,
 }
 
 #[derive(Template)]
@@ -64,24 +71,52 @@ fn page(status: StatusCode, body: Result<String, askama::Error>) -> Response {
     response
 }
 
-/// The login page, with what went wrong the last time: the form of local users, the way to the provider.
-#[must_use]
-pub fn login(request: &Authorize, problem: &str, local: bool, offer: Option<Offer>) -> Response {
+/// A page with a form: its token stands in it and in a cookie.
+fn form(status: StatusCode, render: impl FnOnce(&str) -> Result<String, askama::Error>) -> Response {
     let mut bytes = [0; 16];
     if aws_lc_rs::rand::fill(&mut bytes).is_err() {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
     let csrf = URL_SAFE_NO_PAD.encode(bytes);
-    let status = if problem.is_empty() { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
-    let mut response = page(status, Login { request, csrf: &csrf, problem, local, offer: &offer }.render());
+    let mut response = page(status, render(&csrf));
     let cookie = format!("{COOKIE}={csrf}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=900");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
-    if let Some(offer) = offer {
-        response.headers_mut().append(header::SET_COOKIE, offer.cookie);
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     response
+}
+
+/// The login page, with what the client would get, and what went wrong the last time.
+#[must_use]
+pub fn login(request: &Authorize, client: &Client, access: &Access, problem: &str, ways: Ways) -> Response {
+    let status = if problem.is_empty() { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+    let (own, rights) = (client.id == clients::OWN, device::rights(access));
+    let mut response = form(status, |csrf| Login { request, own, rights, csrf, problem, ways: &ways }.render());
+    // Browsers ask the form's policy about the redirect that answers it as well.
+    let policy = format!("{POLICY} {}", origin(&request.redirect_uri));
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    with_ways(response, ways)
+}
+
+/// What the way to the provider needs the browser to keep.
+fn with_ways(mut page: Response, ways: Ways) -> Response {
+    if let Some(offer) = ways.provider {
+        page.headers_mut().append(header::SET_COOKIE, offer.cookie);
+    }
+    page
+}
+
+/// What a policy calls the place of an address: its scheme and host, or a private scheme alone.
+fn origin(uri: &str) -> &str {
+    match uri.split_once("://") {
+        Some((scheme, rest)) => {
+            let host = rest.find(['/', '?']).unwrap_or(rest.len());
+            uri.get(..scheme.len() + 3 + host).unwrap_or_default()
+        }
+        None => uri.find(':').and_then(|colon| uri.get(..=colon)).unwrap_or_default(),
+    }
 }
 
 /// A page that says what went wrong.

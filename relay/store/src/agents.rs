@@ -233,6 +233,35 @@ impl Store {
         rows.iter().map(|row| parsed(row, "id", "agent id")).collect()
     }
 
+    /// The key of an OAuth client acts on: for the same login its agent lasts until it expires anew; else it is a new
+    /// agent, and the one that it was has ended.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn agent_take_over(&self, login: LoginId, new: &NewAgent<'_>, now: i64) -> Result<AgentId, StoreError> {
+        let row = sqlx::query("SELECT id, login, ended FROM agents WHERE thumbprint = $1")
+            .bind(new.key.as_bytes().as_slice())
+            .fetch_optional(&self.pool)
+            .await?;
+        let Some(row) = row else { return self.agent_add(login, new, now).await };
+        let id: AgentId = parsed(&row, "id", "agent id")?;
+        if parsed::<LoginId>(&row, "login", "login id")? == login && row.try_get::<Option<i64>, _>("ended")?.is_none() {
+            sqlx::query("UPDATE agents SET expires = $2 WHERE id = $1")
+                .bind(id.to_string())
+                .bind(new.expires)
+                .execute(&self.pool)
+                .await?;
+            return Ok(id);
+        }
+        self.agent_end(id, "its key logged in anew", now).await?;
+        // No key has an id as its thumbprint.
+        sqlx::query("UPDATE agents SET thumbprint = CAST(id AS BLOB) WHERE id = $1")
+            .bind(id.to_string())
+            .execute(&self.pool)
+            .await?;
+        self.agent_add(login, new, now).await
+    }
+
     /// The agent of a key, when the key, its login and its user may act now.
     ///
     /// # Errors
@@ -260,6 +289,16 @@ impl Store {
             hop: row.try_get("hop")?,
             chain,
         }))
+    }
+
+    /// The name of the user for whom this agent may act now.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn agent_acts(&self, agent: AgentId, now: i64) -> Result<Option<String>, StoreError> {
+        let query = concat!("SELECT u.name ", may_act!("$2"), " AND a.id = $1");
+        let row = sqlx::query(query).bind(agent.to_string()).bind(now).fetch_optional(&self.pool).await?;
+        Ok(row.map(|row| row.try_get("name")).transpose()?)
     }
 
     /// The agents of a path; none when one of them may not act now.

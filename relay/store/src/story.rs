@@ -2,7 +2,7 @@
 
 use super::{
     agents::{NewAgent, NotAdded},
-    logins::{Code, Refreshed},
+    logins::{Code, Redeemed, Refreshed},
     sessions::SessionRow,
     tickets::Taken,
     *,
@@ -28,10 +28,21 @@ async fn a_user_logs_in_acts_asks_and_leaves_a_trace() {
     }
     assert_eq!(store.user("alice").await.unwrap().unwrap().locked_until, 500);
 
-    let code = Code { user, redirect_uri: "http://127.0.0.1:1/callback".into(), challenge: "c".into() };
-    store.code_add(&[1; 32], &code, 100).await.unwrap();
-    assert!(store.code_take(&[1; 32], 50).await.unwrap().is_some());
-    assert!(store.code_take(&[1; 32], 50).await.unwrap().is_none(), "once");
+    let redeem = async |code: u8, fits, now| {
+        store.code_redeem(&[code; 32], |_| fits, None, &[200; 32], now, 1000).await.unwrap()
+    };
+    for hash in 1..4 {
+        let (redirect_uri, challenge) = ("http://127.0.0.1:1/callback".into(), "c".into());
+        let code = Code { user, client: "weir-cli".into(), access: String::new(), redirect_uri, challenge };
+        store.code_add(&[hash; 32], &code, 100).await.unwrap();
+    }
+    assert!(matches!(redeem(1, true, 101).await, Redeemed::Unknown), "late");
+    assert!(matches!(redeem(2, false, 50).await, Redeemed::Unknown), "another's");
+    assert!(matches!(redeem(2, true, 50).await, Redeemed::Unknown), "spent");
+    let Redeemed::Login(first, _) = redeem(3, true, 50).await else { panic!("a good code") };
+    assert!(store.login_of(&[200; 32], 60).await.unwrap().is_some_and(|login| login.id == first));
+    assert!(matches!(redeem(3, true, 50).await, Redeemed::Again(login) if login == first));
+    assert!(store.login_of(&[200; 32], 60).await.unwrap().is_none(), "a code that is used twice ends what it gave");
 
     let login = store.login_add(user, &[10; 32], 0, 1000).await.unwrap();
     let rotate = async |given, next| store.login_refresh(&[given; 32], &[next; 32], 1).await.unwrap();
@@ -41,6 +52,8 @@ async fn a_user_logs_in_acts_asks_and_leaves_a_trace() {
     let agent = store.agent_add(login, &agent_of(5, 900), 0).await.unwrap();
     assert_eq!(store.agent(Thumbprint::from_bytes([5; 32]), 1).await.unwrap().unwrap().user_name, "alice");
     assert!(store.agent(Thumbprint::from_bytes([5; 32]), 900).await.unwrap().is_none(), "expired");
+    assert_eq!(store.access_of(agent).await.unwrap().as_deref(), Some(""));
+    assert!(!store.login_revoke(&[13; 32], "another").await.unwrap(), "not its client");
     assert_eq!(rotate(10, 14).await, Refreshed::Reused(login));
     assert_eq!(rotate(13, 15).await, Refreshed::Unknown, "the login is over");
     assert!(store.agent(Thumbprint::from_bytes([5; 32]), 1).await.unwrap().is_none());

@@ -7,6 +7,8 @@ pub use identity::{Claim, Exception, Identity, Issuer, Oidc, Platform, Workload,
 use crate::id::ResourceName;
 use std::{collections::BTreeMap, fmt, net::SocketAddr, num::NonZero, path::PathBuf, sync::Arc, time::Duration};
 
+pub use super::clients::{Client, ClientAuth, GrantType, Scope};
+
 /// Everything the relay needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -30,6 +32,10 @@ pub struct Config {
     pub recordings: PathBuf,
     /// File of the key that seals recordings and the store's secrets (32 bytes, hexadecimal).
     pub sealing_key: PathBuf,
+    /// Folder of the keys that sign access tokens.
+    pub token_keys: PathBuf,
+    /// OAuth clients by id, beside `weir` itself.
+    pub clients: BTreeMap<String, Arc<Client>>,
     /// How long recordings are kept; zero keeps them.
     pub retention: Duration,
     /// How long a login lasts.

@@ -2,6 +2,7 @@
 //! every problem together, each with file, line, key, value and the accepted form. [`mod@reference`] documents each key.
 
 pub mod checked;
+mod clients;
 pub mod raw;
 pub mod reference;
 

@@ -60,10 +60,10 @@ impl fmt::Display for Problem {
     }
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     text: &'a str,
     file: &'a Path,
-    folder: &'a Path,
+    pub(super) folder: &'a Path,
     problems: Vec<Problem>,
 }
 
@@ -114,20 +114,20 @@ impl Reader<'_> {
         self.text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
     }
 
-    fn problem(&mut self, offset: usize, key: &str, what: String, accepted: &str) {
+    pub(super) fn problem(&mut self, offset: usize, key: &str, what: String, accepted: &str) {
         let (file, line) = (self.file.to_owned(), self.line(offset));
         let (key, accepted) = (key.to_owned(), accepted.to_owned());
         self.problems.push(Problem { severity: Severity::Error, file, line, key, what, accepted });
     }
 
-    fn warn(&mut self, offset: usize, key: &str, what: &str) {
+    pub(super) fn warn(&mut self, offset: usize, key: &str, what: &str) {
         self.problem(offset, key, what.to_owned(), "");
         if let Some(last) = self.problems.last_mut() {
             last.severity = Severity::Warning;
         }
     }
 
-    fn unknown(&mut self, table: &dyn TableLike, path: &str, keys: &[Key]) {
+    pub(super) fn unknown(&mut self, table: &dyn TableLike, path: &str, keys: &[Key]) {
         for (name, item) in table.iter() {
             if !keys.iter().any(|key| key.name == name) {
                 let near = keys.iter().min_by_key(|key| distance(key.name, name)).map(|key| key.name);
@@ -141,7 +141,7 @@ impl Reader<'_> {
     }
 
     /// A value of a key, read by `read`; a value that it does not take is a problem.
-    fn value<T>(
+    pub(super) fn value<T>(
         &mut self,
         table: &dyn TableLike,
         path: &str,
@@ -227,6 +227,8 @@ impl Reader<'_> {
             policies: self.path(top, "", KEYS, "policies", "policies"),
             recordings: self.path(top, "", KEYS, "recordings", "recordings"),
             sealing_key: self.path(top, "", KEYS, "sealing_key", "keys/sealing.key"),
+            token_keys: self.path(top, "", KEYS, "token_keys", "keys/tokens"),
+            clients: self.clients(top),
             retention: self.value(top, "", KEYS, "retention", Duration::ZERO, duration),
             login_lifetime: self.value(top, "", KEYS, "login_lifetime", hours(12), duration),
             agent_lifetime: self.value(top, "", KEYS, "agent_lifetime", hours(8), duration),
@@ -443,11 +445,11 @@ fn with_article(noun: &str) -> String {
     format!("{} {noun}", if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" })
 }
 
-fn offset(item: &Item) -> usize {
+pub(super) fn offset(item: &Item) -> usize {
     item.span().map_or(0, |span| span.start)
 }
 
-fn join(path: &str, name: &str) -> String {
+pub(super) fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 

@@ -28,6 +28,7 @@ pub const TOP: &[Key] = keys! {
     "policies", "path; policies", "folder of *.cedar files";
     "recordings", "path; recordings", "folder of recordings";
     "sealing_key", "path; keys/sealing.key", "64 hexadecimal digits that seal recordings";
+    "token_keys", "path; keys/tokens", "folder of the keys that sign access tokens; made when it is not there";
     "retention", "duration; 0 keeps for ever", "how long recordings are kept";
     "login_lifetime", "duration; 12h", "how long a login lasts";
     "agent_lifetime", "duration; 8h", "how long an agent's key lasts";
@@ -35,6 +36,7 @@ pub const TOP: &[Key] = keys! {
     "drain_timeout", "duration; 30s", "how long sessions may go on after SIGTERM";
     "threads", "number; one fewer than cores", "threads that serve tunnels";
     "tls", "table", "the relay's certificate";
+    "identity", "table", "who else may ask for logins";
     "delegation", "table", "what agents may hand on to agents of their own";
     "limits", "table", "limits of connections, and of users across all resources";
     "identity", "table", "who is let in beside local users";
@@ -88,6 +90,23 @@ pub const WORKLOAD_RULE: &[Key] = keys! {
 pub const TLS: &[Key] = keys! {
     "certificate", "path; keys/relay.pem", "certificate chain, PEM";
     "key", "path; keys/relay.key", "private key, PEM";
+};
+
+/// In `[identity]`.
+pub const IDENTITY: &[Key] = keys! {
+    "clients", "tables, [[identity.clients]]", "OAuth clients beside weir itself";
+};
+
+/// In `[[identity.clients]]`.
+pub const CLIENT: &[Key] = keys! {
+    "id", "1 to 64 of a-z A-Z 0-9 . _ -", "client_id";
+    "redirect_uris", "list of URIs: https, http to a loopback address (any port), or a private scheme with a dot; none", "where codes are sent, exactly";
+    "grants", "list of \"authorization_code\", \"refresh_token\", \"device_code\", \"token_exchange\"; the first two", "what it may ask for";
+    "auth", "\"none\", \"client_secret\" or \"private_key_jwt\"; none", "how it proves who it is";
+    "secret", "path", "with client_secret: file with the SHA-256, hexadecimal, of a random secret of 32 characters or more";
+    "keys", "path", "with private_key_jwt: file with its public keys, a JWK set";
+    "scopes", "list of \"weir:read\", \"weir:approve\", \"weir:connect\"; weir:read", "the most it may be granted";
+    "introspect", "true or false; false", "may ask about the tokens of every client (a resource server)";
 };
 
 /// In `[delegation]`.
@@ -158,6 +177,9 @@ pub fn markdown() -> String {
     let tables = [
         ("top", TOP),
         ("[tls]", TLS),
+        ("[identity]", IDENTITY),
+        ("[[identity.clients]]", CLIENT),
+        ("[delegation]", DELEGATION),
         ("[limits]", USERS),
         ("[identity]", IDENTITY),
         ("[identity.oidc]", OIDC),

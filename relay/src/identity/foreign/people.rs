@@ -14,6 +14,7 @@ use super::{
     visible,
 };
 use crate::{
+    api::Peer,
     credential,
     identity::oauth::{self, authorize::Authorize},
     relay::Relay,
@@ -21,6 +22,7 @@ use crate::{
 };
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use axum::{
+    Extension,
     extract::{Query, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -47,17 +49,39 @@ const COOKIE: &str = "__Host-weir-login";
 const LARGEST_COOKIE: usize = 3900;
 const EXPIRED: &str = "this login was not begun in this browser, or has taken longer than ten minutes";
 
+/// What somebody logs in for.
+#[derive(Serialize, Deserialize)]
+pub(in crate::identity) enum Asked {
+    /// A client that waits for its code.
+    Client(Authorize),
+    /// A device that waits under this code.
+    Device(String),
+}
+
 /// A login that waits for the provider.
 #[derive(Serialize, Deserialize)]
 struct Pending {
-    request: Authorize,
+    asked: Asked,
     state: String,
     nonce: String,
     verifier: String,
     expires: i64,
 }
 
-/// What the login page says of the provider.
+/// The ways to log in that a page shows.
+pub struct Ways {
+    /// By a password.
+    pub local: bool,
+    /// At the provider.
+    pub provider: Option<Offer>,
+}
+
+/// The ways there are.
+pub(in crate::identity) fn ways(relay: &Relay, asked: Asked) -> Ways {
+    Ways { local: !relay.config.identity.no_local_users, provider: offer(relay, asked) }
+}
+
+/// What a page says of the provider.
 pub struct Offer {
     /// The provider's name.
     pub name: String,
@@ -68,12 +92,12 @@ pub struct Offer {
 }
 
 /// The provider, if there is one.
-pub(in crate::identity) fn offer(relay: &Relay, request: &Authorize) -> Option<Offer> {
+fn offer(relay: &Relay, asked: Asked) -> Option<Offer> {
     let oidc = relay.config.identity.oidc.as_ref()?;
     let random = || oauth::secret().map(|secret| secret.expose().clone());
     let (state, nonce, verifier) = (random()?, random()?, random()?);
     let link = format!("/oauth/provider?state={state}");
-    let pending = Pending { request: request.clone(), state, nonce, verifier, expires: relay.now() + PATIENCE };
+    let pending = Pending { asked, state, nonce, verifier, expires: relay.now() + PATIENCE };
     let sealed = seal(&relay.sealing_key, &pending)?;
     let cookie = format!("{COOKIE}={sealed}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600");
     if cookie.len() > LARGEST_COOKIE {
@@ -141,7 +165,12 @@ pub struct Callback {
 }
 
 /// The browser comes back.
-pub async fn callback(State(relay): State<Arc<Relay>>, headers: HeaderMap, Query(answer): Query<Callback>) -> Response {
+pub async fn callback(
+    State(relay): State<Arc<Relay>>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    Query(answer): Query<Callback>,
+) -> Response {
     let Some((pending, oidc, issuer)) = resume(&relay, &headers, &answer.state) else {
         return web::failure(StatusCode::BAD_REQUEST, EXPIRED);
     };
@@ -149,11 +178,17 @@ pub async fn callback(State(relay): State<Arc<Relay>>, headers: HeaderMap, Query
         Ok(user) => {
             let more = json!({ "user": user.name, "roles": user.roles, "issuer": issuer.url() });
             oauth::audit(&relay, "login.provider", &user.name, more).await;
-            oauth::authorize::answer(&relay, &pending.request, &user).await
+            match &pending.asked {
+                Asked::Client(request) => oauth::authorize::answer(&relay, request, &user).await,
+                Asked::Device(code) => oauth::device::allow(&relay, code, &user, peer.address).await,
+            }
         }
         Err(why) => {
             refused(&relay, "login.refused", issuer.url(), &why.for_operator, why.about).await;
-            oauth::authorize::decline(&relay, &pending.request, &why.for_user)
+            match &pending.asked {
+                Asked::Client(request) => oauth::authorize::decline(&relay, request, &why.for_user),
+                Asked::Device(_) => web::failure(StatusCode::FORBIDDEN, &why.for_user),
+            }
         }
     };
     let forget = HeaderValue::from_static("__Host-weir-login=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0");
@@ -354,7 +389,7 @@ mod tests {
     #[test]
     fn a_cookie_is_the_relays_own_or_nobodys() {
         let pending = Pending {
-            request: serde_json::from_value(json!({ "state": "cli" })).unwrap(),
+            asked: Asked::Device("BCDF".into()),
             state: "s".into(),
             nonce: "n".into(),
             verifier: "planted-verifier".into(),

@@ -1,13 +1,18 @@
 //! The authorization endpoint: a person logs in, the client gets a code (RFC 6749, 7636, 8252, 9207).
 
-use super::{CLIENT, audit, hash, secret};
+use super::{audit, clients, hash, rates::What, secret};
 use crate::{
-    identity::{foreign::people, password},
+    api::Peer,
+    identity::{
+        access::Access,
+        foreign::people::{self, Asked},
+        password,
+    },
     relay::Relay,
     web::{self, LoginForm},
 };
 use axum::{
-    Form,
+    Extension, Form,
     extract::{Query, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
@@ -15,94 +20,124 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
+use weir_shared::config::checked::{Client, GrantType};
 use weir_store::{logins::Code, users::User};
 
 /// A code is good for this (microseconds).
 const CODE_LIFETIME: i64 = 60_000_000;
 
 /// What an authorization request says.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Authorize {
     /// `code`
-    #[serde(default)]
     pub response_type: String,
-    /// `weir-cli`
-    #[serde(default)]
+    /// Who asks.
     pub client_id: String,
-    /// Loopback.
-    #[serde(default)]
+    /// One of the client's.
     pub redirect_uri: String,
     /// Returned as it came.
-    #[serde(default)]
     pub state: String,
     /// PKCE.
-    #[serde(default)]
     pub code_challenge: String,
     /// `S256`
-    #[serde(default)]
     pub code_challenge_method: String,
+    /// What is asked for; nothing: all that the client may be granted.
+    pub scope: String,
+    /// On which resources (RFC 9396); nothing: all.
+    pub authorization_details: String,
+}
+
+/// What is wrong with a request.
+enum Problem {
+    /// Nobody is told but the person: the address may be an attacker's (RFC 9700, 4.11).
+    Untold(&'static str),
+    /// The client is told (RFC 6749, 4.1.2.1).
+    Told(&'static str, String),
 }
 
 impl Authorize {
-    /// What is wrong with it. Such a request is never redirected: its address may be the attacker's.
-    fn problem(&self) -> Option<&'static str> {
-        if self.client_id != CLIENT {
-            return Some("the client is not known");
+    /// The client, and what it is to be granted.
+    fn check(&self, relay: &Relay) -> Result<(Arc<Client>, Access), Problem> {
+        let client = clients::find(&relay.config.clients, &self.client_id);
+        let client = client.ok_or(Problem::Untold("the client is not known"))?;
+        if !clients::redirects(&client, &self.redirect_uri) {
+            return Err(Problem::Untold("the redirect address is not one of the client's"));
         }
-        if !loopback(&self.redirect_uri) {
-            return Some("the redirect address is not http://127.0.0.1:PORT/callback");
+        if self.state.len() > 512 {
+            return Err(Problem::Untold("the state is too long"));
         }
-        if self.response_type != "code" || self.code_challenge_method != "S256" || self.code_challenge.len() != 43 {
-            return Some("only the authorization code with PKCE S256 is offered");
+        let told = |code, text: &str| Err(Problem::Told(code, text.to_owned()));
+        if !client.grants.contains(&GrantType::AuthorizationCode) {
+            return told("unauthorized_client", "the client may not ask for codes");
         }
-        (self.state.len() > 512).then_some("the state is too long")
+        if self.response_type != "code" {
+            return told("unsupported_response_type", "only codes are given");
+        }
+        if self.code_challenge_method != "S256" || self.code_challenge.len() != 43 {
+            return told("invalid_request", "PKCE with S256 is needed (RFC 7636)");
+        }
+        match Access::of(client.scopes.iter().copied()).narrowed(&self.scope, &self.authorization_details) {
+            Ok(access) => Ok((client, access)),
+            Err(beyond) => told(beyond.code(), &beyond.to_string()),
+        }
     }
-}
-
-/// RFC 8252, 7.3: loopback by address, any port, the one path.
-fn loopback(uri: &str) -> bool {
-    ["http://127.0.0.1:", "http://[::1]:"].iter().any(|start| {
-        let rest = uri.strip_prefix(start).and_then(|rest| rest.strip_suffix("/callback"));
-        rest.is_some_and(|port| port.parse::<u16>().is_ok())
-    })
 }
 
 /// The login page.
 pub async fn authorize(State(relay): State<Arc<Relay>>, Query(request): Query<Authorize>) -> Response {
-    match request.problem() {
-        Some(problem) => web::failure(StatusCode::BAD_REQUEST, problem),
-        None => page(&relay, &request, ""),
+    match request.check(&relay) {
+        Ok((client, access)) => page(&relay, &request, &client, &access, ""),
+        Err(problem) => refuse(&relay, &request, problem),
     }
 }
 
-fn page(relay: &Relay, request: &Authorize, problem: &str) -> Response {
-    web::login(request, problem, !relay.config.identity.no_local_users, people::offer(relay, request))
+fn page(relay: &Relay, request: &Authorize, client: &Client, access: &Access, problem: &str) -> Response {
+    let ways = people::ways(relay, Asked::Client(request.clone()));
+    web::login(request, client, access, problem, ways)
 }
 
 /// The login form comes back.
-pub async fn log_in(State(relay): State<Arc<Relay>>, headers: HeaderMap, Form(form): Form<LoginForm>) -> Response {
+pub async fn log_in(
+    State(relay): State<Arc<Relay>>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    Form(form): Form<LoginForm>,
+) -> Response {
     let (request, user, typed, csrf) = form.into_parts();
-    if let Some(problem) = request.problem() {
-        return web::failure(StatusCode::BAD_REQUEST, problem);
-    }
+    let (client, access) = match request.check(&relay) {
+        Ok(checked) => checked,
+        Err(problem) => return refuse(&relay, &request, problem),
+    };
     if !web::csrf_fits(&headers, &csrf) {
         return web::failure(StatusCode::BAD_REQUEST, "the form has expired: go back, reload it and try again");
     }
-    let user = match password::verify(&relay.store, &relay.config.identity, &user, typed, relay.now()).await {
-        Ok(user) => user,
+    if relay.oauth.rates.take(What::Login, peer.address).is_err() {
+        return web::failure(StatusCode::TOO_MANY_REQUESTS, "too many logins from your address: try again in a minute");
+    }
+    match password::verify(&relay.store, &relay.config.identity, &user, typed, relay.now()).await {
+        Ok(user) => answer(&relay, &request, &user).await,
         Err(error) => {
-            audit(&relay, "login.failed", &user, json!({})).await;
-            return page(&relay, &request, &error.message);
+            audit(&relay, "login.failed", &user, json!({ "address": peer.address.to_string() })).await;
+            page(&relay, &request, &client, &access, &error.message)
         }
-    };
-    answer(&relay, &request, &user).await
+    }
 }
 
 /// The client gets its code for the user (RFC 6749, 4.1.2).
 pub(in crate::identity) async fn answer(relay: &Relay, request: &Authorize, user: &User) -> Response {
+    let (client, access) = match request.check(relay) {
+        Ok(checked) => checked,
+        Err(problem) => return refuse(relay, request, problem),
+    };
     let Some(code) = secret() else { return web::failure(StatusCode::INTERNAL_SERVER_ERROR, "no randomness") };
-    let stored =
-        Code { user: user.id, redirect_uri: request.redirect_uri.clone(), challenge: request.code_challenge.clone() };
+    let stored = Code {
+        user: user.id,
+        client: client.id.clone(),
+        access: access.stored(),
+        redirect_uri: request.redirect_uri.clone(),
+        challenge: request.code_challenge.clone(),
+    };
     if let Err(error) = relay.store.code_add(&hash(code.expose()), &stored, relay.now() + CODE_LIFETIME).await {
         tracing::error!(%error, "a code cannot be stored");
         return web::failure(StatusCode::INTERNAL_SERVER_ERROR, "the relay cannot store the login");
@@ -115,31 +150,22 @@ pub(in crate::identity) fn decline(relay: &Relay, request: &Authorize, why: &str
     redirect(relay, request, &[("error", "access_denied"), ("error_description", why)])
 }
 
+fn refuse(relay: &Relay, request: &Authorize, problem: Problem) -> Response {
+    match problem {
+        Problem::Untold(text) => web::failure(StatusCode::BAD_REQUEST, text),
+        Problem::Told(code, text) => redirect(relay, request, &[("error", code), ("error_description", &text)]),
+    }
+}
+
 /// To the client, with its state and with who answers (RFC 9207).
 fn redirect(relay: &Relay, request: &Authorize, parameters: &[(&str, &str)]) -> Response {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(parameters).append_pair("state", &request.state).append_pair("iss", &relay.config.public_url);
-    let location = format!("{}?{}", request.redirect_uri, query.finish());
-    (StatusCode::SEE_OTHER, [(header::LOCATION, location), (header::CACHE_CONTROL, "no-store".into())]).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::loopback;
-
-    #[test]
-    fn only_loopback_addresses_are_redirected_to() {
-        assert!(loopback("http://127.0.0.1:4711/callback"));
-        assert!(loopback("http://[::1]:4711/callback"));
-        for bad in [
-            "https://127.0.0.1:1/callback",
-            "http://127.0.0.1:1/other",
-            "http://127.0.0.1:1@evil.example/callback",
-            "http://127.0.0.1.evil.example:1/callback",
-            "http://localhost:1/callback",
-            "",
-        ] {
-            assert!(!loopback(bad), "{bad}");
-        }
+    query.extend_pairs(parameters);
+    if !request.state.is_empty() {
+        query.append_pair("state", &request.state);
     }
+    query.append_pair("iss", &relay.config.public_url);
+    let and = if request.redirect_uri.contains('?') { '&' } else { '?' };
+    let location = format!("{}{and}{}", request.redirect_uri, query.finish());
+    (StatusCode::SEE_OTHER, [(header::LOCATION, location), (header::CACHE_CONTROL, "no-store".into())]).into_response()
 }

@@ -1,182 +1,351 @@
-//! The token endpoint: codes and rotating refresh tokens become agents (RFC 6749, 9700, 8705).
+//! The token endpoint: codes and rotating refresh tokens become agents (RFC 6749, 9700, 8628), tokens narrower ones (RFC 8693).
 
-use super::{CLIENT, audit, broken, delegate, hash, micros, refuse, secret, workload};
-use crate::{api::PeerKey, relay::Relay};
+use super::{
+    audit, broken, clients, delegate, exchange, form::ByClient, hash, jwt, micros, proof, proof::Proof, refuse, secret,
+    workload,
+};
+use crate::{identity::access::Access, relay::Relay};
 use axum::{
-    Extension, Form, Json,
+    Json,
     extract::State,
     http::header,
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
-use weir_shared::{hop::Budget, id::LoginId, keys::Thumbprint, scope::Scope, secret::Secret};
-use weir_store::{
-    agents::NewAgent,
-    logins::{Code, Refreshed},
+use weir_shared::{
+    config::checked::{Client, ClientAuth, GrantType},
+    hop::Budget,
+    id::{AgentId, LoginId, UserId},
+    keys::Thumbprint,
+    secret::Secret,
 };
+use weir_store::{
+    StoreError,
+    agents::NewAgent,
+    devices::{Poll, Polled},
+    logins::{Code, NewLogin, Redeemed, Refreshed},
+};
+use zeroize::Zeroizing;
+
+/// What is added to the interval of a device that polls too soon (RFC 8628, 3.5), microseconds.
+const SLOWER: i64 = 5_000_000;
 
 /// A token request.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub struct TokenRequest {
-    #[serde(default)]
     grant_type: String,
-    #[serde(default)]
-    client_id: String,
-    #[serde(default)]
-    code: String,
-    #[serde(default)]
+    code: Zeroizing<String>,
     redirect_uri: String,
-    #[serde(default)]
-    code_verifier: String,
-    #[serde(default)]
-    refresh_token: String,
-    #[serde(default)]
-    pub(super) subject_token: String,
-    #[serde(default)]
-    pub(super) subject_token_type: String,
-    pub(super) actor_token: Option<String>,
-    #[serde(default)]
-    scope: String,
-    /// What a root may do at most: a list (RFC 9396), JSON.
-    #[serde(default)]
-    authorization_details: String,
-    /// How long a root lives at most, seconds.
+    code_verifier: Zeroizing<String>,
+    refresh_token: Zeroizing<String>,
+    device_code: Zeroizing<String>,
+    /// In a refresh: of the token only (RFC 6749, 6).
+    pub(super) scope: String,
+    /// In a refresh by weir itself: what the new root may do at most; by others: of the token only (RFC 9396).
+    pub(super) authorization_details: String,
+    /// How long a root of weir's lives at most, seconds.
     ttl: Option<u32>,
     /// How deep the chain of a root may become.
     max_depth: Option<u32>,
     /// What a root, and all below it, may use: [`Budget`], JSON.
-    #[serde(default)]
     budget: String,
-    /// What the client says of itself: [`Claims`], JSON.
-    #[serde(default)]
+    /// What the client says of itself: [`weir_shared::api::Claims`], JSON.
     pub(super) evidence: String,
+    #[serde(flatten)]
+    pub(super) exchange: exchange::Exchange,
+}
+
+/// A login through a client, as its tokens speak of it.
+struct Session {
+    login: LoginId,
+    user: UserId,
+    expires: i64,
+    access: Access,
 }
 
 /// The token endpoint.
-pub async fn token(
-    State(relay): State<Arc<Relay>>,
-    Extension(PeerKey(key)): Extension<PeerKey>,
-    Form(request): Form<TokenRequest>,
-) -> Response {
-    let Some(key) = key else { return refuse("invalid_client", "a TLS client certificate is needed (RFC 8705)") };
-    if request.client_id != CLIENT {
-        return refuse("invalid_client", "the client is not known");
-    }
-    let workload = workload::is_shown(&request);
-    if request.grant_type == delegate::GRANT && !workload {
-        return delegate::child(&relay, key, &request).await;
+pub async fn token(State(relay): State<Arc<Relay>>, request: ByClient<TokenRequest>) -> Response {
+    let ByClient { client, peer, headers, form } = request;
+    let proof = match proof::of(&relay, &headers, "/oauth/token", &peer) {
+        Ok(Some(proof)) => proof,
+        Ok(None) => return refuse("invalid_request", "a TLS client certificate (RFC 8705) or a DPoP proof is needed"),
+        Err(flaw) => return proof::refused(&relay, flaw),
+    };
+    let Some(grant) = GrantType::ALL.into_iter().find(|grant| grant.uri() == form.grant_type) else {
+        return refuse("unsupported_grant_type", "the server's metadata lists what is offered");
+    };
+    if !client.grants.contains(&grant) {
+        return refuse("unauthorized_client", "the client may not ask for this");
     }
     let Some(next) = secret() else { return refuse("server_error", "no randomness") };
-    let now = relay.now();
-    let login = match request.grant_type.as_str() {
-        "authorization_code" => match relay.store.code_take(&hash(&request.code), now).await {
-            Ok(Some(code)) if code.redirect_uri == request.redirect_uri && verifies(&code, &request.code_verifier) => {
-                let expires = now + micros(relay.config.login_lifetime);
-                match relay.store.login_add(code.user, &hash(next.expose()), now, expires).await {
-                    Ok(login) => (login, expires),
-                    Err(error) => return broken(&error),
-                }
-            }
-            Ok(_) => return refuse("invalid_grant", "the code is not good, or no longer"),
-            Err(error) => return broken(&error),
-        },
-        "refresh_token" => {
-            match relay.store.login_refresh(&hash(&request.refresh_token), &hash(next.expose()), now).await {
-                Ok(Refreshed::Rotated(login, expires)) => (login, expires),
-                Ok(Refreshed::Reused(login)) => {
-                    tracing::warn!(%login, "a spent refresh token was used again: the login has been ended");
-                    audit(&relay, "alert.refresh_reused", "", json!({ "login": login })).await;
-                    return refuse("invalid_grant", "the login was ended: its token was used twice");
-                }
-                Ok(Refreshed::Unknown) => return refuse("invalid_grant", "the login is not good, or no longer"),
-                Err(error) => return broken(&error),
-            }
+    let session = match grant {
+        GrantType::AuthorizationCode => by_code(&relay, &client, &proof, &form, &next).await,
+        GrantType::RefreshToken => by_refresh(&relay, &client, &proof, &form, &next).await,
+        GrantType::DeviceCode => by_device(&relay, &client, &proof, &form, &next).await,
+        GrantType::TokenExchange if workload::is_shown(&form) => {
+            by_workload(&relay, &client, &proof, &form, &next).await
         }
-        delegate::GRANT => match workload::log_in(&relay, key, &request, &hash(next.expose()), now).await {
-            Ok(login) => login,
-            Err(refused) => return *refused,
-        },
-        _ => {
-            return refuse(
-                "unsupported_grant_type",
-                "authorization_code, refresh_token and token-exchange are offered",
-            );
-        }
+        GrantType::TokenExchange => return exchange::exchange(&relay, &client, &peer, &proof, &form).await,
     };
-    // A workload's only when it says that more than one process will need it; it ends with the workload's login.
-    let lasting = !workload || request.scope.split(' ').any(|scope| scope == "offline_access");
-    grant(&relay, key, login, lasting.then_some(&next), &request, now).await
+    match session {
+        Ok(session) => {
+            answer(&relay, &client, &proof, session, &form, grant, &next).await.unwrap_or_else(|refused| *refused)
+        }
+        Err(refusal) => refusal,
+    }
 }
 
-async fn grant(
+/// The key that a login's refresh token is bound to: of a public client the one that it came with (RFC 9449, 5; RFC 8705, 4).
+/// Each of weir's own processes has a key of its own; the login is kept by its user's key store.
+fn bound(client: &Client, proof: &Proof) -> Option<Thumbprint> {
+    (client.auth == ClientAuth::None && client.id != clients::OWN).then_some(proof.key)
+}
+
+async fn by_code(
     relay: &Relay,
-    key: Thumbprint,
-    login: (LoginId, i64),
-    refresh: Option<&Secret<String>>,
-    request: &TokenRequest,
-    now: i64,
-) -> Response {
-    let claims = match delegate::claims(&request.evidence) {
-        Ok(claims) => claims,
-        Err(refused) => return *refused,
+    client: &Client,
+    proof: &Proof,
+    form: &TokenRequest,
+    next: &Secret<String>,
+) -> Result<Session, Response> {
+    let now = relay.now();
+    let expires = now + micros(relay.config.login_lifetime);
+    let fits = |code: &Code| {
+        code.client == client.id && code.redirect_uri == form.redirect_uri && verifies(code, &form.code_verifier)
     };
+    let (code, next) = (hash(&form.code), hash(next.expose()));
+    match relay.store.code_redeem(&code, fits, bound(client, proof), &next, now, expires).await {
+        Ok(Redeemed::Login(login, code)) => {
+            Ok(Session { login, user: code.user, expires, access: Access::of_stored(&code.access) })
+        }
+        Ok(Redeemed::Again(login)) => {
+            tracing::warn!(%login, "a code was used again: the login that it gave has been ended");
+            relay.principals.forget();
+            audit(relay, "alert.code_reused", "", json!({ "login": login, "client": client.id })).await;
+            Err(refuse("invalid_grant", "the code was used before: the login that it gave was ended"))
+        }
+        Ok(Redeemed::Unknown) => Err(refuse("invalid_grant", "the code is not good, or no longer")),
+        Err(error) => Err(broken(&error)),
+    }
+}
+
+async fn by_refresh(
+    relay: &Relay,
+    client: &Client,
+    proof: &Proof,
+    form: &TokenRequest,
+    next: &Secret<String>,
+) -> Result<Session, Response> {
+    let (now, given) = (relay.now(), hash(&form.refresh_token));
+    let known = relay.store.login_of(&given, now).await.map_err(|error| broken(&error))?;
+    // A token that is not this client's, or not this key's, is left as it is.
+    if let Some(login) = &known
+        && (login.client != client.id || login.bound.is_some_and(|bound| bound != proof.key))
+    {
+        let body = json!({ "login": login.id, "client": client.id, "of": login.client });
+        audit(relay, "alert.stolen_refresh", &login.user_name, body).await;
+        return Err(refuse("invalid_grant", "the login is another client's or another key's"));
+    }
+    match (relay.store.login_refresh(&given, &hash(next.expose()), now).await, known) {
+        (Ok(Refreshed::Rotated(login, expires)), Some(known)) => {
+            Ok(Session { login, user: known.user, expires, access: Access::of_stored(&known.access) })
+        }
+        (Ok(Refreshed::Reused(login)), _) => {
+            tracing::warn!(%login, "a spent refresh token was used again: the login has been ended");
+            relay.principals.forget();
+            audit(relay, "alert.refresh_reused", "", json!({ "login": login })).await;
+            Err(refuse("invalid_grant", "the login was ended: its token was used twice"))
+        }
+        (Ok(_), _) => Err(refuse("invalid_grant", "the login is not good, or no longer")),
+        (Err(error), _) => Err(broken(&error)),
+    }
+}
+
+async fn by_device(
+    relay: &Relay,
+    client: &Client,
+    proof: &Proof,
+    form: &TokenRequest,
+    next: &Secret<String>,
+) -> Result<Session, Response> {
+    let now = relay.now();
+    let expires = now + micros(relay.config.login_lifetime);
+    let poll = Poll {
+        code: &hash(&form.device_code),
+        client: &client.id,
+        key: proof.key,
+        bound: bound(client, proof),
+        refresh: &hash(next.expose()),
+        now,
+        expires,
+        slower: SLOWER,
+    };
+    let (error, description) = match relay.store.device_poll(poll).await {
+        Ok(Polled::Login(login, user, access)) => {
+            return Ok(Session { login, user, expires, access: Access::of_stored(&access) });
+        }
+        Ok(Polled::Pending) => ("authorization_pending", "nobody has confirmed the code yet"),
+        Ok(Polled::TooSoon) => ("slow_down", "polled too soon: wait five seconds longer each time"),
+        Ok(Polled::Denied) => ("access_denied", "the request was denied"),
+        Ok(Polled::Expired) => ("expired_token", "nobody confirmed the code in time"),
+        Ok(Polled::Unknown) => ("invalid_grant", "the code is not good, or no longer"),
+        Err(error) => return Err(broken(&error)),
+    };
+    Err(refuse(error, description))
+}
+
+async fn by_workload(
+    relay: &Relay,
+    client: &Client,
+    proof: &Proof,
+    form: &TokenRequest,
+    next: &Secret<String>,
+) -> Result<Session, Response> {
+    let access = Access::of(client.scopes.iter().copied());
+    let (refresh, stored) = (hash(next.expose()), access.stored());
+    let login = NewLogin {
+        user: UserId::generate(),
+        client: &client.id,
+        access: &stored,
+        bound: bound(client, proof),
+        refresh: &refresh,
+        now: relay.now(),
+        expires: 0,
+    };
+    match workload::log_in(relay, proof.key, form, login).await {
+        Ok((login, user, expires)) => Ok(Session { login, user, expires, access }),
+        Err(refused) => Err(*refused),
+    }
+}
+
+/// The key becomes an agent of the login, and gets its token.
+async fn answer(
+    relay: &Relay,
+    client: &Client,
+    proof: &Proof,
+    session: Session,
+    form: &TokenRequest,
+    grant: GrantType,
+    next: &Secret<String>,
+) -> Result<Response, Box<Response>> {
+    let Session { login, user, expires, access } = session;
+    let claims = delegate::claims(&form.evidence)?;
     if let Some(supervisor) = claims.supervisor
         && !relay.config.delegation.supervised_roots
     {
         // The login itself stays good: it is the person's, and its next token is in the answer that is not given.
-        let body = json!({ "login": login.0, "key": key.to_string(), "supervisor": supervisor });
+        let body = json!({ "login": login, "key": proof.key.to_string(), "supervisor": supervisor });
         audit(relay, "alert.root_under_supervisor", "", body).await;
-        return refuse("access_denied", "a process under `weir run` may not open a session of its own from the login");
+        let description = "a process under `weir run` may not open a session of its own from the login";
+        return Err(Box::new(refuse("access_denied", description)));
     }
-    let scope = match request.authorization_details.as_str() {
-        "" => Scope::WHOLE,
-        text => match serde_json::from_str::<Scope>(text) {
-            Ok(scope) if scope.is_bounded() => scope,
-            _ => return refuse("invalid_authorization_details", "they are not a list of type weir_access (RFC 9396)"),
-        },
+    // Codes were narrowed before they were given.
+    let (scope, details) = match grant {
+        GrantType::RefreshToken => (form.scope.as_str(), form.authorization_details.as_str()),
+        _ => ("", ""),
     };
-    let budget = match request.budget.as_str() {
+    let narrow =
+        access.narrowed(scope, details).map_err(|beyond| Box::new(refuse(beyond.code(), &beyond.to_string())))?;
+    let budget = match form.budget.as_str() {
         "" => Budget::default(),
-        text => match serde_json::from_str::<Budget>(text) {
-            Ok(budget) => budget,
-            Err(_) => return refuse("invalid_request", "the budget is no budget"),
-        },
+        text => {
+            serde_json::from_str(text).map_err(|_| Box::new(refuse("invalid_request", "the budget is no budget")))?
+        }
     };
+    let now = relay.now();
     let lifetime = micros(relay.config.agent_lifetime);
-    let lifetime = request.ttl.map_or(lifetime, |ttl| lifetime.min(i64::from(ttl) * 1_000_000));
-    let expires = login.1.min(now + lifetime);
+    let lifetime = form.ttl.map_or(lifetime, |ttl| lifetime.min(i64::from(ttl) * 1_000_000));
     let deepest = relay.config.delegation.max_depth;
+    // Each of weir's processes is an agent of its own; another client's key stays the same one.
+    let own = client.id == clients::OWN;
     let new = NewAgent {
-        key,
-        expires,
-        max_depth: request.max_depth.map_or(deepest, |depth| depth.min(deepest)),
-        scope: &scope,
+        key: proof.key,
+        expires: expires.min(now + lifetime),
+        max_depth: form.max_depth.map_or(deepest, |depth| depth.min(deepest)),
+        scope: if own { narrow.grant() } else { access.grant() },
         budget,
         evidence: &serde_json::to_string(&claims).unwrap_or_else(|_| "{}".to_owned()),
     };
-    let agent = match relay.store.agent_add(login.0, &new, now).await {
-        Ok(agent) => agent,
-        Err(weir_store::StoreError::Exists(_)) => return refuse("invalid_request", "this key is bound already"),
-        Err(error) => return broken(&error),
+    let agent = if own {
+        relay.store.agent_add(login, &new, now).await
+    } else {
+        relay.store.agent_take_over(login, &new, now).await
     };
-    let body = json!({ "chain": [agent], "login": login.0, "key": key.to_string(), "scope": scope.to_string() });
-    audit(relay, "agent.bound", "", body).await;
-    let mut body = json!({
-        "access_token": agent,
-        "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
-        "token_type": "Bearer",
-        "expires_in": (expires - now) / 1_000_000,
-        "cnf": { "x5t#S256": URL_SAFE_NO_PAD.encode(key.as_bytes()) },
+    relay.principals.forget();
+    let agent = match agent {
+        Ok(agent) => agent,
+        Err(StoreError::Exists(_)) => return Err(Box::new(refuse("invalid_request", "this key is bound already"))),
+        Err(error) => return Err(Box::new(broken(&error))),
+    };
+    let body = json!({
+        "chain": [agent], "login": login, "key": proof.key.to_string(), "scope": new.scope.to_string(), "client": client.id,
     });
-    if let (Some(body), Some(refresh)) = (body.as_object_mut(), refresh) {
-        body.insert("refresh_token".to_owned(), refresh.expose().as_str().into());
+    audit(relay, "agent.bound", "", body).await;
+    let body = issue(relay, client, proof, (user, agent), &narrow, new.expires, None);
+    let mut body = body.ok_or_else(|| Box::new(refuse("server_error", "no token can be signed")))?;
+    // A workload's only when it says that more than one process will need it; it ends with the workload's login.
+    let exchanged = grant == GrantType::TokenExchange;
+    if exchanged {
+        body.insert("issued_token_type".to_owned(), exchange::ACCESS_TOKEN.into());
     }
-    ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+    let lasting = !exchanged || form.scope.split(' ').any(|scope| scope == "offline_access");
+    if lasting && client.grants.contains(&GrantType::RefreshToken) {
+        body.insert("refresh_token".to_owned(), next.expose().as_str().into());
+    }
+    Ok(given(body))
 }
 
+/// An access token of a user's agent for the key, as the endpoint's answer tells of it; it lasts no longer than `until`, and
+/// no longer than the token that it was exchanged for. None when it cannot be signed.
+pub(super) fn issue(
+    relay: &Relay,
+    client: &Client,
+    proof: &Proof,
+    (sub, sid): (UserId, AgentId),
+    access: &Access,
+    until: i64,
+    parent: Option<&jwt::Claims>,
+) -> Option<Map<String, Value>> {
+    let iat = relay.now() / 1_000_000;
+    let exp = (iat + jwt::LIFETIME).min(until / 1_000_000).min(parent.map_or(i64::MAX, |parent| parent.exp));
+    let issuer = &relay.config.public_url;
+    let claims = jwt::Claims {
+        iss: issuer.clone(),
+        aud: issuer.clone(),
+        sub,
+        client_id: client.id.clone(),
+        jti: secret()?.expose().clone(),
+        iat,
+        exp,
+        sid,
+        cnf: proof.confirmation.clone(),
+        scope: access.scope(),
+        authorization_details: (!access.grant().is_whole()).then(|| access.grant().clone()),
+        parent: parent.map(|parent| parent.jti.clone()),
+    };
+    let token = jwt::sign(&relay.oauth.keys, &claims).inspect_err(|error| tracing::error!(%error)).ok()?;
+    let mut body = Map::from_iter([
+        ("access_token".to_owned(), json!(token)),
+        ("token_type".to_owned(), json!(proof.confirmation.token_type())),
+        ("expires_in".to_owned(), json!(exp - iat)),
+        ("scope".to_owned(), json!(claims.scope)),
+    ]);
+    if let Some(details) = &claims.authorization_details {
+        body.insert("authorization_details".to_owned(), json!(details));
+    }
+    Some(body)
+}
+
+/// Nobody on the way keeps it (RFC 6749, 5.1).
+pub(super) fn given(body: impl Serialize) -> Response {
+    ([(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")], Json(body)).into_response()
+}
+
+/// RFC 7636, 4.6
 fn verifies(code: &Code, verifier: &str) -> bool {
     let challenge = URL_SAFE_NO_PAD.encode(hash(verifier));
     (43..=128).contains(&verifier.len())

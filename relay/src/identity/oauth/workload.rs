@@ -2,7 +2,7 @@
 //! connection (RFC 8705). A token is good once, for the first key that shows it. What is refused is `invalid_request`
 //! (RFC 8693, 2.2.2), with its reason in the audit log.
 
-use super::{audit, broken, hash, micros, refuse, token::TokenRequest};
+use super::{audit, broken, exchange::Exchange, hash, micros, refuse, token::TokenRequest};
 use crate::{
     identity::foreign::{
         token::{self, Claims, Expected, SKEW, Unverified},
@@ -12,32 +12,37 @@ use crate::{
 };
 use axum::response::Response;
 use serde_json::{Map, Value, json};
-use weir_shared::{config::checked::Workload, id::LoginId, keys::Thumbprint};
-use weir_store::StoreError;
+use weir_shared::{
+    config::checked::Workload,
+    id::{LoginId, UserId},
+    keys::Thumbprint,
+};
+use weir_store::{StoreError, logins::NewLogin};
 
 /// What a platform's token is called (RFC 8693, 3).
 const TYPES: [&str; 2] = ["urn:ietf:params:oauth:token-type:jwt", "urn:ietf:params:oauth:token-type:id_token"];
 
 /// True when the request shows a token that somebody else signed.
 pub(super) fn is_shown(request: &TokenRequest) -> bool {
-    TYPES.contains(&request.subject_token_type.as_str())
+    TYPES.contains(&request.exchange.subject_token_type.as_str())
 }
 
-/// A workload comes in: its login, whose refresh token has this hash, and when that ends.
+/// A workload comes in: its login, which is `login` but for whose it is and when it ends; and these.
 pub(super) async fn log_in(
     relay: &Relay,
     key: Thumbprint,
     request: &TokenRequest,
-    refresh: &[u8; 32],
-    now: i64,
-) -> Result<(LoginId, i64), Box<Response>> {
+    login: NewLogin<'_>,
+) -> Result<(LoginId, UserId, i64), Box<Response>> {
+    let now = login.now;
+    let Exchange { subject_token, actor_token, .. } = &request.exchange;
     let broken = |error: &StoreError| Box::new(broken(error));
-    if request.actor_token.is_some() {
+    if !actor_token.is_empty() {
         return Err(Box::new(refuse("invalid_request", "a workload acts for itself: no actor_token")));
     }
     let mut about = Map::from_iter([("key".to_owned(), json!(key.to_string()))]);
 
-    let (workload, claims, digest) = match verified(relay, &request.subject_token, now).await {
+    let (workload, claims, digest) = match verified(relay, subject_token, now).await {
         Ok(verified) => verified,
         Err(why) => return Err(refused(relay, &why, about).await),
     };
@@ -67,11 +72,12 @@ pub(super) async fn log_in(
         Err(error) => return Err(broken(&error)),
     }
     let ends = now + micros(workload.lifetime);
-    let login = relay.store.login_add(user.id, refresh, now, ends).await.map_err(|error| broken(&error))?;
+    let login = NewLogin { user: user.id, expires: ends, ..login };
+    let login = relay.store.login_add(&login).await.map_err(|error| broken(&error))?;
     about.insert("login".into(), json!(login));
     about.insert("kind".into(), workload.kind.as_str().into());
     audit(relay, "login.workload", &user.name, about.into()).await;
-    Ok((login, ends))
+    Ok((login, user.id, ends))
 }
 
 /// Whose token it is, its claims, and what it is remembered by: its `jti`, or all that is signed.
