@@ -42,6 +42,12 @@ async fn log_in_at_a_real_provider() -> Result<()> {
     provider.browse(&again, "ada", &[])?;
     ensure!(whoami(&again.done()?)?.get("roles") == Some(&json!(["dba"])), "the roles of the first login");
 
+    // A machine without a browser: its code is confirmed by who logs in at the provider.
+    let device = Login::begin_with(&lab, "device", &["--no-browser"])?;
+    let page = provider.browse(&device, "grace", &[])?;
+    ensure!(page.starts_with(lab.url()), "{page}");
+    ensure!(whoami(&device.done()?)?.get("user") == Some(&json!("grace")), "another user");
+
     // Who is in no group, has a local user's name, gives up, or is disabled does not come in, and is told.
     lab.admin(&["user", "disable", "ada"])?;
     for (account, more, said) in [

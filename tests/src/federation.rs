@@ -49,10 +49,18 @@ impl Login {
     /// # Errors
     /// It prints none.
     pub fn begin(lab: &Lab, name: &str) -> Result<Self> {
+        Self::begin_with(lab, name, &[])
+    }
+
+    /// The same, with more arguments.
+    ///
+    /// # Errors
+    /// It prints none.
+    pub fn begin_with(lab: &Lab, name: &str, more: &[&str]) -> Result<Self> {
         let agent = Agent::new(lab.folder().join("homes").join(name))?;
         let mut command = agent.command()?;
         // A browser that does nothing: the test opens the address.
-        command.args(["login", "--relay", lab.url(), "--ca"]).arg(lab.ca()).env("BROWSER", "true");
+        command.args(["login", "--relay", lab.url(), "--ca"]).arg(lab.ca()).args(more).env("BROWSER", "true");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
         let lines = Lines::of(child.stderr.take().context("no standard error")?);

@@ -1,8 +1,11 @@
 //! Users that others vouch for, and the tokens that did: each is accepted once.
 
-use crate::{Store, StoreError, users::User};
+use crate::{Store, StoreError, logins::NewLogin, users::User};
 use sqlx::Row as _;
-use weir_shared::{id::UserId, keys::Thumbprint};
+use weir_shared::{
+    id::{LoginId, UserId},
+    keys::Thumbprint,
+};
 
 impl Store {
     /// The user of this subject, with these roles from now on. The first time, one of this name is made; no password
@@ -54,6 +57,14 @@ impl Store {
         let user = crate::users::user(&row)?;
         change.commit().await?;
         Ok(user)
+    }
+
+    /// Begins the login of somebody for whom a token stood.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn foreign_login(&self, login: &NewLogin<'_>) -> Result<LoginId, StoreError> {
+        crate::logins::insert(&mut *self.pool.acquire().await?, login).await
     }
 
     /// A token is presented by this key: none when it is the first to. Otherwise the key that was, which keeps it.

@@ -107,12 +107,8 @@ impl Scope {
 impl Reader<'_> {
     pub(super) fn clients(&mut self, top: &dyn TableLike) -> BTreeMap<String, Arc<Client>> {
         let mut clients = BTreeMap::new();
-        let Some(item) = top.get("identity") else { return clients };
-        let Some(identity) = item.as_table_like() else {
-            self.problem(offset(item), "identity", "is not a table".to_owned(), "[identity]");
-            return clients;
-        };
-        self.unknown(identity, "identity", reference::IDENTITY);
+        // What else stands there, and whether it is a table, is looked at with the rest of it.
+        let Some(identity) = top.get("identity").and_then(Item::as_table_like) else { return clients };
         let Some(item) = identity.get("clients") else { return clients };
         let Some(tables) = tables(item) else {
             self.problem(

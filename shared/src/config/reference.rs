@@ -36,10 +36,9 @@ pub const TOP: &[Key] = keys! {
     "drain_timeout", "duration; 30s", "how long sessions may go on after SIGTERM";
     "threads", "number; one fewer than cores", "threads that serve tunnels";
     "tls", "table", "the relay's certificate";
-    "identity", "table", "who else may ask for logins";
     "delegation", "table", "what agents may hand on to agents of their own";
     "limits", "table", "limits of connections, and of users across all resources";
-    "identity", "table", "who is let in beside local users";
+    "identity", "table", "who is let in beside local users, and through which clients";
     "resources", "tables", "the resources by name";
 };
 
@@ -48,6 +47,7 @@ pub const IDENTITY: &[Key] = keys! {
     "local_users", "true or false; true", "local users may log in with their passwords";
     "oidc", "table", "the provider by which people log in";
     "workload", "list of tables, [[identity.workload]]", "platforms whose workloads may come";
+    "clients", "tables, [[identity.clients]]", "OAuth clients beside weir itself";
 };
 
 /// In `[identity.oidc]`. The provider must know the redirect address `PUBLIC_URL/oauth/callback`.
@@ -90,11 +90,6 @@ pub const WORKLOAD_RULE: &[Key] = keys! {
 pub const TLS: &[Key] = keys! {
     "certificate", "path; keys/relay.pem", "certificate chain, PEM";
     "key", "path; keys/relay.key", "private key, PEM";
-};
-
-/// In `[identity]`.
-pub const IDENTITY: &[Key] = keys! {
-    "clients", "tables, [[identity.clients]]", "OAuth clients beside weir itself";
 };
 
 /// In `[[identity.clients]]`.
@@ -179,12 +174,11 @@ pub fn markdown() -> String {
         ("[tls]", TLS),
         ("[identity]", IDENTITY),
         ("[[identity.clients]]", CLIENT),
-        ("[delegation]", DELEGATION),
-        ("[limits]", USERS),
-        ("[identity]", IDENTITY),
         ("[identity.oidc]", OIDC),
         ("[[identity.workload]]", WORKLOAD),
         ("[[identity.workload.rules]]", WORKLOAD_RULE),
+        ("[delegation]", DELEGATION),
+        ("[limits]", USERS),
         ("[resources.NAME]", RESOURCE),
         ("[resources.NAME.limits], [limits.user], [limits.users.NAME]", LIMITS),
         ("[resources.NAME.recording]", RECORDING),

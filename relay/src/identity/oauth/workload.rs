@@ -73,7 +73,7 @@ pub(super) async fn log_in(
     }
     let ends = now + micros(workload.lifetime);
     let login = NewLogin { user: user.id, expires: ends, ..login };
-    let login = relay.store.login_add(&login).await.map_err(|error| broken(&error))?;
+    let login = relay.store.foreign_login(&login).await.map_err(|error| broken(&error))?;
     about.insert("login".into(), json!(login));
     about.insert("kind".into(), workload.kind.as_str().into());
     audit(relay, "login.workload", &user.name, about.into()).await;
