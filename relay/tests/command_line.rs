@@ -45,7 +45,7 @@ fn all(folder: &Path, runs: &[(&[&str], &str)]) -> String {
 #[test]
 fn help_of_every_command() {
     let folder = tempfile::tempdir().unwrap();
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 17] = [
         &["--help"],
         &["init", "--help"],
         &["check", "--help"],
@@ -59,6 +59,9 @@ fn help_of_every_command() {
         &["resource", "--help"],
         &["resource", "list", "--help"],
         &["resource", "test", "--help"],
+        &["audit", "--help"],
+        &["audit", "list", "--help"],
+        &["audit", "verify", "--help"],
         &["completions", "--help"],
     ];
     insta::assert_snapshot!(all(folder.path(), &commands.map(|arguments| (arguments, ""))));

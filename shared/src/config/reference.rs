@@ -114,6 +114,7 @@ pub fn markdown() -> String {
     let tables = [
         ("top", TOP),
         ("[tls]", TLS),
+        ("[delegation]", DELEGATION),
         ("[limits]", USERS),
         ("[resources.NAME]", RESOURCE),
         ("[resources.NAME.limits], [limits.user], [limits.users.NAME]", LIMITS),
