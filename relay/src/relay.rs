@@ -6,6 +6,7 @@ use crate::{
     identity::{Principal, Principals, oauth},
     record::{Index, Syncer},
     session::{
+        budget::Budgets,
         facts::SharedFacts,
         registry::{Reason, Registry},
     },
@@ -36,6 +37,8 @@ pub struct Relay {
     pub principals: Principals,
     /// The authorization server.
     pub oauth: oauth::Server,
+    /// What agents have used of what they may.
+    pub budgets: Budgets,
     /// Requests that wait for a human.
     pub approvals: Approvals,
     /// What sessions with the same resource share.

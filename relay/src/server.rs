@@ -128,6 +128,7 @@ async fn start(config: Config) -> Result<Relay, UserFacing> {
         index,
         principals: identity::Principals::default(),
         oauth: identity::oauth::Server::open(&config)?,
+        budgets: session::budget::Budgets::default(),
         approvals: Approvals::default(),
         upstreams: Upstreams::default(),
         facts: Arc::default(),

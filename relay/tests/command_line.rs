@@ -62,6 +62,9 @@ fn help_of_every_command() {
         &["resource", "--help"],
         &["resource", "list", "--help"],
         &["resource", "test", "--help"],
+        &["audit", "--help"],
+        &["audit", "list", "--help"],
+        &["audit", "verify", "--help"],
         &["completions", "--help"],
     ];
     insta::assert_snapshot!(all(folder.path(), &commands.map(|arguments| (arguments, ""))));

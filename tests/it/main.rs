@@ -19,6 +19,7 @@
 //! - [`install`]: the installer, from an archive
 //! - [`network`]: networks that are in the way
 //! - [`nested`]: agents of agents: what they may, how they end, what attackers try
+//! - [`attacks`]: what an attacker tries with agents of agents: each refused, and in the audit log
 //! - [`metrics`]: what the relay counts, and `weir status --watch`
 //! - [`oauth`]: the authorization server, by a client of others, and attacks on it
 //! - [`leaks`]: planted secrets are nowhere
@@ -43,6 +44,7 @@ macro_rules! over_both_transports {
 }
 
 mod approvals;
+mod attacks;
 mod clients;
 mod faults;
 mod floods;

@@ -5,11 +5,13 @@
 //! - [`agent`]: a logged-in user, and the ports that they open
 //! - [`login`]: drives the login form as a browser would
 //! - [`middle`]: what may stand between an agent and its relay
+//! - [`forger`]: an agent whose key the test holds, to sign and send what an attacker would
 //! - [`stranger`]: connections by somebody who is nobody's agent
 //! - [`process`]: children that end with their owner
 //! - [`raw`]: the PostgreSQL protocol spoken by hand
 
 pub mod agent;
+pub mod forger;
 pub mod lab;
 pub mod login;
 pub mod middle;

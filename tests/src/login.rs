@@ -28,6 +28,20 @@ pub fn browser(ca: &Path) -> Result<reqwest::Client> {
 /// # Errors
 /// The pages are not as expected.
 pub async fn drive(browser: &reqwest::Client, url: &str, user: &str, password: &str) -> Result<Outcome> {
+    let to = match fill_in(browser, url, user, password).await? {
+        Ok(to) => to,
+        Err(status) => return Ok(Outcome::Refused(status)),
+    };
+    let done = reqwest::Client::new().get(to).send().await?;
+    ensure!(done.status() == StatusCode::OK, "the CLI answers {}", done.status());
+    Ok(Outcome::Done)
+}
+
+/// The same, without following: where the relay sends the browser, or the status of its refusal.
+///
+/// # Errors
+/// The pages are not as expected.
+pub async fn fill_in(browser: &reqwest::Client, url: &str, user: &str, password: &str) -> Result<Result<String, u16>> {
     let page = browser.get(url).send().await?;
     ensure!(page.status() == StatusCode::OK, "the login page answers {}", page.status());
     let cookie = page.headers().get(header::SET_COOKIE).context("no cookie")?.to_str()?;
@@ -42,15 +56,13 @@ pub async fn drive(browser: &reqwest::Client, url: &str, user: &str, password: &
     action.set_fragment(None);
     let answer = browser.post(action).header(header::COOKIE, cookie).form(&fields).send().await?;
     if !answer.status().is_redirection() {
-        return Ok(Outcome::Refused(answer.status().as_u16()));
+        return Ok(Err(answer.status().as_u16()));
     }
     let to = answer.headers().get(header::LOCATION).context("no location")?.to_str()?;
     if !to.starts_with("http://127.0.0.1:") {
         bail!("redirects away from this machine: {to}");
     }
-    let done = reqwest::Client::new().get(to).send().await?;
-    ensure!(done.status() == StatusCode::OK, "the CLI answers {}", done.status());
-    Ok(Outcome::Done)
+    Ok(Ok(to.to_owned()))
 }
 
 /// Types a device's code on the page at `url`, and decides as this user: what was shown before, and what was said after.

@@ -207,3 +207,96 @@ async fn acting(store: &Store, key: Thumbprint, now: i64) -> Result<Option<Princ
     let access = Access::of_stored(&store.access_of(agent.id).await?.unwrap_or_default()).on_everything();
     Ok(Some(Principal { agent, access }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use weir_policy::bundle::{Action, Bundle, DEFAULT_POLICY, Outcome, Question, Subject, Target};
+    use weir_shared::{
+        hop::Budget,
+        id::{LoginId, UserId},
+        scope::{Access, Scope},
+    };
+
+    const RESOURCES: [&str; 4] = ["shop-prod", "shop-dev", "logs", "a"];
+    const ACTIONS: [Action; 5] = [Action::Connect, Action::SqlRead, Action::SqlWrite, Action::SqlDdl, Action::SqlAdmin];
+
+    fn scope() -> impl Strategy<Value = Scope> {
+        let resource = prop::sample::select(vec!["shop-prod", "shop-dev", "logs", "shop-*", "*", "*-dev", "b"]);
+        let actions = prop::sample::select(vec!["", ":sql.read", ":sql.read+sql.write", ":sql.*", ":connect", ":*"]);
+        let access = (resource, actions).prop_map(|(resource, actions)| format!("{resource}{actions}"));
+        let access = access.prop_map(|text| text.parse::<Access>().unwrap());
+        prop_oneof![Just(Scope::WHOLE), prop::collection::vec(access, 0..4).prop_map(Scope::of)]
+    }
+
+    /// A tree of agents as a list of parents: each stands before its children.
+    fn tree() -> impl Strategy<Value = Vec<(usize, Scope)>> {
+        prop::collection::vec((any::<prop::sample::Index>(), scope()), 1..24).prop_map(|agents| {
+            agents.into_iter().enumerate().map(|(at, (parent, scope))| (parent.index(at.max(1)), scope)).collect()
+        })
+    }
+
+    fn principal(chain: Vec<Link>) -> Principal {
+        Principal {
+            agent: Agent {
+                id: chain.last().unwrap().id,
+                user: UserId::generate(),
+                user_name: "alice".into(),
+                roles: vec!["user".into(), "admin".into(), "dba".into()],
+                login: LoginId::generate(),
+                expires: 1,
+                login_expires: 1,
+                max_depth: 64,
+                hop: String::new(),
+                chain,
+            },
+            access: super::access::Access::all(),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        /// In any tree, with policies that tell depths and with such that do not, no agent may what one above it may not.
+        #[test]
+        fn no_child_has_a_right_that_an_ancestor_lacks(agents in tree(), deep in any::<bool>()) {
+            let rule = "@id(\"x\") forbid (principal, action == Action::\"sql.write\", resource) \
+                        when { context.agent.depth == 1 };";
+            let text = if deep { format!("{DEFAULT_POLICY}{rule}") } else { DEFAULT_POLICY.to_owned() };
+            let bundle = Bundle::from_text(&text).unwrap();
+            let links: Vec<Link> = agents
+                .iter()
+                .map(|(_, scope)| Link { id: AgentId::generate(), scope: scope.clone(), budget: Budget::default() })
+                .collect();
+            let chain = |mut at: usize| {
+                let mut chain = vec![links[at].clone()];
+                while at > 0 {
+                    at = agents[at].0;
+                    chain.insert(0, links[at].clone());
+                }
+                principal(chain)
+            };
+            let right = |principal: &Principal, resource: &str, action: Action| {
+                if principal.narrowed_by(resource, action.as_str()).is_some() {
+                    return Outcome::Deny;
+                }
+                let subject = Subject {
+                    user: principal.user().to_owned(),
+                    roles: principal.roles().to_vec(),
+                    depth: principal.depth(),
+                };
+                let target = Target { resource: resource.to_owned(), labels: [("env".into(), "dev".into())].into() };
+                bundle.decide(&Question { subject: &subject, action, target: &target, facts: None }).outcome
+            };
+            for (at, (parent, _)) in agents.iter().enumerate().skip(1) {
+                let (child, parent) = (chain(at), chain(*parent));
+                for (resource, action) in RESOURCES.iter().flat_map(|r| ACTIONS.map(|action| (*r, action))) {
+                    let (own, above) = (right(&child, resource, action), right(&parent, resource, action));
+                    prop_assert!(own >= above, "{resource} {action:?}: {own:?} below {above:?}");
+                }
+                prop_assert!(!child.is("admin"), "roles at the relay are not delegated");
+            }
+        }
+    }
+}

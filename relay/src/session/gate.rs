@@ -449,6 +449,7 @@ impl<'a> Gate<'a> {
         }
         let rows = running.rows.end(&mut self.recorder, number);
         self.totals.rows += rows;
+        self.limits.delivered(rows);
         let took = now.saturating_duration_since(running.since);
         self.metrics.completed(took, &counts);
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);

@@ -10,7 +10,7 @@
 //! | idle | 57P05 idle_session_timeout | ends |
 //! | session_time | 57P01 admin_shutdown, at which pools connect anew | ends |
 
-use super::{bucket::Bucket, refusals::refusal, registry::Full};
+use super::{bucket::Bucket, budget::Purse, refusals::refusal, registry::Full};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -43,6 +43,8 @@ pub struct SessionLimits<'a> {
     named: bool,
     limits: [&'a Limits; 2],
     buckets: [Option<Arc<Bucket>>; 2],
+    purse: &'a Purse,
+    answer: AnswerLimits,
 }
 
 /// A session for which there is no room.
@@ -72,9 +74,14 @@ impl<'a> SessionLimits<'a> {
         user: &'a str,
         users: &'a UserLimits,
         buckets: [Option<Arc<Bucket>>; 2],
+        purse: &'a Purse,
     ) -> Self {
         let (named, limits) = (users.named.contains_key(user), [&resource.limits, users.of(user)]);
-        Self { resource, user, named, limits, buckets }
+        let answer = AnswerLimits { rows: purse.rows_left(), bytes: u64::MAX };
+        let mut all = Self { resource, user, named, limits, buckets, purse, answer };
+        let (rows, bytes) = (all.least(|limits| limits.rows), all.least(|limits| limits.result_bytes));
+        all.answer = AnswerLimits { rows: answer.rows.min(rows), bytes };
+        all
     }
 
     fn least<T: Ord>(&self, limit: impl Fn(&Limits) -> T) -> T {
@@ -91,7 +98,7 @@ impl<'a> SessionLimits<'a> {
     /// Largest answer of one statement.
     #[must_use]
     pub fn answer(&self) -> AnswerLimits {
-        AnswerLimits { rows: self.least(|limits| limits.rows), bytes: self.least(|limits| limits.result_bytes) }
+        self.answer
     }
 
     /// How long a statement may run; none is for ever.
@@ -112,11 +119,17 @@ impl<'a> SessionLimits<'a> {
         bounded(self.least(|limits| limits.idle))
     }
 
-    /// Takes `statements` from the rates.
+    /// A statement has delivered so many rows.
+    pub fn delivered(&self, rows: u64) {
+        self.purse.delivered(rows);
+    }
+
+    /// Takes `statements` from the budgets and the rates.
     ///
     /// # Errors
-    /// 53400, with how long to wait.
+    /// 53400, with how long to wait, or that waiting does not help.
     pub fn take(&self, statements: usize) -> Result<(), Refusal> {
+        self.purse.take(statements)?;
         if self.buckets.iter().all(Option::is_none) {
             return Ok(());
         }
@@ -147,6 +160,9 @@ impl<'a> SessionLimits<'a> {
     pub fn exceeded(&self, excess: Excess) -> Refusal {
         let AnswerLimits { rows, bytes } = self.answer();
         let (limit, key) = match excess {
+            Excess::Rows if rows < self.least(|limits| limits.rows) => {
+                (format!("the {rows} rows that the agent's budget had left"), "--budget rows".to_owned())
+            }
             Excess::Rows => (format!("{rows} rows"), self.names(|limits| limits.rows, "rows")),
             Excess::Bytes => (format!("{bytes} bytes"), self.names(|limits| limits.result_bytes, "result_bytes")),
         };

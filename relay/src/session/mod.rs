@@ -4,11 +4,13 @@
 //! - [`authorize`]: `Principal` + resource -> `Grant`
 //! - [`gate`]: request -> `Permit`, answer -> `Masked`; `labelled`: what it knows of labelled columns
 //! - [`drive`]: moves bytes both ways, full duplex
-//! - [`limits`]: how much of anything it may use, `clock`: of time, [`bucket`]: of statements a second
+//! - [`limits`]: how much of anything it may use, `clock`: of time, [`bucket`]: of statements a second, [`budget`]: of what its
+//!   chain may use together
 //! - [`registry`]: who is open now, and whom a cancel request means
 
 pub mod authorize;
 pub mod bucket;
+pub mod budget;
 mod clock;
 pub mod drive;
 pub mod facts;
@@ -166,7 +168,11 @@ async fn serve(
     };
     let key = place.issue_key(start.minor, &connected.server, &connected.cancel_key);
     let reply = startup::accepted(&start, &connected.parameters, &key);
-    let limits = SessionLimits::new(grant.resource(), grant.user(), &relay.config.users, place.buckets());
+    let purse = relay.budgets.purse(&relay.store, grant.chain()).await.map_err(|error| {
+        tracing::error!(parent: grant.span(), %error, "budgets cannot be read");
+        Refusal::new("58000", "the budget of this agent cannot be read", "tell the relay's administrator")
+    })?;
+    let limits = SessionLimits::new(grant.resource(), grant.user(), &relay.config.users, place.buckets(), &purse);
     let AnswerLimits { rows, bytes } = limits.answer();
     let mut engine = Postgres::new(limits.statement_bytes()).with_answers_of(rows, bytes);
     tracing::debug!(parent: grant.span(), "began");
@@ -176,6 +182,9 @@ async fn serve(
     let mut drive = drive::Drive::new(&mut engine, &mut gate, place, connected.io, connected.rest, reply);
     let ending = drive.run(stream).await;
     let (recorder, totals) = gate.finish();
+    if let Err(error) = purse.keep(&relay.store).await {
+        tracing::error!(parent: grant.span(), %error, "what was used of a budget cannot be stored");
+    }
     end(relay, grant, row, recorder, ending, &totals).await;
     Ok(())
 }
