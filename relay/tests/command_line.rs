@@ -45,7 +45,7 @@ fn all(folder: &Path, runs: &[(&[&str], &str)]) -> String {
 #[test]
 fn help_of_every_command() {
     let folder = tempfile::tempdir().unwrap();
-    let commands: [&[&str]; 17] = [
+    let commands: [&[&str]; 20] = [
         &["--help"],
         &["init", "--help"],
         &["check", "--help"],

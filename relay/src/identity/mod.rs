@@ -251,7 +251,7 @@ mod tests {
                 hop: String::new(),
                 chain,
             },
-            access: super::access::Access::all(),
+            access: access::Access::all(),
         }
     }
 
