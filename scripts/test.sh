@@ -25,7 +25,7 @@ if [ ! -x "$python" ] || ! cmp -s tests/requirements.txt "$tools/requirements.tx
   cp tests/requirements.txt "$tools/requirements.txt"
 fi
 if ! cmp -s tests/package-lock.json tests/node_modules/.installed-lock; then
-  say "installing: the Node.js driver"
+  say "installing: the Node.js driver and OAuth client"
   (cd tests && npm ci --silent --no-audit --no-fund)
   cp tests/package-lock.json tests/node_modules/.installed-lock
 fi

@@ -23,8 +23,13 @@ mod ui;
 
 use clap::Parser as _;
 use std::process::ExitCode;
+use weir_shared::error::UserFacing;
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == run::child::EXEC) {
+        return failed(&run::child::exec(&arguments.collect::<Vec<_>>()));
+    }
     harden();
     let cli = cmd::Cli::parse();
     // One thread: a wrapper serves one process's connections, and hopping between threads costs more than it buys.
@@ -40,11 +45,13 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(code) => code,
-        Err(error) => {
-            ui::error(&error);
-            ExitCode::from(error.kind.exit_code())
-        }
+        Err(error) => failed(&error),
     }
+}
+
+fn failed(error: &UserFacing) -> ExitCode {
+    ui::error(error);
+    ExitCode::from(error.kind.exit_code())
 }
 
 /// No core dump, and no other process of this user reads our memory: both hold keys.

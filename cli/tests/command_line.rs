@@ -26,14 +26,18 @@ fn weir(arguments: &[&str]) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 17] = [
+    let commands: [&[&str]; 21] = [
         &["--help"],
         &["login", "--help"],
         &["logout", "--help"],
         &["whoami", "--help"],
         &["list", "--help"],
         &["connect", "--help"],
+        &["run", "--help"],
+        &["ticket", "--help"],
+        &["revoke", "--help"],
         &["sessions", "--help"],
+        &["sessions", "tree", "--help"],
         &["sessions", "list", "--help"],
         &["sessions", "show", "--help"],
         &["sessions", "replay", "--help"],

@@ -45,7 +45,7 @@ fn all(folder: &Path, runs: &[(&[&str], &str)]) -> String {
 #[test]
 fn help_of_every_command() {
     let folder = tempfile::tempdir().unwrap();
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 20] = [
         &["--help"],
         &["init", "--help"],
         &["check", "--help"],
@@ -56,9 +56,15 @@ fn help_of_every_command() {
         &["user", "disable", "--help"],
         &["user", "enable", "--help"],
         &["user", "passwd", "--help"],
+        &["keys", "--help"],
+        &["keys", "list", "--help"],
+        &["keys", "rotate", "--help"],
         &["resource", "--help"],
         &["resource", "list", "--help"],
         &["resource", "test", "--help"],
+        &["audit", "--help"],
+        &["audit", "list", "--help"],
+        &["audit", "verify", "--help"],
         &["completions", "--help"],
     ];
     insta::assert_snapshot!(all(folder.path(), &commands.map(|arguments| (arguments, ""))));
@@ -91,7 +97,9 @@ fn a_relay_is_made_and_administered() {
         ]
     ));
     use std::os::unix::fs::MetadataExt as _;
-    for private in ["", "keys", "keys/relay.key", "keys/ca.key", "keys/sealing.key", "weir.db", "weir-relay.toml"] {
+    for private in
+        ["", "keys", "keys/tokens", "keys/relay.key", "keys/ca.key", "keys/sealing.key", "weir.db", "weir-relay.toml"]
+    {
         let mode = std::fs::metadata(folder.path().join("relay").join(private)).unwrap().mode();
         assert_eq!(mode & 0o077, 0, "{private} is readable by others");
     }

@@ -1,6 +1,7 @@
 //! The JSON bodies of the relay's HTTPS API, used by both ends.
 //!
-//! Every call under [`BASE`] is authenticated by the TLS client certificate of an agent's key; no bearer token exists.
+//! Every call under [`BASE`] is authenticated by the TLS client certificate of an agent's key, or by an access token that comes with the
+//! key that it is bound to (RFC 8705, 9449).
 //! Failures are `application/problem+json` (RFC 9457): [`Problem`].
 //!
 //! | call | answer |

@@ -45,9 +45,13 @@ async fn begin() -> Result<(Lab, Value)> {
     let keys = lab.relay_folder().join("keys");
     let secret = "a-secret-of-more-than-32-characters-0001";
     let digest = run(Command::new("sha256sum").arg("-"), Some(secret))?;
-    std::fs::write(keys.join("dash.sha256"), digest)?;
+    // A secret that stands there itself is reported, and not shown.
+    std::fs::write(keys.join("dash.sha256"), secret)?;
     std::fs::write(keys.join("robot.jwks"), "{\"keys\":[]}")?;
     lab.restart_with(|config| format!("{config}{CLIENTS}")).await?;
+    let said = lab.admin(&["check"]).err().context("the check passed")?.to_string();
+    ensure!(said.contains("identity.clients.dash.secret") && !said.contains(secret), "{said}");
+    std::fs::write(keys.join("dash.sha256"), digest)?;
     lab.admin(&["check"])?;
     let own = json!({ "one": certificate(lab.folder(), "one")?, "two": certificate(lab.folder(), "two")? });
     let relay = lab.admin_command()?;

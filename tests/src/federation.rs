@@ -65,7 +65,12 @@ impl Login {
         let mut child = command.spawn()?;
         let lines = Lines::of(child.stderr.take().context("no standard error")?);
         let url = lines.find(PATIENCE, |line| Some(line.trim().to_owned()).filter(|line| line.starts_with("https://")));
-        Ok(Self { agent, url: url?, child, lines })
+        let mut url = url?;
+        if url.ends_with("/device") {
+            let code = |line: &str| Some(line.trim().to_owned()).filter(|line| line.len() == 9 && line.contains('-'));
+            url = format!("{url}?user_code={}", lines.find(PATIENCE, code)?);
+        }
+        Ok(Self { agent, url, child, lines })
     }
 
     /// It ends by itself: who is logged in.

@@ -11,9 +11,9 @@ mod status;
 mod ticket;
 mod tree;
 
-use crate::{api::Session, run::child, settings::Settings, ui, ui::Output};
+use crate::{api::Session, settings::Settings, ui, ui::Output};
 use clap::{CommandFactory as _, Parser, Subcommand};
-use std::{ffi::OsString, process::ExitCode};
+use std::process::ExitCode;
 use weir_shared::{error::UserFacing, id::AgentId};
 
 /// Reach databases through a weir relay: your tools work as always, on a local port.
@@ -56,12 +56,6 @@ enum Command {
         /// Its id, as `weir sessions tree` shows it.
         id: AgentId,
     },
-    /// Become a command: `weir run` does it.
-    #[command(name = child::EXEC, hide = true)]
-    ExecChild {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<OsString>,
-    },
     /// Look at recorded sessions; lists them when nothing is said.
     Sessions {
         #[command(subcommand)]
@@ -94,7 +88,6 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, UserFacing> {
             ui::say(concat!("weir ", env!("CARGO_PKG_VERSION")));
             return Ok(ExitCode::SUCCESS);
         }
-        Command::ExecChild { arguments } => return Err(child::exec(arguments)),
         _ => Settings::load()?,
     };
     let done = Box::pin(dispatch(&settings, command, output)).await;
@@ -118,7 +111,7 @@ async fn dispatch(settings: &Settings, command: Command, output: Output) -> Resu
         Command::Approvals { command } => approvals::run(settings, command.unwrap_or_default(), output).await?,
         Command::Status(args) => status::run(settings, &args, output).await?,
         Command::Run(args) => return run::run(settings, args).await,
-        Command::Completions { .. } | Command::Version | Command::ExecChild { .. } => {}
+        Command::Completions { .. } | Command::Version => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -7,6 +7,7 @@ use crate::{
     run::{
         child,
         environment::{self, Opened, Template},
+        isolate::{self, Door},
         scrub::Scrubber,
     },
     settings::Settings,
@@ -77,6 +78,9 @@ pub(super) struct Args {
     /// Answer processes of this user that are not below this one: for a socket that is mounted into a container.
     #[arg(long)]
     share_socket: bool,
+    /// Give the command a network of its own, in which only these ports exist (Linux). It cannot run weir itself then.
+    #[arg(long)]
+    isolate: bool,
     /// How the relay is reached.
     #[arg(long, value_enum, default_value = "auto")]
     transport: Transport,
@@ -141,7 +145,7 @@ pub(super) async fn run(settings: &Settings, args: Args) -> Result<ExitCode, Use
     let (tasks, over) = (TaskTracker::new(), CancellationToken::new());
     tasks.spawn(Arc::clone(&session).live_on(over.clone()));
     let wait = ui::spinner("opening the ports");
-    let (opened, serving) = ports(settings, &args, &session, &tasks).await?;
+    let Ports { opened, door, serving } = ports(settings, &args, &session, &tasks).await?;
     let supervisor = Supervisor::open(settings, Arc::clone(&session), args.share_socket)?;
     wait.finish_and_clear();
     let mut environment = environment::of(&opened, &args.templates)?;
@@ -149,10 +153,10 @@ pub(super) async fn run(settings: &Settings, args: Args) -> Result<ExitCode, Use
     let known = KnownValues::new(&[session.login.refresh.as_bytes()]);
     let scrubber = (!args.no_scrub).then(|| Scrubber::new(known));
     let status = tokio::select! {
-        status = child::run(&args.command, &environment, scrubber.as_ref(), &over) => status,
-        () = supervisor.serve(tasks.clone()) => unreachable("the supervisor"),
-        () = serving => unreachable("the ports"),
-    }?;
+        status = child::run(&args.command, &environment, door.as_deref(), scrubber.as_ref(), &over) => status?,
+        () = supervisor.serve(tasks.clone()) => return Err(ended("the supervisor")),
+        served = serving => return Err(served.err().unwrap_or_else(|| ended("serving the ports"))),
+    };
     let code = child::code(status);
     summary(&session, begun, code).await;
     if over.is_cancelled() {
@@ -162,17 +166,26 @@ pub(super) async fn run(settings: &Settings, args: Args) -> Result<ExitCode, Use
     Ok(ExitCode::from(code))
 }
 
-fn unreachable(what: &str) -> Result<std::process::ExitStatus, UserFacing> {
-    Err(UserFacing::new(Kind::Internal, format!("{what} ended"), "report this"))
+fn ended(what: &str) -> UserFacing {
+    UserFacing::new(Kind::Internal, format!("{what} ended"), "report this")
 }
 
-/// Opens the ports; what serves them, to be run.
+/// The command's ports.
+struct Ports<F> {
+    opened: Vec<Opened>,
+    /// Where the command hands them over, when it opens them itself.
+    door: Option<Arc<Door>>,
+    /// Serves them; to be run.
+    serving: F,
+}
+
+/// Opens the ports.
 async fn ports(
     settings: &Settings,
     args: &Args,
     session: &Arc<Session>,
     tasks: &TaskTracker,
-) -> Result<(Vec<Opened>, impl Future<Output = ()>), UserFacing> {
+) -> Result<Ports<impl Future<Output = Result<(), UserFacing>>>, UserFacing> {
     let tls = Arc::new(LocalTls::new(settings)?);
     let events: Events = Arc::new(|event, resource, text| {
         if event != "opened" && event != "closed" {
@@ -189,32 +202,53 @@ async fn ports(
     let (who, resources) = (who?, resources?);
     connected?;
     let (mut locals, mut opened) = (Vec::new(), Vec::new());
-    for Connect { name, port } in &args.connect {
+    for (at, Connect { name, port }) in args.connect.iter().enumerate() {
         let view = resources.iter().find(|resource| resource.name == *name).ok_or_else(|| {
             let hint = "run `weir list` for what you may reach; does --scope name it?";
             UserFacing::new(Kind::NotFound, format!("no resource {name}"), hint)
         })?;
-        let local = Local::open(settings, name.clone(), Some(port.unwrap_or(0))).await?;
-        opened.push(Opened {
-            name: name.to_string(),
-            port: local.port,
-            user: who.user.clone(),
-            database: view.databases.first().cloned().unwrap_or_default(),
-            socket: local.has_socket().then(|| local.folder.clone()),
-            ca: tls.ca.clone(),
-        });
-        locals.push(local);
+        let mut socket = None;
+        let port = if args.isolate {
+            // In a network of its own every port is free.
+            port.unwrap_or(5432_u16.saturating_add(u16::try_from(at).unwrap_or_default()))
+        } else {
+            let local = Local::open(settings, name.clone(), Some(port.unwrap_or(0))).await?;
+            socket = local.has_socket().then(|| local.folder.clone());
+            let port = local.port;
+            locals.push(local);
+            port
+        };
+        let (name, user, ca) = (name.to_string(), who.user.clone(), tls.ca.clone());
+        let database = view.databases.first().cloned().unwrap_or_default();
+        opened.push(Opened { name, port, user, database, socket, ca });
     }
-    let tasks = tasks.clone();
+    let door = match args.isolate {
+        true if opened.len() > isolate::MOST => {
+            return Err(UserFacing::new(Kind::Usage, "too many ports to isolate", "leave some out"));
+        }
+        true => Some(Arc::new(Door::open(settings, opened.iter().map(|opened| opened.port).collect())?)),
+        false => None,
+    };
+    let (tasks, names, outside) = (tasks.clone(), args.connect.clone(), door.clone());
     let serving = async move {
+        let mut waiting = None;
+        if let Some(door) = outside {
+            let (handed, held) = door.receive().await?;
+            for ((port, tcp), connect) in door.ports.iter().zip(handed).zip(names) {
+                locals.push(Local::isolated(settings, connect.name, *port, tcp)?);
+            }
+            waiting = Some(held);
+        }
         let each = locals
             .iter()
             .map(|local| local.serve(Arc::clone(&tunnel), Arc::clone(&tls), tasks.clone(), Arc::clone(&events)));
+        // The command begins.
+        drop(waiting);
         futures_util::future::join_all(each).await;
         // Without ports there is nothing to serve, and that goes on until the command ends.
         std::future::pending().await
     };
-    Ok((opened, serving))
+    Ok(Ports { opened, door, serving })
 }
 
 /// One line about what was done.

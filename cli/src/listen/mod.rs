@@ -33,6 +33,8 @@ pub(crate) struct Local {
     tcp: TcpListener,
     unix: Option<UnixListener>,
     socket: PathBuf,
+    /// Whether everyone who can reach it may use it: nobody else can reach a port in a command's own network.
+    own_network: bool,
 }
 
 impl Drop for Local {
@@ -78,7 +80,19 @@ impl Local {
             use std::os::unix::fs::PermissionsExt as _;
             let _ = std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600));
         }
-        Ok(Self { resource, port, folder, tcp, unix, socket })
+        Ok(Self { resource, port, folder, tcp, unix, socket, own_network: false })
+    }
+
+    /// A port that a command opened in a network of its own.
+    pub(crate) fn isolated(
+        settings: &Settings,
+        resource: ResourceName,
+        port: u16,
+        tcp: std::net::TcpListener,
+    ) -> Result<Self, UserFacing> {
+        let tcp = TcpListener::from_std(tcp).map_err(|error| ui::system("no local port", &error))?;
+        let (folder, socket) = (settings.state.clone(), PathBuf::new());
+        Ok(Self { resource, port, folder, tcp, unix: None, socket, own_network: true })
     }
 
     pub(crate) fn has_socket(&self) -> bool {
@@ -94,9 +108,10 @@ impl Local {
                 accepted = self.tcp.accept() => {
                     let Ok((mut stream, peer)) = accepted else { continue };
                     let _ = stream.set_nodelay(true);
+                    let anyone = self.own_network;
                     tasks.spawn(async move {
                         let ours = stream.local_addr();
-                        if !matches!(ours, Ok(ours) if peer::is_ours(peer, ours).await) {
+                        if !anyone && !matches!(ours, Ok(ours) if peer::is_ours(peer, ours).await) {
                             events("refused", Some(&resource), "a connection of another user of this machine");
                             let _ = stream.write_all(&stranger()).await;
                             return;

@@ -2,6 +2,7 @@
 
 use super::{
     environment::Environment,
+    isolate::{self, Door},
     scrub::{self, Scrubber},
     terminal::{self, Output, Terminal},
 };
@@ -10,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process, set_child_subreaper};
 use std::{
     ffi::OsString,
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
+    path::Path,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -21,7 +23,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use weir_shared::error::{Kind, UserFacing};
 
-/// The hidden command by which `weir` becomes the command that it runs.
+/// The first argument by which `weir` becomes the command that it runs.
 pub(crate) const EXEC: &str = "exec-child";
 /// How long a command whose session has ended may take to end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -30,24 +32,32 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(crate) async fn run(
     command: &[OsString],
     environment: &Environment,
+    door: Option<&Door>,
     scrubber: Option<&Scrubber>,
     over: &CancellationToken,
 ) -> Result<ExitStatus, UserFacing> {
     // Whoever forks twice to get away stays below us.
     set_child_subreaper(Some(rustix::process::getpid())).map_err(|error| ui::system("no subreaper", &error))?;
     let status = if terminal::wanted() && scrubber.is_some() {
-        on_terminal(command, environment, scrubber, over).await
+        on_terminal(prepare(command, environment, door, true)?, scrubber, over).await
     } else {
-        on_pipes(command, environment, scrubber, over).await
+        on_pipes(prepare(command, environment, door, false)?, scrubber, over).await
     };
     end_descendants();
     status
 }
 
-fn prepare(command: &[OsString], environment: &Environment, terminal: bool) -> Result<Command, UserFacing> {
+fn prepare(
+    command: &[OsString],
+    environment: &Environment,
+    door: Option<&Door>,
+    terminal: bool,
+) -> Result<Command, UserFacing> {
     let itself = std::env::current_exe().map_err(|error| ui::system("weir cannot find itself", &error))?;
     let mut prepared = Command::new(itself);
     prepared.arg(EXEC).arg(std::process::id().to_string()).arg(if terminal { "terminal" } else { "pipes" });
+    let ports = door.iter().flat_map(|door| &door.ports).map(ToString::to_string).collect::<Vec<_>>().join(",");
+    prepared.arg(door.map(|door| door.path.as_os_str()).unwrap_or_default()).arg(ports);
     prepared.args(command).envs(&environment.set);
     for name in &environment.removed {
         prepared.env_remove(name);
@@ -60,13 +70,11 @@ fn start(mut command: Command) -> Result<Child, UserFacing> {
 }
 
 async fn on_terminal(
-    command: &[OsString],
-    environment: &Environment,
+    mut prepared: Command,
     scrubber: Option<&Scrubber>,
     over: &CancellationToken,
 ) -> Result<ExitStatus, UserFacing> {
     let (terminal, slave) = Terminal::open()?;
-    let mut prepared = prepare(command, environment, true)?;
     let another = || slave.try_clone().map_err(|error| ui::system("no terminal for the command", &error));
     prepared.stdin(another()?).stdout(another()?).stderr(another()?);
     let child = start(prepared)?;
@@ -103,12 +111,10 @@ async fn on_terminal(
 }
 
 async fn on_pipes(
-    command: &[OsString],
-    environment: &Environment,
+    mut prepared: Command,
     scrubber: Option<&Scrubber>,
     over: &CancellationToken,
 ) -> Result<ExitStatus, UserFacing> {
-    let mut prepared = prepare(command, environment, false)?;
     // At a terminal the command must stay in the foreground; elsewhere its group is its own, so that each signal comes once.
     let foreground = rustix::termios::isatty(rustix::stdio::stdin());
     if !foreground {
@@ -228,7 +234,7 @@ pub(crate) fn code(status: ExitStatus) -> u8 {
 /// Becomes the command, in the process that `weir run` started for it: it dies with its supervisor, and a terminal is its
 /// own. Returns only when that fails.
 pub(crate) fn exec(arguments: &[OsString]) -> UserFacing {
-    let [parent, terminal, program, rest @ ..] = arguments else {
+    let [parent, terminal, door, ports, program, rest @ ..] = arguments else {
         return UserFacing::new(Kind::Usage, "this command is weir's own", "use `weir run`");
     };
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
@@ -240,6 +246,13 @@ pub(crate) fn exec(arguments: &[OsString]) -> UserFacing {
     if terminal == "terminal" {
         let _ = rustix::process::setsid();
         let _ = rustix::process::ioctl_tiocsctty(rustix::stdio::stdin());
+    }
+    if !door.is_empty() {
+        let ports = ports.to_str().unwrap_or_default().split(',');
+        let ports: Vec<u16> = ports.filter_map(|port| port.parse().ok()).collect();
+        if let Err(error) = isolate::enter(Path::new(door), &ports) {
+            return error;
+        }
     }
     let error = std::process::Command::new(program).args(rest).exec();
     let kind = if error.kind() == std::io::ErrorKind::NotFound { Kind::NotFound } else { Kind::System };

@@ -1,6 +1,7 @@
 //! `weir-relay check`: everything that is wrong, at once.
 
 use super::{Output, say, system};
+use crate::identity::oauth::clients;
 use std::path::Path;
 use weir_policy::bundle::Bundle;
 use weir_shared::{
@@ -87,16 +88,26 @@ fn files(config: &config::checked::Config, file: &Path, text: &str) -> Vec<Probl
     for (index, workload) in identity.workload.iter().enumerate() {
         named.extend(workload.issuer.ca.iter().map(|ca| (format!("identity.workload.{index}.ca"), ca.clone())));
     }
+    let problem = |key: String, path: &Path, what: &str, accepted: &str| Problem {
+        severity: Severity::Error,
+        file: file.to_owned(),
+        line: config::line_of(text, &key),
+        key,
+        what: format!("{}: {what}", path.display()),
+        accepted: accepted.to_owned(),
+    };
     let missing = named.into_iter().filter_map(|(key, path)| {
         let error = std::fs::metadata(&path).err()?;
-        Some(Problem {
-            severity: Severity::Error,
-            file: file.to_owned(),
-            line: config::line_of(text, &key),
-            key,
-            what: format!("{}: {error}", path.display()),
-            accepted: "a file or folder that can be read".to_owned(),
-        })
+        Some(problem(key, &path, &error.to_string(), "a file or folder that can be read"))
     });
-    missing.collect()
+    let unfit = config.clients.iter().filter_map(|(id, client)| {
+        let (name, path, accepted) = match &client.auth {
+            ClientAuth::None => return None,
+            ClientAuth::Secret(path) => ("secret", path, "a SHA-256, 64 hexadecimal digits"),
+            ClientAuth::Keys(path) => ("keys", path, "a JWK set of public keys"),
+        };
+        let fits = clients::is_fit(&client.auth, &fs_err::read(path).ok()?);
+        (!fits).then(|| problem(format!("identity.clients.{id}.{name}"), path, "is not what it should be", accepted))
+    });
+    missing.chain(unfit).collect()
 }

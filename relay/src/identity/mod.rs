@@ -253,7 +253,7 @@ mod tests {
                 hop: String::new(),
                 chain,
             },
-            access: super::Access::of_stored(""),
+            access: access::Access::all(),
         }
     }
 

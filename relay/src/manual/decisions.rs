@@ -9,7 +9,26 @@
 //!   back at most a buffer of answers, which is fewer, so waiting ends.
 //! - **WebSocket carries one stream a connection.** TCP then gives each stream its own flow control, nothing of ours
 //!   multiplexes, and a slow stream cannot stall another. The price is a resumed TLS handshake for each connection.
-//! - **`access_token` is the agent's id.** The proof is the key: the id is no secret, and nothing accepts it as one.
+//! - **An access token is worth nothing without its key, and lives five minutes.** It names the certificate (RFC 8705) or the
+//!   DPoP key (RFC 9449) that must come with it; without, it is refused and an alert. weir itself does not use it: its TLS key
+//!   is its session. It is for HTTP clients of others, and never opens a tunnel.
+//! - **A token is bound to the certificate, an agent to the key in it.** `x5t#S256` is over the certificate's DER, as the RFC has
+//!   it; agents go by the SHA-256 of the SPKI, which is the same over every transport and for a raw key too.
+//! - **The key's file name is the state of rotation.** It is the second from which the key signs: what signs, what waits and what
+//!   only verifies follows from the folder's listing, so that several relays and `weir-relay keys` agree without a database.
+//! - **ES256, and nothing else, signs tokens.** Every JOSE library verifies it; which algorithm is used is not the header's to say.
+//! - **Scopes say what a client may do at the relay, `authorization_details` what on resources.** The second is the agent's own
+//!   scope, so that it holds on the tunnel and for children too; an exchange gives less or fails, and "less" must be plain:
+//!   each pattern asked for has to fit one that is held.
+//! - **Every DPoP proof needs the relay's nonce.** So no proof can be made in advance, and the ids that count once may be forgotten
+//!   when the relay restarts: the nonces' key is new then.
+//! - **A user code may be in the address.** It saves typing, and its price is that a link can be sent to somebody: the page says
+//!   who asks, from where and for what, asks for the password in any case, and says to deny what one did not begin. A key that
+//!   came with the device's request is the only one that may redeem the code.
+//! - **Weir's own refresh token is not bound to a key, other public clients' are.** Each weir process makes a key of its own; the
+//!   login is kept by the user's key store, and an old token that is used again ends it.
+//! - **Limits of addresses are kept in memory.** A restart forgives; what must not be forgiven (wrong passwords, spent codes,
+//!   revoked tokens) is in the store.
 //! - **A workload's login has a refresh token, for `weir login --ci` alone.** A platform's token is good once, but a job runs `weir`
 //!   several times, each with its own key; GitLab and CircleCI give a job one token only, so fetching another is no way for all.
 //!   The login ends with the workload's lifetime (1 h), its token rotates, and a thief meets the owner at the second use, as with

@@ -7,7 +7,12 @@
 //! | attack | what stops it |
 //! |---|---|
 //! | take the resource's credential | it is leased, injected and kept at the relay; every answer is searched for it |
-//! | steal what `weir` holds and use it elsewhere | an agent is a key that lives in one process; the tunnel and the API ask for proof of it in TLS; there is no bearer token on either |
+//! | steal what `weir` holds and use it elsewhere | an agent is a key that lives in one process; the tunnel and the API ask for proof of it in TLS; no bearer token is taken by the tunnel, and none by the API without its key |
+//! | steal an access token | it is bound to a certificate or a DPoP key; used without it, it is refused and an alert names the agent and the address |
+//! | forge one | the key is found among the relay's own by `kid`, the algorithm is fixed, `jku`, `jwk` and `x5c` are not looked at; type, issuer, audience and times are checked |
+//! | steal a code, or use it twice | PKCE S256, exact redirect addresses, the client's own; the second use ends what the first gave, and is an alert |
+//! | have a person confirm another's device | the page says who asks, from where and for what, and needs the password; guessing user codes is slowed for each address and for all |
+//! | replay a DPoP proof | method, address, token, nonce and time are signed; its id counts once |
 //! | steal the stored login | a refresh token rotates on use; an old one used again ends the login and is an alert |
 //! | come in with a token that a provider or platform gave to another application | `iss`, `aud` (alone), `azp`, `nonce`, times, key and algorithm are all checked, and the algorithm is not the token's to choose |
 //! | have somebody's browser finish another's login, or begin one unseen | state, nonce and verifier are sealed in a cookie of the browser that began it; it takes a click on the relay's own page |

@@ -149,6 +149,20 @@ fn form_decoded(text: &str) -> String {
     pairs.next().map(|(name, _)| name.into_owned()).unwrap_or_default()
 }
 
+/// True when a client's file holds what clients can be known by.
+#[must_use]
+pub fn is_fit(auth: &ClientAuth, text: &[u8]) -> bool {
+    match auth {
+        ClientAuth::None => true,
+        ClientAuth::Secret(_) => {
+            let word = std::str::from_utf8(text).ok().and_then(|text| text.split_whitespace().next());
+            word.is_some_and(|word| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        }
+        ClientAuth::Keys(_) => serde_json::from_slice::<JwkSet>(text)
+            .is_ok_and(|set| set.keys.iter().all(|key| DecodingKey::from_jwk(key).is_ok())),
+    }
+}
+
 /// The file is read each time: a new secret needs no restart.
 async fn secret_fits(file: &Path, secret: &str) -> bool {
     let Ok(text) = fs_err::tokio::read_to_string(file).await.inspect_err(|error| tracing::error!(%error)) else {

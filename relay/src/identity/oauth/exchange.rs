@@ -1,7 +1,7 @@
 //! Token exchange (RFC 8693): who may ask with what is told by `subject_token_type`.
 //!
 //! - a weir access token, by who holds its key: a narrower one for the same key and the same session
-//! - a hop statement, a ticket: an agent's agent ([`delegate`])
+//! - a hop statement, a ticket: an agent's agent (`delegate`)
 
 use super::{
     bearer, delegate, jwt,

@@ -48,8 +48,10 @@ pub struct TokenRequest {
     /// In a refresh by weir itself: what the new root may do at most; by others: of the token only (RFC 9396).
     pub(super) authorization_details: String,
     /// How long a root of weir's lives at most, seconds.
+    #[serde(deserialize_with = "number")]
     ttl: Option<u32>,
     /// How deep the chain of a root may become.
+    #[serde(deserialize_with = "number")]
     max_depth: Option<u32>,
     /// What a root, and all below it, may use: [`Budget`], JSON.
     budget: String,
@@ -57,6 +59,12 @@ pub struct TokenRequest {
     pub(super) evidence: String,
     #[serde(flatten)]
     pub(super) exchange: exchange::Exchange,
+}
+
+/// A form has texts only, and what is flattened is not read as anything else.
+fn number<'de, D: serde::Deserializer<'de>>(text: D) -> Result<Option<u32>, D::Error> {
+    let text = String::deserialize(text)?;
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(serde::de::Error::custom) }
 }
 
 /// A login through a client, as its tokens speak of it.
