@@ -2,7 +2,7 @@
 //! injected here and nowhere else.
 
 use super::{
-    Catalog, Connected, Server, UpstreamError, Upstreams,
+    Canceller, Catalog, Connected, Server, UpstreamError, Upstreams,
     dial::Dialled,
     hosts, labels,
     scram::{Binding, Challenge, Exchange, Keys, QUICK_ITERATIONS, SCRAM, SCRAM_PLUS, ScramError},
@@ -138,7 +138,8 @@ pub(super) async fn login(
     let Connection { io, input, .. } = connection;
     // What came already goes into a buffer of its size: the login's own is larger than most sessions need.
     let rest = if input.is_empty() { BytesMut::new() } else { BytesMut::from(&*input) };
-    Ok(Connected { io, server, rest, parameters, cancel_key, credential, catalog })
+    let canceller = Arc::new(Canceller { server, key: cancel_key, tls: Arc::clone(&upstreams.tls) });
+    Ok(Connected { io, canceller, rest, parameters, credential, catalog })
 }
 
 async fn scram(
