@@ -22,6 +22,7 @@ pub use scram::ScramKeys;
 use crate::{
     credential::{self, Lease, Leases},
     session::authorize::Grant,
+    telemetry::lookups::Lookups,
 };
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 use tls::TlsConfigs;
@@ -116,7 +117,10 @@ pub struct Connected {
 #[derive(Default)]
 pub struct Upstreams {
     leases: Leases,
-    tls: Arc<TlsConfigs>,
+    /// TLS configurations.
+    pub tls: Arc<TlsConfigs>,
+    /// Look-ups of the keys that leases keep for SCRAM.
+    pub scram: Lookups,
     /// Snapshots of the databases' catalogs.
     pub catalogs: Catalogs,
 }
