@@ -1,13 +1,23 @@
 #!/usr/bin/env bash
 # Measures weir against the same database reached directly, and through what people use for it today.
+# bench.sh identity [quick]: what logins, delegations and `weir run` cost, on loopback. About two minutes.
 # bench.sh pg [quick] [PATH...]: interleaved rounds of every path, so that a busy machine disturbs all alike; prints the
 #   median of each figure, its ratio to direct, the CPU time of each path's own processes (both ends together), and their memory
 #   for a connection that does nothing. quick: one short round, to see that it works. Paths: direct pgbouncer haproxy stunnel ssh
 #   weir-quic weir-ws weir-counts (rows recorded as counts and hash); direct is always among them. About 13 minutes on 2 cores.
 . "$(dirname "$0")/lib.sh"
 
-[ "${1:-}" = pg ] || { sed -n '3,6s/^# //p' "$0" >&2; exit 2; }
-shift
+case ${1:-} in
+  pg) shift ;;
+  identity)
+    install_build_tools
+    install_postgres
+    cargo build --locked --release -p weir-relay -p weir-cli -p weir-tests --bins
+    bin=${CARGO_TARGET_DIR:-${CARGO_BUILD_TARGET_DIR:-$root/target}}/release
+    WEIR_TEST_BIN=$bin exec "$bin/bench-identity" "${@:2}"
+    ;;
+  *) sed -n '2,8s/^# //p' "$0" >&2; exit 2 ;;
+esac
 rounds=3 seconds=3 scale=10 idle=300
 if [ "${1:-}" = quick ]; then rounds=1 seconds=1 scale=1 idle=30; shift; fi
 paths=("$@")

@@ -271,6 +271,23 @@ pub struct ResourceView {
     pub reachable: bool,
     /// Action to `allow`, `hold` or `deny`, as policy says for a plain request of the class.
     pub rights: BTreeMap<String, String>,
+    /// What is needed to reach it; none when it may be reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<String>,
+}
+
+impl ResourceView {
+    /// # Errors
+    /// Denied, with what is needed, when it is only shown.
+    pub fn reachable_by_right(&self) -> Result<(), UserFacing> {
+        match &self.needs {
+            None => Ok(()),
+            Some(needs) => {
+                let message = format!("{} may not be reached: it needs {needs}", self.name);
+                Err(UserFacing::new(Kind::Denied, message, "ask whoever started this agent"))
+            }
+        }
+    }
 }
 
 /// One connection to a resource.

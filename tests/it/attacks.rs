@@ -90,8 +90,11 @@ async fn a_child_has_no_more_than_its_parent() -> Result<()> {
     let (status, answer) = grandchild.present(&wide.sign(&child.key)?).await?;
     ensure!(status == 200 && answer["beyond"].as_array().is_some_and(|beyond| !beyond.is_empty()), "{answer}");
     let (_, resources) = grandchild.get("/resources").await?;
-    ensure!(resources.as_array().map(Vec::len) == Some(1), "{resources}");
-    ensure!(resources[0]["rights"]["sql.read"] == "allow" && resources[0]["rights"]["sql.write"] == "deny");
+    let resources = resources.as_array().context("no list")?;
+    let of = |name: &str| resources.iter().find(|resource| resource["name"] == name).context("not listed");
+    ensure!(of("shop-prod")?["needs"].is_string() && of("shop-dev")?["needs"].is_null(), "{resources:#?}");
+    let rights = &of("shop-dev")?["rights"];
+    ensure!(rights["sql.read"] == "allow" && rights["sql.write"] == "deny", "{rights}");
     let beyond = audited(&lab, "agent.delegated")?;
     ensure!(beyond.iter().any(|event| event["body"]["beyond"].as_array().is_some_and(|all| !all.is_empty())));
     // Deeper than allowed.

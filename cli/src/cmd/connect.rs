@@ -1,7 +1,7 @@
 //! `weir connect`: opens local ports and serves them until Ctrl-C.
 
 use crate::{
-    api::Session,
+    identity::{self, Asked},
     listen::{Events, Local, LocalTls},
     settings::Settings,
     tunnel::{Transport, Tunnel},
@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use std::{process::ExitCode, sync::Arc};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use weir_shared::{
     api::{ResourceView, WhoAmI},
     error::{Kind, UserFacing},
@@ -51,8 +51,9 @@ pub(super) async fn run(settings: &Settings, args: Args, output: Output) -> Resu
             "leave it out, or name one resource",
         ));
     }
-    let session = Arc::new(Session::open(settings).await?);
-    let who: WhoAmI = session.get("/whoami").await?;
+    let claims = identity::claims("weir connect");
+    let session = identity::open(settings, &Asked { claims, hops: Some(0), ..Asked::default() }).await?;
+    let who = session.who().await?;
     let resources: Vec<ResourceView> = session.get("/resources").await?;
     let mut found = Vec::new();
     for name in &args.names {
@@ -60,6 +61,7 @@ pub(super) async fn run(settings: &Settings, args: Args, output: Output) -> Resu
             let hint = "run `weir list` for what you may reach";
             UserFacing::new(Kind::NotFound, format!("no resource {name}"), hint)
         })?;
+        view.reachable_by_right()?;
         found.push(view);
     }
     let tls = Arc::new(LocalTls::new(settings)?);
@@ -67,14 +69,15 @@ pub(super) async fn run(settings: &Settings, args: Args, output: Output) -> Resu
     for view in &found {
         locals.push(Local::open(settings, view.name.clone(), args.port).await?);
     }
-    let (tasks, events) = (TaskTracker::new(), events(output));
+    let (tasks, events, over) = (TaskTracker::new(), events(output), CancellationToken::new());
+    tasks.spawn(Arc::clone(&session).live_on(over.clone()));
     let tunnel = Arc::new(Tunnel::new(Arc::clone(&session), args.transport, tasks.clone(), Arc::clone(&events)));
     let wait = ui::spinner("opening the tunnel");
     let transport = tunnel.connect().await;
     wait.finish_and_clear();
     let transport = transport?;
     for (local, view) in locals.iter().zip(&found) {
-        announce(&args, output, local, view, &who, &tls, transport);
+        announce(&args, output, local, view, who, &tls, transport);
     }
     let serve = join_all(
         locals
@@ -86,6 +89,10 @@ pub(super) async fn run(settings: &Settings, args: Args, output: Output) -> Resu
         _ = serve => {}
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
+        () = over.cancelled() => {
+            let hint = "start the one above anew";
+            return Err(UserFacing::new(Kind::Unreachable, "the session above has ended, and this one with it", hint));
+        }
     }
     if output == Output::Text {
         ui::tell("closed");

@@ -24,7 +24,7 @@ pub(super) async fn run(settings: &Settings, output: Output) -> Result<(), UserF
             resource.databases.join(","),
             if resource.reachable { "yes" } else { "no" }.to_owned(),
             pairs(&resource.labels),
-            pairs(&resource.rights),
+            resource.needs.clone().map_or_else(|| pairs(&resource.rights), |needs| format!("needs {needs}")),
         ]
     });
     ui::say(&ui::table(&["name", "kind", "databases", "reachable", "labels", "rights"], rows.collect()));

@@ -207,6 +207,7 @@ async fn ports(
             let hint = "run `weir list` for what you may reach; does --scope name it?";
             UserFacing::new(Kind::NotFound, format!("no resource {name}"), hint)
         })?;
+        view.reachable_by_right()?;
         let mut socket = None;
         let port = if args.isolate {
             // In a network of its own every port is free.

@@ -22,23 +22,35 @@ pub(super) async fn list(
     let subject = authorize::subject(&principal);
     let mut views = Vec::new();
     for resource in relay.config.resources.values() {
-        let rights = rights(&relay, &principal, &subject, resource);
-        if rights.get("connect").is_some_and(|right| right == "deny") {
-            continue;
-        }
-        views.push(view(resource, rights));
+        let target = Target { resource: resource.name.to_string(), labels: resource.labels.clone() };
+        let may = |depth| {
+            let subject = Subject { depth, ..subject.clone() };
+            let question = Question { subject: &subject, action: Action::Connect, target: &target, facts: None };
+            relay.policy.decide(&question).outcome == Outcome::Allow
+        };
+        let narrow = principal.narrowed_by(resource.name.as_str(), Action::Connect.as_str());
+        let needs = match narrow {
+            // What the user may not reach at all is not there.
+            _ if !may(0) => continue,
+            Some(agent) => Some(format!("a wider scope: that of agent {agent} leaves it out")),
+            None if !may(subject.depth) => Some("an agent nearer to its root: policy says so".to_owned()),
+            None => None,
+        };
+        views.push(view(resource, rights(&relay, &principal, &subject, resource), needs));
     }
     Ok(Json(futures_util::future::join_all(views).await))
 }
 
-async fn view(resource: &Resource, rights: BTreeMap<String, String>) -> ResourceView {
+async fn view(resource: &Resource, rights: BTreeMap<String, String>, needs: Option<String>) -> ResourceView {
     ResourceView {
         name: resource.name.clone(),
         kind: resource.kind.as_str().to_owned(),
         labels: resource.labels.clone(),
         databases: resource.databases.clone(),
-        reachable: upstream::is_reachable(resource).await,
+        // Nothing is told of what may not be reached.
+        reachable: needs.is_none() && upstream::is_reachable(resource).await,
         rights,
+        needs,
     }
 }
 

@@ -13,7 +13,7 @@ use weir_protocol::{Action, Parameters};
 use weir_shared::{
     api::{ApprovalView, DecisionBody},
     error::{Kind, UserFacing},
-    id::ApprovalId,
+    id::{AgentId, ApprovalId, ResourceName, SessionId},
 };
 
 /// A request that is held, with everything that it was judged by.
@@ -27,9 +27,10 @@ pub struct Held {
     /// Its id.
     pub approval: ApprovalId,
     user: String,
-    resource: weir_shared::id::ResourceName,
-    agent: weir_shared::id::AgentId,
-    session: weir_shared::id::SessionId,
+    resource: ResourceName,
+    agent: AgentId,
+    session: SessionId,
+    chain: Vec<AgentId>,
 }
 
 /// How a hold ended.
@@ -85,6 +86,7 @@ impl Held {
             resource: resource.name.clone(),
             agent: grant.agent(),
             session: grant.session(),
+            chain: grant.chain().iter().map(|link| link.id).collect(),
             action,
         }
     }
@@ -146,7 +148,7 @@ pub async fn ask(relay: &Relay, held: &Held) -> Option<Ticket> {
         relay.approvals.lock().remove(&held.approval);
         return None;
     }
-    audit(relay, "approval.requested", &held.user, &view).await;
+    audit(relay, "approval.requested", &held.user, &held.chain, &view).await;
     Some(Ticket { approval: held.approval, digest: held.digest.clone(), decided })
 }
 
@@ -204,7 +206,7 @@ pub async fn decide(
     let view = relay.store.approval(id).await.map_err(|error| internal(&error))?.ok_or_else(missing)?;
     let may = principal.is("reviewer") || principal.is("admin");
     if !may || view.user == principal.user() {
-        audit(relay, "approval.refused", principal.user(), &view).await;
+        audit(relay, "approval.refused", principal.user(), &principal.chain_ids(), &view).await;
         let why = if may { "nobody decides their own request" } else { "you are not a reviewer" };
         return Err(UserFacing::new(Kind::Denied, why, "ask another reviewer to decide"));
     }
@@ -222,7 +224,8 @@ pub async fn decide(
         return Err(UserFacing::new(Kind::Conflict, format!("approval {id} is no longer pending"), hint));
     }
     let by = principal.user().to_owned();
-    audit(relay, if approve { "approval.approved" } else { "approval.denied" }, &by, &view).await;
+    let event = if approve { "approval.approved" } else { "approval.denied" };
+    audit(relay, event, &by, &principal.chain_ids(), &view).await;
     let outcome = if approve { Outcome::Approved { by } } else { Outcome::Denied { by, reason: body.reason.clone() } };
     if let Some(waiting) = relay.approvals.lock().remove(&id) {
         let _ = waiting.send(outcome);
@@ -230,14 +233,12 @@ pub async fn decide(
     relay.store.approval(id).await.map_err(|error| internal(&error))?.ok_or_else(missing)
 }
 
-async fn audit(relay: &Relay, event: &str, actor: &str, view: &ApprovalView) {
+async fn audit(relay: &Relay, event: &str, actor: &str, chain: &[AgentId], view: &ApprovalView) {
     let body = serde_json::json!({
         "approval": view.id, "session": view.session, "digest": view.digest,
-        "resource": view.resource, "class": view.class,
+        "resource": view.resource, "class": view.class, "chain": chain,
     });
-    if let Err(error) = relay.store.audit_append(event, actor, body, relay.now()).await {
-        tracing::error!(%error, "the audit log cannot be written");
-    }
+    relay.audit(event, actor, body).await;
 }
 
 /// Bind values as text: what a reviewer and a recording see.
