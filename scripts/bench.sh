@@ -37,7 +37,7 @@ for path in "${paths[@]}"; do
   esac
 done
 command -v pgbench >/dev/null || PATH=$(postgres_bin):$PATH
-cargo build --locked --release -p weir-relay -p weir-cli --bins
+[ -n "${WEIR_BENCH_BUILT:-}" ] || cargo build --locked --release -p weir-relay -p weir-cli --bins
 bin=${CARGO_TARGET_DIR:-${CARGO_BUILD_TARGET_DIR:-$root/target}}/release
 
 lab=$(mktemp -d "${TMPDIR:-/tmp}/weir-bench.XXXXXX")

@@ -38,6 +38,19 @@ fn value(text: &str, series: &str) -> Result<f64> {
     line.with_context(|| format!("{series} is not in\n{text}"))?.trim().parse().context("no number")
 }
 
+/// What is told once it is so.
+async fn until(address: &str, test: impl Fn(&str) -> Result<bool>) -> Result<String> {
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        let text = scrape(address)?;
+        if test(&text)? {
+            return Ok(text);
+        }
+        ensure!(Instant::now() < until, "it does not become so:\n{text}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// Starts a relay that serves metrics; where.
 async fn lab() -> Result<(Lab, String)> {
     let mut lab = Lab::start().await?;
@@ -78,20 +91,14 @@ async fn counted(transport: Transport) -> Result<()> {
         futures_util::future::join(client.batch_execute("DELETE FROM orders WHERE id = 9"), decide).await;
     decided?;
     deleted?;
+    client.cancel_token().cancel_query(tokio_postgres::NoTls).await?;
+    // A cancel request makes no TLS configuration of its own: these are two of three sessions, and it.
+    until(&address, |text| Ok(value(text, "weir_cache_lookups_total{cache=\"tls\",outcome=\"hit\"}")? == 3.0)).await?;
     drop(client);
 
     // The end of a session is counted after its client has gone.
-    let until = Instant::now() + Duration::from_secs(10);
-    let text = loop {
-        let text = scrape(&address)?;
-        if value(&text, "weir_sessions_open{resource=\"shop-prod\"}")? == 0.0
-            && value(&text, "weir_sessions_open{resource=\"shop-dev\"}")? == 0.0
-        {
-            break text;
-        }
-        ensure!(Instant::now() < until, "the sessions do not end");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    };
+    let open = |text: &str, env| value(text, &format!("weir_sessions_open{{resource=\"shop-{env}\"}}"));
+    let text = until(&address, |text| Ok(open(text, "prod")? == 0.0 && open(text, "dev")? == 0.0)).await?;
     for (series, expected) in [
         ("weir_statements_total{resource=\"shop-dev\",class=\"sql.read\",outcome=\"allow\"}", 2.0),
         ("weir_statements_total{resource=\"shop-dev\",class=\"sql.ddl\",outcome=\"deny\"}", 1.0),
@@ -114,6 +121,10 @@ async fn counted(transport: Transport) -> Result<()> {
         ("weir_queued_bytes{resource=\"shop-dev\",side=\"client\"}", 0.0),
         ("weir_stage_seconds_count{stage=\"connect\"}", 4.0),
         ("weir_recording_failures_total{operation=\"write\"}", 0.0),
+        ("weir_cache_lookups_total{cache=\"facts\",outcome=\"miss\"}", 4.0),
+        ("weir_cache_lookups_total{cache=\"scram\",outcome=\"miss\"}", 2.0),
+        ("weir_cache_lookups_total{cache=\"scram\",outcome=\"hit\"}", 2.0),
+        ("weir_cache_lookups_total{cache=\"tls\",outcome=\"miss\"}", 2.0),
     ] {
         let seen = value(&text, series)?;
         ensure!(seen == expected, "{series} is {seen}, not {expected}:\n{text}");
@@ -125,6 +136,8 @@ async fn counted(transport: Transport) -> Result<()> {
         ("weir_session_bytes_total{resource=\"shop-dev\",side=\"upstream\",direction=\"received\"}", 1000.0),
         ("weir_handshakes_total{transport=\"tls\",outcome=\"done\"}", 1.0),
         ("weir_recording_sync_seconds_count", 1.0),
+        ("weir_cache_lookups_total{cache=\"principals\",outcome=\"miss\"}", 2.0),
+        ("weir_cache_lookups_total{cache=\"catalog\",outcome=\"miss\"}", 2.0),
         ("process_open_fds", 10.0),
         ("process_resident_memory_bytes", 1_000_000.0),
         ("process_start_time_seconds", 1_700_000_000.0),

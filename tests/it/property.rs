@@ -32,7 +32,8 @@ enum Part {
     Close(u8, &'static str),
     Flush,
     Sync,
-    /// COPY from the client: by the extended protocol perhaps, with a Sync that the server ignores perhaps.
+    /// COPY from the client: by the extended protocol perhaps, with a Sync before the data perhaps, and others, which are
+    /// empty lines, between: the server ignores them, or has failed and answers.
     Copy {
         extended: bool,
         early: bool,
@@ -70,7 +71,8 @@ impl Part {
                 if *extended && *early {
                     bytes.extend(sync());
                 }
-                lines.iter().for_each(|line| bytes.extend(frame(b'd', line.as_bytes())));
+                let line = |line: &&str| if line.is_empty() { sync() } else { frame(b'd', line.as_bytes()) };
+                bytes.extend(lines.iter().flat_map(line));
                 bytes.extend(if *done { frame(b'c', &[]) } else { frame(b'f', b"given up\0") });
                 if *extended {
                     bytes.extend(sync());
@@ -149,14 +151,23 @@ fn part() -> impl Strategy<Value = Part> {
     let name = || prop::sample::select(vec!["", "", "a", "b"]);
     let value = prop::sample::select(vec!["1", "3", "11", "word"]);
     let what = || prop::sample::select(vec![b'S', b'P']);
-    let lines =
-        prop::sample::select(vec!["20\ttwenty\n", "21\tca", "rd\n", "1\tone\n", "word\n", "22\t4111111111111111\n"]);
+    let lines = prop::sample::select(vec![
+        "20\ttwenty\n",
+        "21\tca",
+        "rd\n",
+        "1\tone\n",
+        "word\n",
+        "22\t4111111111111111\n",
+        "",
+        "",
+    ]);
     let copy = prop::sample::select(vec![
         "COPY ledger FROM STDIN",
         "COPY nowhere FROM STDIN",
         "COPY ledger (id, text) FROM STDIN",
+        "COPY guarded FROM STDIN",
     ]);
-    let copy = (any::<bool>(), any::<bool>(), copy, prop::collection::vec(lines, 0..4), prop::bool::weighted(0.8));
+    let copy = (any::<bool>(), any::<bool>(), copy, prop::collection::vec(lines, 0..6), prop::bool::weighted(0.8));
     prop_oneof![
         6 => query_text().prop_map(Part::Query),
         1 => refused().prop_map(Part::RefusedQuery),
@@ -288,8 +299,13 @@ async fn answers_are_the_servers_own() -> Result<()> {
     let mut lab = Lab::start().await?;
     // Without labelled columns errors keep their words, so that they can be compared.
     lab.restart_with(|config| config.replace("columns = [\"customers.ssn\"]\n", "")).await?;
-    let table = "CREATE TABLE ledger (id int PRIMARY KEY, text text); ALTER TABLE ledger OWNER TO shop_agent";
-    lab.sql(table)?;
+    // A COPY into the second fails after the server has asked for the data, and before it reads any.
+    lab.sql(
+        "CREATE TABLE ledger (id int PRIMARY KEY, text text); ALTER TABLE ledger OWNER TO shop_agent;
+         CREATE TABLE guarded (id int); ALTER TABLE guarded OWNER TO shop_agent;
+         CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'guarded'; END $$;
+         CREATE TRIGGER guard BEFORE INSERT ON guarded EXECUTE FUNCTION refuse()",
+    )?;
     let alice = lab.login("alice").await?;
     let shop = alice.connect("shop-dev", Transport::Quic)?;
     let mut judge = Raw::direct(&lab)?;

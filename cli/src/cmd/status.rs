@@ -4,6 +4,7 @@ use crate::{api::Session, settings::Settings, ui, ui::Output};
 use serde::Serialize;
 use std::{
     io::{IsTerminal as _, Write as _},
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -67,21 +68,37 @@ async fn watch(
     interval: Duration,
     output: Output,
 ) -> Result<(), UserFacing> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| ui::system("no signals", &error))?;
+    let signals = |kind| signal(kind).map_err(|error| ui::system("no signals", &error));
+    let (mut terminate, mut resized) = (signals(SignalKind::terminate())?, signals(SignalKind::window_change())?);
     let mut screen = (output == Output::Text && std::io::stdout().is_terminal()).then(Screen::default);
     let mut rounds = tokio::time::interval(interval);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut last: Option<(Instant, Status)> = None;
     let mut away = false;
     loop {
-        let asked = async {
-            rounds.tick().await;
-            ask(settings, &mut session).await
-        };
-        let asked = tokio::select! {
-            asked = asked => asked?,
-            _ = tokio::signal::ctrl_c() => return Ok(()),
-            _ = terminate.recv() => return Ok(()),
+        let asked = {
+            let mut asked = pin!(async {
+                rounds.tick().await;
+                ask(settings, &mut session).await
+            });
+            loop {
+                tokio::select! {
+                    asked = &mut asked => break asked?,
+                    _ = tokio::signal::ctrl_c() => {
+                        // The terminal has shown it as `^C`; what comes next begins a line.
+                        if screen.is_some() {
+                            ui::say("");
+                        }
+                        return Ok(());
+                    }
+                    _ = terminate.recv() => return Ok(()),
+                    Some(()) = resized.recv() => {
+                        if let Some(screen) = &mut screen {
+                            screen.draw_again();
+                        }
+                    }
+                }
+            }
         };
         let now = Instant::now();
         let status = match asked {
@@ -102,7 +119,7 @@ async fn watch(
         }
         let rates = last.as_ref().and_then(|(then, before)| rates(before, &status, now - *then));
         match &mut screen {
-            Some(screen) => screen.draw(&text(&status, &session.login.relay, Some(rates.unwrap_or_default()))),
+            Some(screen) => screen.draw(text(&status, &session.login.relay, Some(rates.unwrap_or_default()))),
             None => {
                 let at = jiff::Timestamp::now().as_microsecond();
                 ui::json(&Round { at, rates, status: &status });
@@ -192,29 +209,47 @@ fn text(status: &Status, relay: &str, rates: Option<Rates>) -> Vec<String> {
 /// Lines of a terminal that are drawn again in their place.
 #[derive(Default)]
 struct Screen {
-    drawn: usize,
+    lines: Vec<String>,
+    /// How wide each was drawn.
+    drawn: Vec<usize>,
 }
 
 impl Screen {
     /// In the place of what was drawn before.
-    fn draw(&mut self, lines: &[String]) {
-        let mut text = if self.drawn > 0 { format!("\x1b[{}A\x1b[J", self.drawn) } else { String::new() };
-        // A line that wraps, or that scrolls away, could not be gone back over.
+    fn draw(&mut self, lines: Vec<String>) {
+        self.lines = lines;
+        self.draw_again();
+    }
+
+    fn draw_again(&mut self) {
         let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
-        let (rows, columns) = size.map_or((usize::MAX, usize::MAX), |size| (size.ws_row.into(), size.ws_col.into()));
-        let (rows, columns) = if rows < 2 { (usize::MAX, usize::MAX) } else { (rows - 1, columns) };
-        self.drawn = lines.len().min(rows);
-        for line in lines.iter().take(rows) {
-            text.extend(line.chars().take(columns));
-            text.push('\n');
-        }
+        let text = self.frame(size.map_or((0, 0), |size| (size.ws_row.into(), size.ws_col.into())));
         let mut out = std::io::stdout().lock();
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
+    /// What draws it on so many rows and columns; 0 when that is not known. Each line is written over before what is left
+    /// of it is erased, so that nothing flickers.
+    fn frame(&mut self, (rows, columns): (usize, usize)) -> String {
+        let known = |size| if size > 1 { size } else { usize::MAX };
+        let (rows, columns) = (known(rows), known(columns));
+        // A terminal that has become narrower wraps what was drawn.
+        let up: usize = self.drawn.drain(..).map(|width| width.div_ceil(columns).max(1)).sum();
+        let mut text = if up > 0 { format!("\r\x1b[{up}A") } else { String::new() };
+        // What scrolls away could not be gone back over; a full line would be wrapped by some terminals.
+        for line in self.lines.iter().take(rows - 1) {
+            let before = text.len();
+            text.extend(line.chars().take(columns - 1));
+            self.drawn.push(text.get(before..).map_or(0, |line| line.chars().count()));
+            text.push_str("\x1b[K\n");
+        }
+        text.push_str("\x1b[J");
+        text
+    }
+
     /// What was drawn stays; the next goes below.
     fn keep(&mut self) {
-        self.drawn = 0;
+        *self = Self::default();
     }
 }
 
@@ -274,6 +309,68 @@ mod tests {
             "policy":"x","draining":true}"#;
         let old: Status = serde_json::from_str(old).unwrap();
         assert!(text(&old, "https://r", None).concat().contains("draining"));
+    }
+
+    /// What a terminal of so many columns shows of what is written: lines, and the cursor at the end of the last.
+    fn shown(mut lines: Vec<String>, text: &str, columns: usize) -> Vec<String> {
+        let mut row = lines.len() - 1;
+        let mut column = 0;
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
+            rest = &rest[c.len_utf8()..];
+            match c {
+                '\r' => column = 0,
+                '\n' => {
+                    (row, column) = (row + 1, 0);
+                    lines.resize(lines.len().max(row + 1), String::new());
+                }
+                '\x1b' => {
+                    let end = rest.find(|c: char| c.is_ascii_alphabetic()).unwrap();
+                    let (number, what) = (&rest[1..end], &rest[end..=end]);
+                    rest = &rest[end + 1..];
+                    match what {
+                        "A" => row -= number.parse::<usize>().unwrap(),
+                        "K" => lines[row].truncate(column),
+                        "J" => {
+                            lines[row].truncate(column);
+                            lines.truncate(row + 1);
+                        }
+                        _ => panic!("{what}"),
+                    }
+                }
+                c => {
+                    assert!(column < columns, "wraps: {text:?}");
+                    let line = &mut lines[row];
+                    line.replace_range(column..line.len().min(column + 1), &c.to_string());
+                    column += 1;
+                }
+            }
+        }
+        lines
+    }
+
+    #[test]
+    fn what_is_drawn_takes_the_place_of_what_was() {
+        let lines = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let mut screen = Screen { lines: lines(&["first line", "second", "third"]), ..Screen::default() };
+        let before = shown(lines(&["$ weir status --watch", ""]), &screen.frame((24, 80)), 80);
+        assert_eq!(before, ["$ weir status --watch", "first line", "second", "third", ""]);
+        // Shorter lines, and fewer.
+        screen.lines = lines(&["first", "2"]);
+        let after = shown(before, &screen.frame((24, 80)), 80);
+        assert_eq!(after, ["$ weir status --watch", "first", "2", ""]);
+        // No more than there is room for, in either direction.
+        screen.lines = lines(&["first line", "second", "third"]);
+        let after = shown(after, &screen.frame((3, 5)), 5);
+        assert_eq!(after, ["$ weir status --watch", "firs", "seco", ""]);
+        // What is there was wrapped when the terminal became narrower.
+        let wrapped = lines(&["$ w", "fir", "s", "sec", "o", ""]);
+        assert_eq!(shown(wrapped, &screen.frame((24, 3)), 3), ["$ w", "fi", "se", "th", ""]);
+        // A size that nobody knows, and what is said between.
+        assert!(screen.frame((0, 0)).contains("first line"));
+        screen.keep();
+        screen.lines = lines(&["again"]);
+        assert_eq!(screen.frame((24, 80)), "again\x1b[K\n\x1b[J");
     }
 
     #[test]

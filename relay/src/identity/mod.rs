@@ -14,6 +14,7 @@ pub mod delegation;
 pub mod oauth;
 pub mod password;
 
+use crate::telemetry::lookups::Lookups;
 use access::Access;
 use std::{
     collections::HashMap,
@@ -147,7 +148,11 @@ const MOST: usize = 10_000;
 
 /// Principals of keys that opened a stream a moment ago.
 #[derive(Default)]
-pub struct Principals(Mutex<HashMap<Thumbprint, (Instant, Arc<Principal>)>>);
+pub struct Principals {
+    known: Mutex<HashMap<Thumbprint, (Instant, Arc<Principal>)>>,
+    /// Of keys.
+    pub lookups: Lookups,
+}
 
 impl Principals {
     /// As [`authenticate`], from memory where it was asked within a second.
@@ -156,10 +161,9 @@ impl Principals {
     /// As [`authenticate`].
     pub async fn authenticate(&self, store: &Store, key: Thumbprint, now: i64) -> Result<Arc<Principal>, UserFacing> {
         let known = self.lock().get(&key).map(|(since, principal)| (*since, Arc::clone(principal)));
-        if let Some((since, principal)) = known
-            && since.elapsed() < FRESH
-            && principal.expires_at() > now
-        {
+        let known = known.filter(|(since, principal)| since.elapsed() < FRESH && principal.expires_at() > now);
+        self.lookups.count(known.is_some());
+        if let Some((_, principal)) = known {
             return Ok(principal);
         }
         let since = Instant::now();
@@ -178,7 +182,7 @@ impl Principals {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Thumbprint, (Instant, Arc<Principal>)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

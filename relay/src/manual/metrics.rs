@@ -17,6 +17,7 @@
 //! | `weir_sessions_open` | gauge | resource | sessions open now |
 //! | `weir_statements_total` | counter | resource, class, outcome | statements judged |
 //! | `weir_policy_evaluations_total` | counter | resource | questions that policy answered anew |
+//! | `weir_cache_lookups_total` | counter | cache, outcome | look-ups in what sessions share |
 //! | `weir_refusals_total` | counter | at, sqlstate | what was refused |
 //! | `weir_approvals_requested_total` | counter | resource | requests that a human was asked about |
 //! | `weir_approvals_ended_total` | counter | resource, outcome | how requests to humans ended |
@@ -56,6 +57,11 @@
 //! - **reason** of an ended session: `client closed`, `client went away`, `resource closed`, `resource unavailable`, or the
 //!   SQLSTATE that the client was told: `57P01` the relay stopped, `28000` the login ended, `57P05` idle for too long, `08006` the
 //!   connection to the resource was lost, `58000` it could not be recorded, `08P01` the protocol was broken.
+//! - **cache**: `facts` (what a statement's text does; not of one that is executed right after it was prepared), `principals`
+//!   (whose a stream's key is; each stream), `tls` (a resource's TLS configuration; each connection to it, cancel requests
+//!   included), `scram` (keys derived from a credential; each login by SCRAM), `catalog` (a database's labelled columns; each
+//!   session). **outcome** of a look-up: `hit`, or `miss` when it had to be made: for the first time, after a second
+//!   (`principals`) or ten (`catalog`), or because its files, its credential or labelled relations have changed.
 //! - **at** of a refusal: `tunnel` (before a session: no login, no right, no room, draining), `session` (while it began),
 //!   `statement`. **sqlstate**: what the client was told; `42501` is policy.
 //! - **outcome** of an approval: `approved`, `denied`, `expired`, `withdrawn` (cancelled, or the client went away), `failed` (the

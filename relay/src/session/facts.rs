@@ -14,8 +14,17 @@ impl SharedFacts {
 
     /// The facts of a text that is known, or short enough to be parsed in place; none for one that takes long.
     pub fn of(&self, text: &str) -> Option<Arc<Facts>> {
-        let known = self.lock().get(text);
-        known.or_else(|| sql::is_quick(text).then(|| self.fresh(text)))
+        self.known(text).or_else(|| self.quick(text))
+    }
+
+    /// The facts of a text that is known.
+    pub fn known(&self, text: &str) -> Option<Arc<Facts>> {
+        self.lock().get(text)
+    }
+
+    /// The facts of a text that is short enough to be parsed in place; none for one that takes long.
+    pub fn quick(&self, text: &str) -> Option<Arc<Facts>> {
+        sql::is_quick(text).then(|| self.fresh(text))
     }
 
     /// The facts of a text that takes long, parsed where it holds nobody up.

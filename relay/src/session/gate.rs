@@ -214,7 +214,9 @@ impl<'a> Gate<'a> {
         {
             return Some(Arc::clone(facts));
         }
-        let facts = self.shared.facts.of(&action.text)?;
+        let known = self.shared.facts.known(&action.text);
+        self.metrics.looked_up(known.is_some());
+        let facts = known.or_else(|| self.shared.facts.quick(&action.text))?;
         self.latest = Some((Arc::clone(&action.text), Arc::clone(&facts)));
         Some(facts)
     }

@@ -166,7 +166,7 @@ async fn serve(
             return Err(Refusal::new("08001", &facing.message, &facing.hint));
         }
     };
-    let key = place.issue_key(start.minor, &connected.server, &connected.cancel_key);
+    let key = place.issue_key(start.minor, &connected.canceller);
     let reply = startup::accepted(&start, &connected.parameters, &key);
     let purse = relay.budgets.purse(&relay.store, grant.chain()).await.map_err(|error| {
         tracing::error!(parent: grant.span(), %error, "budgets cannot be read");

@@ -9,7 +9,7 @@ use crate::{
         session::ResourceSeries,
         tally::{Census, Tally},
     },
-    upstream::{self, Server},
+    upstream::Canceller,
 };
 use std::collections::{BTreeMap, HashMap, HashSet, hash_map::Entry};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -56,8 +56,8 @@ pub enum Reason {
 pub struct Handle {
     agent: AgentId,
     resource: Arc<Resource>,
-    /// Where its statements run, and the server's own key for that; none before the login, or when the server has none.
-    upstream: Mutex<Option<(Server, Vec<u8>)>>,
+    /// Stops what it runs; none before the login, or when the server has no key for that.
+    canceller: Mutex<Option<Arc<Canceller>>>,
     /// A cancel request came while a request was held.
     pub withdraw: Notify,
     /// True while a request is held.
@@ -116,7 +116,7 @@ impl Registry {
         let handle = Arc::new(Handle {
             agent: grant.agent(),
             resource: Arc::clone(resource),
-            upstream: Mutex::default(),
+            canceller: Mutex::default(),
             withdraw: Notify::new(),
             holding: false.into(),
             kill: CancellationToken::new(),
@@ -242,9 +242,9 @@ impl Handle {
 
     /// Asks the resource to stop what the session runs.
     pub async fn cancel_upstream(&self) {
-        let upstream = self.upstream.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((server, key)) = upstream
-            && let Err(error) = upstream::cancel(&self.resource, &server, &key).await
+        let canceller = self.canceller.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(canceller) = canceller
+            && let Err(error) = canceller.cancel(&self.resource).await
         {
             tracing::warn!(%error, "a cancel request did not reach the resource");
         }
@@ -268,11 +268,11 @@ impl Place {
     /// which clients compare with the sender of a notification and with `pg_backend_pid()`; the rest is random, and the
     /// relay's own.
     #[must_use]
-    pub fn issue_key(&self, minor: u16, server: &Server, upstream: &[u8]) -> Vec<u8> {
+    pub fn issue_key(&self, minor: u16, canceller: &Arc<Canceller>) -> Vec<u8> {
         let mut key = vec![0; if minor >= 2 { 36 } else { 8 }];
         // Without randomness the key stays unregistered: nobody can cancel, and nobody else either.
         while aws_lc_rs::rand::fill(&mut key).is_ok() {
-            match (key.first_chunk_mut::<4>(), upstream.first_chunk()) {
+            match (key.first_chunk_mut::<4>(), canceller.key().first_chunk()) {
                 (Some(pid), Some(server)) => *pid = *server,
                 // Some clients read it as a positive number.
                 (Some([first, ..]), None) => *first &= 0x7f,
@@ -286,8 +286,8 @@ impl Place {
                 break;
             }
         }
-        *self.handle.upstream.lock().unwrap_or_else(PoisonError::into_inner) =
-            (!upstream.is_empty()).then(|| (server.clone(), upstream.to_owned()));
+        let canceller = (!canceller.key().is_empty()).then(|| Arc::clone(canceller));
+        *self.handle.canceller.lock().unwrap_or_else(PoisonError::into_inner) = canceller;
         key
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! - [`session`]: the series of a resource, found once, and what one session counts for them; [`tally`]: how
 //! - [`histogram`]: without locks; [`tunnels`]: the QUIC connections and their paths; [`process`]: what `/proc` says
+//! - [`lookups`]: of what sessions share
 //! - [`scrape`]: what is looked at only when somebody asks, and the text that they get; [`serve`]: `/metrics`
 //!
 //! Nothing here is looked up or locked by a running statement. A label's value is a fixed text or a name of the
@@ -10,6 +11,7 @@
 //! The reference for administrators is [`crate::manual::metrics`]; a test holds both together.
 
 pub mod histogram;
+pub mod lookups;
 pub mod process;
 pub mod scrape;
 pub mod serve;
@@ -158,6 +160,8 @@ pub struct Telemetry {
     pub statements: Series<3, Counter>,
     /// Questions that policy answered anew, and not from what the session had decided before. By resource.
     pub policy_evaluations: Series<1, Counter>,
+    /// Look-ups in what sessions share. By cache and outcome: `hit`, `miss`.
+    pub lookups: Series<2, Counter>,
     /// Whatever was refused. By where (`tunnel`, `session`, `statement`) and SQLSTATE.
     pub refusals: Series<2, Counter>,
     /// Requests that a human was asked about. By resource.
@@ -228,6 +232,7 @@ impl Telemetry {
                 ["resource"],
                 "questions that policy answered anew",
             ),
+            lookups: list.counters("weir_cache_lookups", ["cache", "outcome"], "look-ups in what sessions share"),
             refusals: list.counters("weir_refusals", ["at", "sqlstate"], "what was refused"),
             approvals_requested: list.counters(
                 "weir_approvals_requested",

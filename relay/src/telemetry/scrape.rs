@@ -1,6 +1,7 @@
 //! The text that `/metrics` answers with. What is not counted as it happens is looked at here: the sessions' queues, the
 //! recordings' lag, the process.
 
+use super::lookups;
 use crate::{relay::Relay, tunnel::Transport};
 use prometheus_client::encoding;
 use std::fmt;
@@ -51,6 +52,7 @@ fn look(relay: &Relay) {
     for (name, series) in telemetry.resources() {
         series.set(&census.get(name).copied().unwrap_or_default());
     }
+    lookups::set(relay, census.values());
     let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     for transport in Transport::ALL {
         telemetry.tunnels_open.with([transport.as_str().into()]).set(signed(relay.registry.tunnels_by(transport)));

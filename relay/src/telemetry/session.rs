@@ -207,6 +207,11 @@ impl SessionMetrics {
         self.tally.add(Cell::Evaluations, 1);
     }
 
+    /// The facts of a text were looked up.
+    pub fn looked_up(&self, known: bool) {
+        self.tally.add(if known { Cell::FactsKnown } else { Cell::FactsMade }, 1);
+    }
+
     /// It goes out. True when it is measured.
     pub fn permitted(&mut self) -> bool {
         let measured = self.begun.take().is_some();

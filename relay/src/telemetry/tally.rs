@@ -12,7 +12,7 @@ use weir_shared::api::Counters;
 /// Classes by outcomes.
 const STATEMENTS: usize = 15;
 /// Where the buckets of the statements' time begin.
-const BUCKETS: usize = STATEMENTS + 8;
+const BUCKETS: usize = STATEMENTS + 10;
 const CELLS: usize = BUCKETS + histogram::BUCKETS;
 
 /// What is counted of a resource.
@@ -22,6 +22,10 @@ pub enum Cell {
     Statements(Class, Judged),
     /// Questions that policy answered.
     Evaluations,
+    /// Texts whose facts the relay knew.
+    FactsKnown,
+    /// Texts that had to be parsed for theirs.
+    FactsMade,
     /// Rows delivered.
     Rows,
     /// Values masked, by whatever rule.
@@ -52,6 +56,8 @@ impl Cell {
             Self::UpstreamReceived => STATEMENTS + 5,
             Self::UpstreamSent => STATEMENTS + 6,
             Self::Time => STATEMENTS + 7,
+            Self::FactsKnown => STATEMENTS + 8,
+            Self::FactsMade => STATEMENTS + 9,
             Self::Bucket(bucket) => BUCKETS + bucket,
         }
     }
@@ -177,6 +183,8 @@ mod tests {
         let statements = CLASSES.iter().flat_map(|class| Judged::ALL.map(|judged| Cell::Statements(*class, judged)));
         let others = [
             Cell::Evaluations,
+            Cell::FactsKnown,
+            Cell::FactsMade,
             Cell::Rows,
             Cell::Masked,
             Cell::ClientReceived,

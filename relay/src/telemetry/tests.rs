@@ -3,7 +3,7 @@
 use super::{
     Described, Telemetry,
     session::{Judged, SessionMetrics, Traffic},
-    tally::{Census, Tally},
+    tally::{Cell, Census, Tally},
 };
 use crate::mask::Counts;
 use prometheus_client::encoding;
@@ -73,6 +73,7 @@ fn a_session_adds_to_its_resource() {
         session.written(writing);
     }
     session.statement(Class::Admin, Judged::Deny);
+    [true, false, true].into_iter().for_each(|known| session.looked_up(known));
     session.delivered(7, None);
     let mut counts = Counts::new();
     for rule in ["email", "label", "email"] {
@@ -86,6 +87,7 @@ fn a_session_adds_to_its_resource() {
     census.add(&tally);
     assert_eq!((census.sessions, census.to_client, census.in_flight), (1, 30, 3));
     assert_eq!(census.sums.counters(), Counters { statements: 35, denied: 1, rows: 7, masked: 6 });
+    assert_eq!([Cell::FactsKnown, Cell::FactsMade].map(|cell| census.sums.of(cell)), [2, 1]);
     let series = telemetry.resource(resource);
     series.set(&census);
     // What was counted stays when the session goes, and is not told twice.

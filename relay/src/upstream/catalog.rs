@@ -6,6 +6,7 @@
 //! then treat what it does not know for certain as labelled.
 
 use super::labels::Labels;
+use crate::telemetry::lookups::Lookups;
 use std::{
     collections::HashMap,
     sync::{
@@ -48,17 +49,23 @@ type Key = (ResourceName, String);
 
 /// The newest snapshot of each resource's databases, on each of its hosts.
 #[derive(Debug, Default)]
-pub struct Catalogs(Mutex<HashMap<Key, HashMap<Host, Arc<Catalog>>>>);
+pub struct Catalogs {
+    known: Mutex<HashMap<Key, HashMap<Host, Arc<Catalog>>>>,
+    /// By sessions that begin.
+    pub lookups: Lookups,
+}
 
 impl Catalogs {
     /// The newest one, if it is fresh.
     pub(super) fn fresh(&self, resource: &ResourceName, database: &str, host: &Host) -> Option<Arc<Catalog>> {
-        let newest = self.of(resource, database, host)?;
-        (!newest.is_overtaken() && newest.made.elapsed() < FRESH).then_some(newest)
+        let newest = self.of(resource, database, host);
+        let fresh = newest.filter(|newest| !newest.is_overtaken() && newest.made.elapsed() < FRESH);
+        self.lookups.count(fresh.is_some());
+        fresh
     }
 
     pub(super) fn keep(&self, resource: &ResourceName, database: &str, catalog: &Arc<Catalog>) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let hosts = all.entry((resource.clone(), database.to_owned())).or_default();
         hosts.insert(catalog.host.clone(), Arc::clone(catalog));
     }
@@ -70,7 +77,7 @@ impl Catalogs {
     }
 
     fn of(&self, resource: &ResourceName, database: &str, host: &Host) -> Option<Arc<Catalog>> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(&(resource.clone(), database.to_owned()))?.get(host).map(Arc::clone)
     }
 
@@ -78,7 +85,7 @@ impl Catalogs {
     /// may follow another.
     pub fn overtaken(&self, resource: &ResourceName, database: &str, held: &Catalog) {
         held.overtaken.store(true, Ordering::Release);
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let hosts = all.get(&(resource.clone(), database.to_owned())).into_iter().flat_map(HashMap::values);
         hosts.for_each(|newest| newest.overtaken.store(true, Ordering::Release));
     }

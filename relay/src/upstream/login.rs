@@ -2,12 +2,12 @@
 //! injected here and nowhere else.
 
 use super::{
-    Catalog, Connected, Server, UpstreamError, Upstreams,
+    Canceller, Catalog, Connected, Server, UpstreamError, Upstreams,
     dial::Dialled,
     hosts, labels,
     scram::{Binding, Challenge, Exchange, Keys, QUICK_ITERATIONS, SCRAM, SCRAM_PLUS, ScramError},
 };
-use crate::credential::Lease;
+use crate::{credential::Lease, telemetry::lookups::Lookups};
 use bytes::{BufMut as _, BytesMut};
 use postgres_protocol::{
     authentication::md5_hash,
@@ -75,7 +75,7 @@ pub(super) async fn login(
                 ));
             }
             backend::Message::AuthenticationSasl(body) => {
-                scram(&mut connection, body, dialled.end_point.clone(), password()?).await?;
+                scram(&mut connection, body, dialled.end_point.clone(), password()?, &upstreams.scram).await?;
                 proven = true;
             }
             backend::Message::AuthenticationMd5Password(body) if resource.allow_md5 => {
@@ -138,7 +138,8 @@ pub(super) async fn login(
     let Connection { io, input, .. } = connection;
     // What came already goes into a buffer of its size: the login's own is larger than most sessions need.
     let rest = if input.is_empty() { BytesMut::new() } else { BytesMut::from(&*input) };
-    Ok(Connected { io, server, rest, parameters, cancel_key, credential, catalog })
+    let canceller = Arc::new(Canceller { server, key: cancel_key, tls: Arc::clone(&upstreams.tls) });
+    Ok(Connected { io, canceller, rest, parameters, credential, catalog })
 }
 
 async fn scram(
@@ -146,6 +147,7 @@ async fn scram(
     body: backend::AuthenticationSaslBody,
     end_point: Option<Vec<u8>>,
     lease: &Lease,
+    lookups: &Lookups,
 ) -> Result<(), UpstreamError> {
     use fallible_iterator::FallibleIterator as _;
     let (mut plain, mut plus) = (false, false);
@@ -168,7 +170,9 @@ async fn scram(
         backend::Message::ErrorResponse(body) => return Err(refused(&body)),
         _ => return Err(UpstreamError::Method("the server left the SCRAM exchange".into())),
     };
-    let keys = match lease.scram().get(&challenge.salt, challenge.iterations) {
+    let known = lease.scram().get(&challenge.salt, challenge.iterations);
+    lookups.count(known.is_some());
+    let keys = match known {
         Some(keys) => keys,
         None => {
             let keys = derive(lease, &challenge).await?;

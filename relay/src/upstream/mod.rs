@@ -1,8 +1,10 @@
 //! The way to the resource: [`Upstreams::connect`] takes a `Grant`, so nothing is dialled or injected before it is authorised.
 //!
 //! - `hosts`: which of its hosts; `dial`: TCP and `tls`; `login`: the resource's own authentication, `scram` its arithmetic
+//! - `cancel`: stopping what a connection runs
 //! - `labels`: which columns are labelled; [`catalog`]: that, read once for many sessions
 
+mod cancel;
 pub mod catalog;
 mod dial;
 mod hosts;
@@ -11,6 +13,7 @@ mod login;
 mod scram;
 mod tls;
 
+pub use cancel::Canceller;
 pub use catalog::{Catalog, Catalogs};
 pub use dial::Io;
 pub use labels::Labels;
@@ -19,6 +22,7 @@ pub use scram::ScramKeys;
 use crate::{
     credential::{self, Lease, Leases},
     session::authorize::Grant,
+    telemetry::lookups::Lookups,
 };
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 use tls::TlsConfigs;
@@ -28,9 +32,6 @@ use weir_shared::{
     error::{Kind, UserFacing},
     id::SessionId,
 };
-
-/// A cancel request must have gone through within this.
-const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A resource that could not be reached or logged in to.
 #[derive(Debug, thiserror::Error)]
@@ -100,14 +101,12 @@ impl UpstreamError {
 pub struct Connected {
     /// The connection.
     pub io: Io,
-    /// With whom.
-    pub server: Server,
+    /// With whom, and how that is told to stop.
+    pub canceller: Arc<Canceller>,
     /// Bytes that came after the login.
     pub rest: bytes::BytesMut,
     /// Parameters that the server reported.
     pub parameters: Vec<(String, String)>,
-    /// The server's own cancel key; empty when it has none.
-    pub cancel_key: Vec<u8>,
     /// The injected credential, so that it can be kept out of every answer.
     pub credential: Option<Arc<Lease>>,
     /// Labelled columns, as the server numbers them.
@@ -118,7 +117,10 @@ pub struct Connected {
 #[derive(Default)]
 pub struct Upstreams {
     leases: Leases,
-    tls: TlsConfigs,
+    /// TLS configurations.
+    pub tls: Arc<TlsConfigs>,
+    /// Look-ups of the keys that leases keep for SCRAM.
+    pub scram: Lookups,
     /// Snapshots of the databases' catalogs.
     pub catalogs: Catalogs,
 }
@@ -166,25 +168,6 @@ impl Upstreams {
     }
 }
 
-/// Asks a server to stop what the connection with `key` runs. It answers by closing.
-///
-/// # Errors
-/// When it cannot be reached.
-pub async fn cancel(resource: &Resource, server: &Server, key: &[u8]) -> Result<(), UpstreamError> {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let steps = async {
-        let mut io = dial::dial(resource, &TlsConfigs::default(), &server.host, Some(server.address)).await?.io;
-        let length = u32::try_from(key.len() + 8).unwrap_or(u32::MAX);
-        let request = [&length.to_be_bytes()[..], &80_877_102_u32.to_be_bytes(), key].concat();
-        io.write_all(&request).await?;
-        io.flush().await?;
-        let _ = io.read(&mut [0; 1]).await;
-        Ok(())
-    };
-    let late = || Err(UpstreamError::Timeout(server.to_string(), PATIENCE));
-    tokio::time::timeout(PATIENCE, steps).await.unwrap_or_else(|_| late())
-}
-
 /// True when a host of the resource accepts connections.
 pub async fn is_reachable(resource: &Resource) -> bool {
     let dials =
@@ -227,7 +210,7 @@ pub async fn test(resource: &Resource) -> Result<TestReport, UserFacing> {
             None => {
                 let version = connected.parameters.iter().find(|(name, _)| name == "server_version");
                 report = Some(TestReport {
-                    host: connected.server.to_string(),
+                    host: connected.canceller.server.to_string(),
                     tls: connected.io.describe(),
                     role: resource.role.clone(),
                     server_version: version.map(|(_, value)| value.clone()).unwrap_or_default(),

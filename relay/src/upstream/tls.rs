@@ -1,5 +1,6 @@
 //! TLS with a resource: what is trusted, who we are, and what binds the login to the connection.
 
+use crate::telemetry::lookups::Lookups;
 use fs_err as fs;
 use rustls::{
     ClientConfig, RootCertStore,
@@ -20,16 +21,20 @@ type Stamp = Vec<Option<(SystemTime, u64)>>;
 
 /// The configurations made already, one a resource, for as long as its files stay the same.
 #[derive(Default)]
-pub(super) struct TlsConfigs(Mutex<HashMap<ResourceName, (Stamp, Arc<ClientConfig>)>>);
+pub struct TlsConfigs {
+    known: Mutex<HashMap<ResourceName, (Stamp, Arc<ClientConfig>)>>,
+    /// By sessions and cancel requests.
+    pub lookups: Lookups,
+}
 
 impl TlsConfigs {
     /// The resource's configuration.
     pub(super) fn of(&self, resource: &Resource) -> Result<Arc<ClientConfig>, String> {
         let stamp = stamp(resource);
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((before, config)) = known.get(&resource.name)
-            && *before == stamp
-        {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = known.get(&resource.name).filter(|(before, _)| *before == stamp);
+        self.lookups.count(same.is_some());
+        if let Some((_, config)) = same {
             return Ok(Arc::clone(config));
         }
         let config = Arc::new(client_config(resource)?);

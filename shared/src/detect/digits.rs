@@ -267,7 +267,8 @@ fn phone_end(shape: &Shape, text: &[u8], start: usize, first: u8) -> Option<usiz
         let ok = (8..=15).contains(&shape.count) && shape.digits().first() != Some(&0) && grouped && !shape.slashes;
         return ok.then_some(end);
     }
-    if shape.count > 15 {
+    // One digit, a dot and more digits: a decimal. Where a phone number has dots its first group is longer.
+    if shape.count > 15 || shape.dots && matches!(shape.groups(), [1, _]) {
         return None;
     }
     let context = || {

@@ -5,8 +5,8 @@ use super::{
     Postgres, broken,
     cut::{self, Cut, Given},
     error, pending,
-    pending::Pending,
-    rows,
+    pending::{CopyIn, Pending},
+    rows, uncertain,
 };
 use crate::{Chunk, Column, Control, Event, Refusal, Reply, Shape, Step};
 use bytes::{Bytes, BytesMut};
@@ -160,6 +160,7 @@ fn whole(engine: &mut Postgres, kind: u8, bytes: Bytes) -> Step {
         b'Z' => return ready(engine, bytes),
         _ => {}
     }
+    engine.queue.answers();
     let Some(front) = engine.queue.front() else { return out_of_step(kind) };
     match (kind, front) {
         (b'1', Pending::Parse { .. })
@@ -205,7 +206,7 @@ fn whole(engine: &mut Postgres, kind: u8, bytes: Bytes) -> Step {
             if !simple {
                 engine.queue.pop();
             }
-            engine.queue.copy_in = false;
+            engine.queue.copy_in = CopyIn::No;
             if engine.server.cut.is_some() {
                 return cut::completed(engine, number, event, simple);
             }
@@ -278,33 +279,29 @@ fn failed(engine: &mut Postgres, bytes: Bytes) -> Step {
             _ => engine_step(number, refused, bytes.clone(), summary.clone()),
         }
     };
-    let extended = match engine.queue.front() {
-        Some(Pending::Query { number, refused, .. }) => {
-            let told_first = as_told(*number, refused.take());
-            engine.queue.copy_in = false;
-            return told(told_first, engine);
-        }
+    let (simple, first) = match engine.queue.front() {
         None | Some(Pending::Sync) => return Step::Data(Chunk::Text { number: 0, bytes }),
-        Some(_) => engine.queue.pop(),
-    };
-    let first = match extended {
-        Some(Pending::Execute { number, mut refused, .. }) => as_told(number, refused.take()),
-        entry => {
-            settle(engine, entry, false);
-            match &cut {
-                Some(cut) => (None, Step::Reply(Reply(cut.error()))),
-                None => (None, Step::Data(Chunk::Text { number: 0, bytes })),
-            }
-        }
+        Some(Pending::Query { number, refused, .. }) => (true, as_told(*number, refused.take())),
+        Some(Pending::Execute { number, refused, .. }) => (false, as_told(*number, refused.take())),
+        Some(_) => match &cut {
+            Some(cut) => (false, (None, Step::Reply(Reply(cut.error())))),
+            None => (false, (None, Step::Data(Chunk::Text { number: 0, bytes }))),
+        },
     };
     let step = told(first, engine);
-    for entry in engine.queue.take_skipped() {
-        if let Pending::Execute { number, .. } | Pending::Query { number, .. } = entry
-            && !cut.as_ref().is_some_and(|cut| cut.is_of(number))
-        {
-            engine.steps.push_back(Step::Event(Event::Skipped(number)));
+    if !engine.queue.fail(summary.starts_with("08P01")) && !engine.server.over {
+        engine.steps.push_back(uncertain());
+    } else if !simple {
+        let first = engine.queue.pop();
+        settle(engine, first, false);
+        for entry in engine.queue.take_skipped() {
+            if let Pending::Execute { number, .. } | Pending::Query { number, .. } = entry
+                && !cut.as_ref().is_some_and(|cut| cut.is_of(number))
+            {
+                engine.steps.push_back(Step::Event(Event::Skipped(number)));
+            }
+            settle(engine, Some(entry), false);
         }
-        settle(engine, Some(entry), false);
     }
     step
 }
@@ -331,9 +328,10 @@ fn ready(engine: &mut Postgres, bytes: Bytes) -> Step {
     let Some(&[status]) = bytes.get(HEADER..).and_then(<[u8]>::first_chunk::<1>) else {
         return broken("the server sent a malformed ReadyForQuery");
     };
-    match engine.queue.front() {
-        Some(Pending::Sync | Pending::Query { .. }) => drop(engine.queue.pop()),
-        _ => return out_of_step(b'Z'),
+    match engine.queue.ready() {
+        None => return out_of_step(b'Z'),
+        Some(true) => {}
+        Some(false) => engine.end_segment(),
     }
     engine.server.status = status;
     engine.server.copy_out = None;
@@ -389,6 +387,7 @@ fn columns(bytes: &Bytes) -> Option<(Vec<Column>, Vec<bool>)> {
 
 /// The shape of the rows that flow now, and whether the recording still has to be told.
 fn flowing(engine: &mut Postgres) -> Option<(u64, Shape, bool)> {
+    engine.queue.answers();
     match engine.queue.front()? {
         Pending::Query { number, shape, .. } => Some((*number, shape.clone(), false)),
         Pending::Execute { number, portal: Some(portal), announced, .. } => {

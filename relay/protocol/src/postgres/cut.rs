@@ -11,7 +11,7 @@
 //!   outlasts an error, the client would take it for undone: it is told by the end of its session, after which a client
 //!   knows that it does not know.
 
-use super::{Pending, Postgres, backend::State, error, execute_nowhere, message};
+use super::{Pending, Postgres, backend::State, error, execute_nowhere, message, pending::CopyIn};
 use crate::{Chunk, Control, Event, Excess, Refusal, Reply, Step};
 use bytes::Bytes;
 
@@ -116,7 +116,7 @@ pub(super) fn completed(engine: &mut Postgres, number: u64, event: Event, simple
 
 /// The server waits for data that the client will not send.
 pub(super) fn no_copy_in(engine: &mut Postgres) -> Step {
-    if std::mem::take(&mut engine.queue.copy_in) {
+    if std::mem::take(&mut engine.queue.copy_in) == CopyIn::Reads {
         return Step::Return(Control(message::message(b'f', |out| message::put_cstr(out, "weir canceled this"))));
     }
     Step::Control(Control(Bytes::new()))

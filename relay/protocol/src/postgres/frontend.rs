@@ -1,7 +1,9 @@
 //! The client's messages (documentation, "Message Formats", those marked F).
 
 use super::message::{HEADER, Reader, WHOLE, peek};
-use super::{Detail, Portal, Postgres, Statement, action, broken, names::Lookup, pending::Pending};
+use super::{
+    Detail, Portal, Postgres, Statement, action, broken, names::Lookup, pending::CopyIn, pending::Pending, uncertain,
+};
 use crate::{ActionKind, Control, Event, Parameters, Step};
 use bytes::{Buf, Bytes, BytesMut};
 use std::sync::{
@@ -38,6 +40,9 @@ pub(super) fn step(engine: &mut Postgres, input: &mut BytesMut) -> Step {
     // Bulk data is no request: the server may be waiting for it.
     if engine.queue.len() >= super::MOST_IN_FLIGHT && !matches!(kind, b'X' | b'd' | b'c' | b'f') {
         return Step::Wait;
+    }
+    if engine.queue.perhaps > 0 && engine.queue.skipping && !matches!(kind, b'S' | b'H' | b'X' | b'd' | b'c' | b'f') {
+        return uncertain();
     }
     match kind {
         b'd' => return copy_data(engine, input, size),
@@ -143,7 +148,7 @@ fn bind(engine: &mut Postgres, input: &mut BytesMut, size: usize) -> Step {
     let mut fields = Reader(message);
     let (Some(portal), Some(name)) = (fields.cstr(), fields.cstr()) else { return broken("malformed Bind message") };
     let (portal, found) = (owned(portal), engine.statements.look_up(name));
-    if matches!(found, Lookup::Unsettled) && !engine.queue.copy_in {
+    if matches!(found, Lookup::Unsettled) && engine.queue.copy_in != CopyIn::Reads {
         return Step::Wait;
     }
     let bytes = input.split_to(size).freeze();
@@ -218,7 +223,7 @@ fn large_bind(engine: &mut Postgres, input: &mut BytesMut, size: usize) -> Step 
     let (Some(portal), Some(name)) = (fields.cstr(), fields.cstr()) else { return broken("malformed Bind message") };
     let (portal, found) = (owned(portal), engine.statements.look_up(name));
     let statement = match found {
-        Lookup::Unsettled if !engine.queue.copy_in => return Step::Wait,
+        Lookup::Unsettled if engine.queue.copy_in != CopyIn::Reads => return Step::Wait,
         Lookup::Known(statement) => statement,
         _ => return broken("a large Bind message of a statement that was not prepared in this session"),
     };
@@ -239,7 +244,7 @@ fn execute(engine: &mut Postgres, input: &mut BytesMut, size: usize) -> Step {
     };
     let name = owned(name);
     let portal = match engine.portals.look_up(&name) {
-        Lookup::Unsettled if !engine.queue.copy_in => return Step::Wait,
+        Lookup::Unsettled if engine.queue.copy_in != CopyIn::Reads => return Step::Wait,
         Lookup::Known(portal) => Some(portal),
         _ => None,
     };
@@ -287,8 +292,9 @@ fn control(engine: &mut Postgres, kind: u8, bytes: Bytes) -> Step {
                 return broken("malformed Describe or Close message");
             }
         }
-        // While the server reads COPY data it ignores a Sync.
-        b'S' if !engine.queue.copy_in => {
+        // Ignored, unless the COPY has failed already.
+        b'S' if engine.queue.copy_in == CopyIn::Reads => engine.queue.ignored += 1,
+        b'S' => {
             engine.queue.skipping = false;
             engine.queue.push(Pending::Sync);
             engine.end_segment();
@@ -298,8 +304,8 @@ fn control(engine: &mut Postgres, kind: u8, bytes: Bytes) -> Step {
                 let event = Event::CopyIn(engine.client.last_number, size, *hasher.finalize().as_bytes());
                 engine.steps.push_back(Step::Event(event));
             }
-            if engine.queue.copy_in {
-                engine.queue.copy_in = false;
+            if engine.queue.copy_in == CopyIn::Reads {
+                engine.queue.copy_in = CopyIn::No;
             } else if !engine.queue.skipping {
                 engine.queue.push(Pending::CopyEnd);
             }

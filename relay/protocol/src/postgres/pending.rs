@@ -56,13 +56,27 @@ impl Pending {
     }
 }
 
+/// Whether the server reads COPY data, as far as is known of what was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum CopyIn {
+    #[default]
+    No,
+    Reads,
+    /// Until it reads the request that the client sent inside, by which the COPY fails.
+    Intruded,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     entries: VecDeque<Pending>,
     /// The server skips everything up to a Sync that the client has not sent yet.
     pub(super) skipping: bool,
-    /// The server reads COPY data.
-    pub(super) copy_in: bool,
+    pub(super) copy_in: CopyIn,
+    /// Syncs inside the COPY that runs: the server ignores them.
+    pub(super) ignored: usize,
+    /// Those of a COPY that has failed: each that the server read after that is answered by a `ReadyForQuery`, before
+    /// anything that came behind it is. How many those are shows when something else is answered.
+    pub(super) perhaps: usize,
 }
 
 impl Queue {
@@ -75,6 +89,9 @@ impl Queue {
     }
 
     pub(super) fn push(&mut self, entry: Pending) {
+        if self.copy_in == CopyIn::Reads {
+            self.copy_in = CopyIn::Intruded;
+        }
         self.entries.push_back(entry);
     }
 
@@ -108,20 +125,63 @@ impl Queue {
     pub(super) fn take_skipped(&mut self) -> Vec<Pending> {
         let end = self.entries.iter().position(|entry| matches!(entry, Pending::Sync));
         self.skipping = end.is_none();
-        self.copy_in = false;
         self.entries.drain(..end.unwrap_or(self.entries.len())).collect()
     }
 
-    /// The server begins to read COPY data: it ignores every Sync up to the end of the data.
+    /// The server begins to read COPY data for the first entry: it ignores every Sync up to the end of the data.
     pub(super) fn begin_copy_in(&mut self) {
-        let end = self.entries.iter().position(|entry| matches!(entry, Pending::CopyEnd));
-        let mut index = 0;
-        self.entries.retain(|entry| {
-            let drop = index <= end.unwrap_or(usize::MAX) && matches!(entry, Pending::Sync | Pending::CopyEnd);
-            index += 1;
-            !drop
-        });
-        self.copy_in = end.is_none();
+        while matches!(self.entries.get(1), Some(Pending::Sync)) {
+            self.entries.remove(1);
+            self.ignored += 1;
+        }
+        self.copy_in = match self.entries.get(1) {
+            None => CopyIn::Reads,
+            Some(Pending::CopyEnd) => {
+                self.entries.remove(1);
+                CopyIn::No
+            }
+            Some(_) => CopyIn::Intruded,
+        };
+    }
+
+    /// The first entry has failed. False when what the server does with the requests behind it cannot be told;
+    /// `intruder` says that it may have failed by a request inside COPY.
+    pub(super) fn fail(&mut self, intruder: bool) -> bool {
+        let intruded = std::mem::take(&mut self.copy_in) == CopyIn::Intruded;
+        self.perhaps = std::mem::take(&mut self.ignored);
+        if let Some(query @ Pending::Query { .. }) = self.entries.front_mut() {
+            if self.perhaps > 0 {
+                // Its own end, which comes before theirs.
+                *query = Pending::Sync;
+            }
+            // Up to version 13 the server goes on behind the intruder, not with it.
+            return !(intruded && intruder);
+        }
+        // It skips to one of those Syncs, or to the next that it does not ignore.
+        let mut behind = self.entries.iter().skip(1).filter(|entry| !matches!(entry, Pending::CopyEnd));
+        self.perhaps == 0 || matches!(behind.next(), None | Some(Pending::Sync))
+    }
+
+    /// The server answers something else than an error or `ReadyForQuery`.
+    pub(super) fn answers(&mut self) {
+        (self.ignored, self.perhaps) = (0, 0);
+    }
+
+    /// A `ReadyForQuery` has come. None when none was due, false when it ends nothing but a Sync of a failed COPY.
+    pub(super) fn ready(&mut self) -> Option<bool> {
+        let due = match self.front() {
+            Some(Pending::Sync) => true,
+            // Of one that was answered none is left.
+            Some(Pending::Query { .. }) => self.perhaps == 0,
+            _ => false,
+        };
+        if due {
+            self.pop();
+            return Some(true);
+        }
+        self.perhaps = self.perhaps.checked_sub(1)?;
+        self.skipping = false;
+        Some(false)
     }
 }
 

@@ -106,6 +106,7 @@ fn session(mut fields: Reader<'_>, code: u32) -> Result<SessionStart, Refusal> {
     let asked = u16::try_from(code & 0xffff).unwrap_or(u16::MAX);
     let mut start = SessionStart { minor: if asked >= 2 { 2 } else { 0 }, ..SessionStart::default() };
     let mut unknown_options = Vec::new();
+    let (mut by_options, mut by_name) = (Vec::new(), Vec::new());
     loop {
         let name = fields.text().ok_or_else(|| broken("startup packet is not terminated"))?;
         if name.is_empty() {
@@ -115,13 +116,29 @@ fn session(mut fields: Reader<'_>, code: u32) -> Result<SessionStart, Refusal> {
         match name {
             "user" => {}
             "database" => value.clone_into(&mut start.database),
-            "options" => options(value, &mut start)?,
+            "options" => by_options = options(value)?,
             option if option.starts_with("_pq_.") => unknown_options.push(option.to_owned()),
-            _ => parameter(name, value, &mut start)?,
+            _ => by_name.push((name.to_ascii_lowercase(), value.to_owned())),
         }
     }
     if !fields.0.is_empty() {
         return Err(broken("invalid startup packet layout: expected terminator as last byte"));
+    }
+    // As at the server, what has a parameter of its own comes after `options`, and the last counts.
+    let mut encoding = None;
+    for (name, value) in by_options.into_iter().chain(by_name) {
+        if name == "client_encoding" {
+            encoding = Some(value);
+        } else {
+            parameter(name, value, &mut start)?;
+        }
+    }
+    if let Some(encoding) = encoding {
+        let plain: String = encoding.chars().filter(char::is_ascii_alphanumeric).collect();
+        // Masking reads text as UTF-8, so no other encoding may be negotiated.
+        if !matches!(plain.to_ascii_lowercase().as_str(), "utf8" | "unicode" | "auto") {
+            return Err(Refusal::new("28000", &format!("client_encoding {encoding:?} is not allowed"), "use UTF8"));
+        }
     }
     // 3.1 was never released; the server answers it, like anything above 3.2, with the newest it has.
     if !matches!(asked, 0 | 2) || !unknown_options.is_empty() {
@@ -134,19 +151,11 @@ fn session(mut fields: Reader<'_>, code: u32) -> Result<SessionStart, Refusal> {
     Ok(start)
 }
 
-fn parameter(name: &str, value: &str, start: &mut SessionStart) -> Result<(), Refusal> {
-    let lower = name.to_ascii_lowercase();
-    match lower.as_str() {
-        "application_name" => value.clone_into(&mut start.application),
-        "client_encoding" => {
-            let plain: String = value.chars().filter(char::is_ascii_alphanumeric).collect();
-            // Masking reads text as UTF-8, so no other encoding may be negotiated.
-            if !matches!(plain.to_ascii_lowercase().as_str(), "utf8" | "unicode" | "auto") {
-                return Err(Refusal::new("28000", &format!("client_encoding {value:?} is not allowed"), "use UTF8"));
-            }
-        }
+fn parameter(name: String, value: String, start: &mut SessionStart) -> Result<(), Refusal> {
+    match name.as_str() {
+        "application_name" => start.application = value,
         "standard_conforming_strings" if value.eq_ignore_ascii_case("on") => {}
-        known if ALLOWED.contains(&known) => start.parameters.push((lower, value.to_owned())),
+        known if ALLOWED.contains(&known) => start.parameters.push((name, value)),
         _ => {
             return Err(Refusal::new(
                 "28000",
@@ -159,7 +168,8 @@ fn parameter(name: &str, value: &str, start: &mut SessionStart) -> Result<(), Re
 }
 
 /// `options` as the server splits it: blanks separate, a backslash escapes; `-c name=value` and `--name=value`.
-fn options(text: &str, start: &mut SessionStart) -> Result<(), Refusal> {
+fn options(text: &str) -> Result<Vec<(String, String)>, Refusal> {
+    let mut settings = Vec::new();
     let mut words = vec![String::new()];
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
@@ -184,9 +194,9 @@ fn options(text: &str, start: &mut SessionStart) -> Result<(), Refusal> {
                 "use -c name=value",
             ));
         };
-        parameter(&name.replace('-', "_"), value, start)?;
+        settings.push((name.replace('-', "_").to_ascii_lowercase(), value.to_owned()));
     }
-    Ok(())
+    Ok(settings)
 }
 
 /// What the client gets once the upstream login stands: authentication, parameters, its cancel key, ready.
@@ -251,6 +261,13 @@ mod tests {
     }
 
     #[test]
+    fn a_parameter_counts_more_than_the_same_in_options() {
+        let body = b"work_mem\09MB\0client_encoding\0UTF8\0options\0-c work_mem=2MB -c client_encoding=SQL_ASCII\0\0";
+        let Ok(Startup::Session(start)) = read(&mut packet(3 << 16, body)) else { panic!() };
+        assert_eq!(start.parameters.last(), Some(&("work_mem".to_owned(), "9MB".to_owned())));
+    }
+
+    #[test]
     fn what_changes_identity_or_protocol_is_refused() {
         for body in [
             &b"replication\0database\0\0"[..],
@@ -258,6 +275,8 @@ mod tests {
             b"options\0-c role=postgres\0\0",
             b"options\0-r file\0\0",
             b"client_encoding\0GBK\0\0",
+            b"client_encoding\0UTF8\0client_encoding\0GBK\0\0",
+            b"options\0-c client_encoding=GBK\0\0",
             b"user\0x\0",
             b"user\0x\0\0more",
         ] {

@@ -231,6 +231,48 @@ fn copy_in_with_a_sync_that_the_server_ignores() {
 }
 
 #[test]
+fn a_sync_inside_a_copy_that_failed_is_answered_or_not() {
+    let begin = |early: &[Bytes]| {
+        let mut engine = Postgres::new(1000);
+        client(&mut engine, &[&[parse("", "copy"), bind("", ""), execute("")], early].concat());
+        let start = message(b'G', |out| out.put_slice(&[0, 0, 0]));
+        server(&mut engine, &[simple(b'1'), simple(b'2'), simple(b'n'), start]);
+        client(&mut engine, &[message(b'd', |out| out.put_slice(b"x\n")), simple(b'S'), simple(b'S')]);
+        engine
+    };
+    let done = |tag| message(b'C', |out| put_cstr(out, tag));
+    for early in [&[][..], &[simple(b'S')]] {
+        for answered in 0..=early.len() + 2 {
+            // What comes behind the client's own end of the COPY is paired as it is without.
+            let mut engine = begin(early);
+            client(&mut engine, &[simple(b'c'), simple(b'S'), q("one"), q("two")]);
+            let failed = [&[server_error()][..], &vec![ready(b'I'); answered + 1]].concat();
+            let (down, _) = server(&mut engine, &failed);
+            assert_eq!(down, failed.concat());
+            let (_, events) = server(&mut engine, &[done("ONE"), ready(b'I'), done("TWO"), ready(b'I')]);
+            assert_eq!(events, ["1 ONE", "2 TWO"]);
+            // Now each answer would be out of step.
+            let (_, events) = server(&mut engine, &[ready(b'I')]);
+            assert!(events.concat().starts_with("fatal"), "{events:?}");
+        }
+        // Who has not ended it and knows that it has failed may go on once it is answered, and not before.
+        let mut engine = begin(early);
+        server(&mut engine, &[server_error()]);
+        let mut input = BytesMut::from(&q("SELECT 1")[..]);
+        assert!(matches!(engine.client_bytes(&mut input), Step::Broken(_)));
+        let mut engine = begin(early);
+        server(&mut engine, &[server_error(), ready(b'I')]);
+        client(&mut engine, &[q("SELECT 1")]);
+        assert_eq!(server(&mut engine, &[ready(b'I'), done("ONE"), ready(b'I')]).1, ["1 ONE"]);
+    }
+    // What was sent behind such a Sync has run or was skipped.
+    let mut engine = begin(&[]);
+    client(&mut engine, &[simple(b'c'), q("SELECT 1"), simple(b'S')]);
+    let (_, events) = server(&mut engine, &[server_error()]);
+    assert!(events.concat().contains("fatal 08P01"), "{events:?}");
+}
+
+#[test]
 fn a_statement_that_is_too_large_is_dropped_unread() {
     let mut engine = Postgres::new(10);
     let (up, judged) = client(&mut engine, &[q(&"x".repeat(5000)), q("SELECT 1")]);
