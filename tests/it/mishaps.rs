@@ -67,7 +67,10 @@ async fn what_agents_run_into() -> Result<()> {
     let pin = "00".repeat(32);
     let url = lab.url().to_owned();
     let mut other = alice.command()?;
-    other.env("WEIR_HOME", lab.folder().join("other")).args(["login", "--relay", &url, "--no-browser", "--pin", &pin]);
+    other
+        .env("WEIR_HOME", lab.folder().join("other"))
+        .env("BROWSER", "true")
+        .args(["login", "--relay", &url, "--pin", &pin]);
     // Opening the address is the browser's; the relay's key is looked at when the code is redeemed, and by every command.
     let mut other = Running::start(other.stdin(Stdio::null()).stdout(Stdio::null()), &lab.folder().join("other.log"))?;
     let until = Instant::now() + Duration::from_secs(20);
@@ -150,17 +153,21 @@ async fn nobody_acts_without_a_bound_key() -> Result<()> {
     let answer = ask("/tunnel", &upgrade)?;
     ensure!(answer.ends_with("\n400"), "{answer}");
     // A code or a refresh token that was never given, and a grant that is not offered.
-    for (form, error) in [
-        ("grant_type=authorization_code&client_id=weir-cli&code=x&redirect_uri=y&code_verifier=z", "invalid_grant"),
-        ("grant_type=refresh_token&client_id=weir-cli&refresh_token=x", "invalid_grant"),
-        ("grant_type=password&client_id=weir-cli&username=alice&password=x", "unsupported_grant_type"),
-        ("grant_type=refresh_token&client_id=other&refresh_token=x", "invalid_client"),
+    for (form, status, error) in [
+        (
+            "grant_type=authorization_code&client_id=weir-cli&code=x&redirect_uri=y&code_verifier=z",
+            400,
+            "invalid_grant",
+        ),
+        ("grant_type=refresh_token&client_id=weir-cli&refresh_token=x", 400, "invalid_grant"),
+        ("grant_type=password&client_id=weir-cli&username=alice&password=x", 400, "unsupported_grant_type"),
+        ("grant_type=refresh_token&client_id=other&refresh_token=x", 401, "invalid_client"),
     ] {
         let answer = ask("/oauth/token", &[&stranger[..], &["-d", form]].concat())?;
-        ensure!(answer.ends_with("\n400") && answer.contains(error), "{form}: {answer}");
+        ensure!(answer.ends_with(&format!("\n{status}")) && answer.contains(error), "{form}: {answer}");
     }
     let answer = ask("/oauth/token", &["-d", "grant_type=refresh_token&client_id=weir-cli&refresh_token=x"])?;
-    ensure!(answer.contains("invalid_client"), "no key came with it: {answer}");
+    ensure!(answer.contains("a TLS client certificate (RFC 8705) or a DPoP proof"), "no key came with it: {answer}");
     Ok(())
 }
 
