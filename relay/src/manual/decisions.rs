@@ -41,6 +41,23 @@
 //! - **The way to the provider is a link, not a form.** A form's policy (`form-action`) would have to name every host that the
 //!   provider sends the browser through. The link holds a state that only the page and its cookie know.
 //! - **A service's name is nobody else's, and its roles are the same in every rule**, so that no job gains another's by coming last.
+//! - **Agents are the session tree.** The key of a process was an agent before; its row gained a parent, a path and a scope. A path
+//!   holds all ids from the root, so that "all below" is one range and one write, on whichever relay.
+//! - **Scopes are not intersected when they are made but when they are used.** The intersection of patterns is no pattern, and a
+//!   scope that is kept as its parent wrote it can be shown to a person. A child's scope may claim more: it has no effect, the CLI
+//!   says so and the audit log too, since a tool that always asks for the same must not fail below a narrow parent.
+//! - **A hop names the digest of its parent's own hop**, of the first one: renewals change neither scope nor depth, so children
+//!   need not know of them. The relay keeps the first, and takes from later ones the expiry alone.
+//! - **A child lives fifteen minutes unless its supervisor signs again**, over the connection by which it was made: a supervisor that
+//!   hangs or is gone needs nobody to notice.
+//! - **The supervisor is asked over JSON lines, not the tunnel's codec**: the peer is any program of the user, the messages are few,
+//!   and a line can be read in a trace.
+//! - **`weir run` becomes the command in a process of its own first** (`exec-child`): what must be done between fork and exec (its
+//!   death signal, its terminal, its network) is then done by ordinary code, without `unsafe`.
+//! - **An isolated command's ports are opened by itself and handed over** (SCM_RIGHTS): the supervisor never enters the namespace, and
+//!   no address of the machine leads into it.
+//! - **What a command prints is searched for secrets only.** Whose personal data it is the relay knew; here addresses and numbers
+//!   are what tests print.
 //! - **A tunnel stays on one thread.** Each thread has a runtime of its own, and a tunnel's connection and sessions live on
 //!   one of them. On a work-stealing runtime the connection's task ran right after each session's, so every answer left in
 //!   a packet of its own; now the sessions run first and their answers share packets. One very busy agent is thereby

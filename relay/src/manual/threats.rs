@@ -20,6 +20,14 @@
 //! | take a local user's or a service's name at the provider | a person is an issuer and a subject; a name that somebody has, whatever its case, is refused |
 //! | use a CI token again, or one from a job's log | good once, for the first key that shows it, until it expires; a second one is an alert |
 //! | have a CI job that anybody can begin act for the service | rules name ids that are never given to another; pull requests, forks and unprotected refs are refused unless allowed |
+//! | act beyond what one was given by an agent above | every hop's scope, and policy at every depth, are asked for each decision; a child never outlives its parent; ending one ends all below in one write |
+//! | forge a hop, or present another's | a JWS by the parent's session key over the child's key, relay, depth, lifetime, scope and the parent's own hop; the key in its head counts by its thumbprint only; each refusal is an alert |
+//! | use a ticket twice | its hash is taken once; the second use ends what the first began, and is an alert |
+//! | ask another's supervisor for a hop | its socket is 0600 and answers the user's own processes below it only (uid, ancestry; who forks twice stays below) |
+//! | leave the supervision and open a session from the stored login | the CLI says that a supervisor is above it and the relay refuses, an alert; a program of the same user that is not weir can read the login: `weir whoami` says so, other users and containers cannot |
+//! | read the supervisor's keys | it is not dumpable, keys are in its memory only; nothing secret is in arguments or environment, and a CI platform's tokens are taken out of the command's |
+//! | approve, or see others' sessions, through a reviewer's agent | roles at the relay hold for whole roots only |
+//! | outlive the session | the command dies with its supervisor, what it left behind is killed at its end; a supervisor's children end with its connection |
 //! | have the relay fetch keys without end, or from elsewhere | unknown keys are looked for every 30 s at most; answers are bounded in size and time; no redirects; keys in tokens are not looked at |
 //! | run what was not approved | the relay holds the bytes that were judged and sends those; an approval is bound by digest to text, values, session, role, resource and policy, and is consumed in one transaction |
 //! | prepare one text, run another | a name stands for what the server confirmed; what is unsettled waits; what is unknown is refused |
