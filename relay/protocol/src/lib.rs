@@ -155,7 +155,7 @@ pub struct Parameters {
     pub values: Vec<Option<Bytes>>,
     /// True where the value is in binary format.
     pub binary: Vec<bool>,
-    /// BLAKE3 over the whole bind message.
+    /// BLAKE3 over the whole bind message, when it has values.
     pub digest: Option<[u8; 32]>,
     /// Size of the bind message when the values were too large to keep.
     pub omitted: Option<u64>,

@@ -20,6 +20,8 @@ use std::{
 use weir_shared::{id::SessionId, secret::Secret};
 
 const MAGIC: &[u8; 8] = b"WEIRREC1";
+/// Sequence, flags and length.
+const HEAD: usize = 8 + 1 + 4;
 const COMPRESSED: u8 = 1;
 /// Below this a payload is not worth compressing: it is what was said since the last statement, and a statement waits for it.
 const COMPRESS_FROM: usize = 8 * 1024;
@@ -103,8 +105,9 @@ impl Seal {
         Nonce::assume_unique_for_key(nonce)
     }
 
-    fn next_chain(&self, head: &[u8], sealed: &[u8]) -> [u8; 32] {
-        *blake3::Hasher::new().update(&self.chain).update(head).update(sealed).finalize().as_bytes()
+    /// Over a segment's head and what is sealed.
+    fn next_chain(&self, segment: &[u8]) -> [u8; 32] {
+        *blake3::Hasher::new().update(&self.chain).update(segment).finalize().as_bytes()
     }
 
     /// Seals `payload` into a segment appended to `out`. Call [`Seal::written`] once it is in the file; sealing again
@@ -113,29 +116,39 @@ impl Seal {
     /// # Errors
     /// When the cipher fails.
     pub fn seal(&self, payload: &[u8], out: &mut Vec<u8>) -> Result<[u8; 32], RecordError> {
-        let mut flags = 0;
-        let mut sealed = if payload.len() >= COMPRESS_FROM {
+        let (start, mut flags) = (out.len(), 0);
+        out.extend_from_slice(&[0; HEAD]);
+        if payload.len() >= COMPRESS_FROM {
             flags |= COMPRESSED;
-            COMPRESSOR.with_borrow_mut(|compressor| match compressor {
-                Some(compressor) => compressor.compress(payload),
-                None => compressor.insert(zstd::bulk::Compressor::new(LEVEL)?).compress(payload),
-            })?
+            COMPRESSOR.with_borrow_mut(|compressor| {
+                let compressor = match compressor {
+                    Some(compressor) => compressor,
+                    None => compressor.insert(zstd::bulk::Compressor::new(LEVEL)?),
+                };
+                // Into the space behind the head: nothing is copied again.
+                let begin = out.len();
+                out.resize(begin + zstd::zstd_safe::compress_bound(payload.len()), 0);
+                let size = compressor.compress_to_buffer(payload, out.get_mut(begin..).unwrap_or_default())?;
+                out.truncate(begin + size);
+                Ok::<_, std::io::Error>(())
+            })?;
         } else {
-            payload.to_vec()
-        };
-        self.key
-            .seal_in_place_append_tag(self.nonce(), Aad::from(self.aad(flags)), &mut sealed)
+            out.extend_from_slice(payload);
+        }
+        let (head, body) = out.split_at_mut_checked(start + HEAD).ok_or(RecordError::Seal)?;
+        let tag = self
+            .key
+            .seal_in_place_separate_tag(self.nonce(), Aad::from(self.aad(flags)), body)
             .map_err(|_| RecordError::Seal)?;
-        let length = u32::try_from(sealed.len()).map_err(|_| RecordError::Seal)?;
-        let mut head = [0; 13];
-        let (sequence, rest) = head.split_at_mut(8);
+        let length = u32::try_from(body.len() + tag.as_ref().len()).map_err(|_| RecordError::Seal)?;
+        let head = head.get_mut(start..).unwrap_or_default();
+        let (sequence, rest) = head.split_at_mut_checked(8).ok_or(RecordError::Seal)?;
         sequence.copy_from_slice(&self.sequence.to_be_bytes());
-        let (flag, size) = rest.split_at_mut(1);
+        let (flag, size) = rest.split_at_mut_checked(1).ok_or(RecordError::Seal)?;
         flag.fill(flags);
         size.copy_from_slice(&length.to_be_bytes());
-        let chain = self.next_chain(&head, &sealed);
-        out.extend_from_slice(&head);
-        out.extend_from_slice(&sealed);
+        out.extend_from_slice(tag.as_ref());
+        let chain = self.next_chain(out.get(start..).unwrap_or_default());
         out.extend_from_slice(&chain);
         Ok(chain)
     }
@@ -152,10 +165,10 @@ impl Seal {
     /// [`RecordError::Tampered`] with the segment that does not fit.
     pub fn read(&mut self, input: &mut impl Read) -> Result<Option<Vec<u8>>, RecordError> {
         let wrong = |what| RecordError::Tampered { segment: self.sequence, what };
-        let mut head = [0; 13];
+        let mut head = [0; HEAD];
         match input.read(&mut head)? {
             0 => return Ok(None),
-            13 => {}
+            HEAD => {}
             some => input.read_exact(head.get_mut(some..).unwrap_or_default()).map_err(|_| wrong("it is cut off"))?,
         }
         let (sequence, rest) = head.split_at(8);
@@ -167,16 +180,19 @@ impl Seal {
         if length > LARGEST {
             return Err(wrong("its length is impossible"));
         }
-        let mut sealed = vec![0; length];
+        let mut segment = vec![0; HEAD + length];
         let mut chain = [0; 32];
-        input.read_exact(&mut sealed).map_err(|_| wrong("it is cut off"))?;
+        let (start, sealed) = segment.split_at_mut(HEAD);
+        start.copy_from_slice(&head);
+        input.read_exact(sealed).map_err(|_| wrong("it is cut off"))?;
         input.read_exact(&mut chain).map_err(|_| wrong("it is cut off"))?;
-        if chain != self.next_chain(&head, &sealed) {
+        if chain != self.next_chain(&segment) {
             return Err(wrong("its hash does not fit the chain"));
         }
+        let sealed = segment.get_mut(HEAD..).unwrap_or_default();
         let plain = self
             .key
-            .open_in_place(self.nonce(), Aad::from(self.aad(flags)), &mut sealed)
+            .open_in_place(self.nonce(), Aad::from(self.aad(flags)), sealed)
             .map_err(|_| wrong("it does not open"))?;
         let payload = if flags & COMPRESSED != 0 {
             zstd::bulk::decompress(plain, LARGEST).map_err(|_| wrong("it does not decompress"))?

@@ -191,11 +191,13 @@ impl Shared {
         }
         *length += out.len() as u64;
         seal.written(chain);
+        // In the middle of bulk data the space is needed again at once; after it, the next small segment gives it back.
+        let bulk = pending.len() >= SEGMENT;
         pending.clear();
         if pending.capacity() > 2 * SEGMENT {
             pending.shrink_to(4096);
         }
-        if out.capacity() > 64 * 1024 {
+        if out.capacity() > 64 * 1024 && !bulk {
             *out = Vec::new();
         }
         self.soil();

@@ -153,7 +153,8 @@ fn bind(engine: &mut Postgres, input: &mut BytesMut, size: usize) -> Step {
     }
     let bytes = input.split_to(size).freeze();
     let Some((mut parameters, formats)) = bind_values(&bytes) else { return broken("malformed Bind message") };
-    parameters.digest = Some(*blake3::hash(&bytes).as_bytes());
+    // Without values there is nothing that an approval could be bound to but the text.
+    parameters.digest = (!parameters.values.is_empty()).then(|| *blake3::hash(&bytes).as_bytes());
     if let Lookup::Known(statement) = found {
         let made = Portal {
             statement,
