@@ -71,9 +71,15 @@ impl Session {
         self.expires_at.load(Ordering::Relaxed)
     }
 
-    /// Lives on by its supervisor, to whose end `over` is cancelled. Returns at once for one that has none.
+    /// Lives on by its supervisor, to whose end `over` is cancelled. One that has none only says now and then that it lives.
     pub(crate) async fn live_on(self: Arc<Self>, over: CancellationToken) {
-        let Some(parent) = &self.standing.parent else { return };
+        let Some(parent) = &self.standing.parent else {
+            // The relay ends agents of which it hears nothing.
+            loop {
+                tokio::time::sleep(Duration::from_secs(300)).await;
+                let _ = self.get::<WhoAmI>("/whoami").await;
+            }
+        };
         let watched = Arc::clone(parent).watch(over.clone());
         let renewed = async {
             loop {

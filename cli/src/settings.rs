@@ -15,6 +15,8 @@ use weir_shared::error::UserFacing;
 /// | variable | meaning |
 /// |---|---|
 /// | `WEIR_HOME` | folder for everything weir keeps, instead of the XDG state folder; the OS keyring is not used then |
+/// | `WEIR_SOCK` | socket of the supervisor that a process runs under; `weir run` sets it |
+/// | `WEIR_RELAY`, `WEIR_CA` (a file), `WEIR_PIN` | where a CI job that nobody logged in is logged in by itself |
 /// | `HTTPS_PROXY`, `NO_PROXY` | proxy for the WebSocket transport and the API |
 /// | `XDG_STATE_HOME` | as its specification says |
 /// | `WEIR_ID_TOKEN`, `WEIR_ID_TOKEN_FILE`, platforms' own | see [`crate::ci`] |

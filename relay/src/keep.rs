@@ -1,4 +1,4 @@
-//! What runs beside the sessions: it ends those whose agent may act no longer, deletes recordings whose time is over, and
+//! What runs beside the sessions: it ends those whose agent may act no longer, and agents that are silent, deletes recordings whose time is over, and
 //! looks at the tunnels' paths.
 
 use crate::{record, relay::Relay, session::registry::Reason};
@@ -34,6 +34,26 @@ pub async fn agents(relay: Arc<Relay>) {
             // Not even one more stream by what was remembered of it.
             relay.principals.forget();
             relay.registry.kill_agent(agent, Reason::LoginEnded);
+        }
+    }
+}
+
+/// Ends agents whose process is gone without a word: no tunnel stands, no call has come, nothing is open.
+pub async fn silent(relay: Arc<Relay>) {
+    let time = relay.config.agent_idle;
+    if time.is_zero() {
+        return;
+    }
+    loop {
+        tokio::time::sleep(time / 4).await;
+        let open = relay.registry.agents();
+        for agent in relay.principals.silent(time) {
+            if open.contains(&agent) {
+                relay.principals.heard(agent);
+            } else if let Err(error) = relay.end_agent(agent, "silent for too long").await {
+                tracing::error!(%error, "a silent agent cannot be ended");
+                relay.principals.heard(agent);
+            }
         }
     }
 }

@@ -83,6 +83,7 @@ pub async fn run(config: Config) -> Result<(), UserFacing> {
     relay.tasks.spawn(accept_tcp(Arc::clone(&relay), tcp, acceptor, workers, stop.clone()));
     relay.tasks.spawn(until(stop.clone(), certificate.watch()));
     relay.tasks.spawn(until(stop.clone(), keep::agents(Arc::clone(&relay))));
+    relay.tasks.spawn(until(stop.clone(), keep::silent(Arc::clone(&relay))));
     relay.tasks.spawn(until(stop.clone(), keep::recordings(Arc::clone(&relay))));
     relay.tasks.spawn(until(stop.clone(), keep::tunnels(Arc::clone(&relay))));
     relay.tasks.spawn(until(stop.clone(), keep::token_keys(Arc::clone(&relay))));

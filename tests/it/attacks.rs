@@ -1,6 +1,6 @@
 //! What an attacker tries with agents of agents. Each attempt is refused, and is in the audit log.
 
-use crate::nested::{audited, outcome, run, text, tree};
+use crate::nested::{outcome, run, text, tree};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use std::{
@@ -54,7 +54,7 @@ async fn forged_hops_make_no_child() -> Result<()> {
         ensure!(status == 400 && answer["error"] == "invalid_grant", "{what}: {status} {answer}");
         ensure!(child.get("/whoami").await?.0 == 401, "{what}");
     }
-    let alerts = audited(&lab, "alert.delegation_refused")?;
+    let alerts = lab.audited("alert.delegation_refused")?;
     ensure!(alerts.len() == 14, "{alerts:#?}");
 
     // The good one makes a child, whose key cannot be bound again, and which cannot be its own parent's.
@@ -95,7 +95,7 @@ async fn a_child_has_no_more_than_its_parent() -> Result<()> {
     ensure!(of("shop-prod")?["needs"].is_string() && of("shop-dev")?["needs"].is_null(), "{resources:#?}");
     let rights = &of("shop-dev")?["rights"];
     ensure!(rights["sql.read"] == "allow" && rights["sql.write"] == "deny", "{rights}");
-    let beyond = audited(&lab, "agent.delegated")?;
+    let beyond = lab.audited("agent.delegated")?;
     ensure!(beyond.iter().any(|event| event["body"]["beyond"].as_array().is_some_and(|all| !all.is_empty())));
     // Deeper than allowed.
     let deep = Hop {
@@ -141,7 +141,7 @@ async fn a_ticket_is_used_once() -> Result<()> {
     ensure!(owner.redeem(text(&ticket, "secret")).await?.0 == 400);
     ensure!(thief.get("/whoami").await?.0 == 401);
     ensure!(owner.redeem("guessed").await?.0 == 400);
-    ensure!(audited(&lab, "alert.ticket_refused")?.len() == 3);
+    ensure!(lab.audited("alert.ticket_refused")?.len() == 3);
     // Only its hash is kept.
     let log = std::fs::read_to_string(lab.relay_log())?;
     ensure!(!log.contains(text(&secret, "secret")));
@@ -162,7 +162,7 @@ async fn a_supervised_process_gets_no_root() -> Result<()> {
         let (_, said) = outcome(run(&alice, &[], script)?)?;
         ensure!(said.contains("may not open a session of its own"), "{script}: {said}");
     }
-    ensure!(audited(&lab, "alert.root_under_supervisor")?.len() == 3, "{root}");
+    ensure!(lab.audited("alert.root_under_supervisor")?.len() == 3, "{root}");
     // The person's login is as good as before.
     alice.weir(&["whoami"])?;
     Ok(())

@@ -40,11 +40,6 @@ pub(crate) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The audit log's events of this name.
-pub(crate) fn audited(lab: &Lab, event: &str) -> Result<Vec<Value>> {
-    json(&lab.admin(&["audit", "list", "--output", "json", "--event", event])?)
-}
-
 async fn narrower_at_each_hop(transport: Transport) -> Result<()> {
     let lab = Lab::start().await?;
     let alice = lab.login("alice").await?;
@@ -73,7 +68,7 @@ async fn narrower_at_each_hop(transport: Transport) -> Result<()> {
     ensure!(said.contains("needs a wider scope"), "what is out of scope is said to be: {said}");
     ensure!(lab.sql("SELECT count(*) FROM orders")?.trim() == "99");
 
-    ensure!(audited(&lab, "agent.delegated")?.len() >= 4);
+    ensure!(lab.audited("agent.delegated")?.len() >= 4);
     // Everything has ended, and the trace is there, with the whole chain.
     ensure!(tree(&alice, &[])?.is_empty(), "{:?}", tree(&alice, &[])?);
     let all = tree(&alice, &["--ended"])?;
@@ -223,5 +218,27 @@ async fn at_a_terminal_the_command_has_one() -> Result<()> {
     ensure!(output.status.code() == Some(5), "{:?} {said}", output.status);
     ensure!(said.contains("/dev/pts/") && said.contains("33 101") && said.contains("got hello"), "{said}");
     drop(input);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_whose_process_is_gone_ends() -> Result<()> {
+    let mut lab = Lab::start().await?;
+    lab.restart_with(|config| format!("agent_idle = \"10s\"\n{config}")).await?;
+    let alice = lab.login("alice").await?;
+    let shop = alice.connect("shop-dev", Transport::Quic)?;
+    let mut gone = run(&alice, &["--connect", "shop-dev"], "echo ready; sleep 60")?;
+    let mut gone = Running::start(gone.stdout(Stdio::piped()), &alice.home().join("gone.log"))?;
+    let lines = Lines::of(gone.stdout().context("no standard output")?);
+    lines.find(PATIENCE, |line| (line == "ready").then_some(()))?;
+    ensure!(tree(&alice, &[])?.len() == 2);
+    gone.kill()?;
+    let until = Instant::now() + PATIENCE * 2;
+    while tree(&alice, &[])?.len() > 1 {
+        ensure!(Instant::now() < until, "it lives on: {:?}", tree(&alice, &[])?);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    // Who only waits is not gone.
+    ensure!(shop.sql("SELECT 1")? == "1");
     Ok(())
 }

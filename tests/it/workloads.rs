@@ -349,6 +349,20 @@ async fn weir_finds_the_platforms_token_by_itself() -> Result<()> {
     let expected = format!("run oidc get --claims {{\"aud\":\"{}\"}}", lab.url());
     program(&programs, "circleci", &expected, &platforms.circleci.sign(&circle))?;
     login("circleci", &[("CIRCLE_OIDC_TOKEN_V2", "for another audience".into()), ("PATH", path)], &[])?;
+
+    // A job's step alone: `weir run` logs in by itself, and the command does not find the platform's token.
+    let mut agent = Agent::new(lab.folder().join("homes/step"))?;
+    let lab_claims =
+        json!({ "sub": "s", "project_id": "28", "pipeline_source": "push", "ref_protected": "true", "job_id": "2" });
+    let token = platforms.gitlab.sign(&claims(&lab, &platforms.gitlab, lab_claims));
+    let ca = lab.ca().display().to_string();
+    for (name, value) in [("WEIR_RELAY", lab.url()), ("WEIR_CA", &ca), ("WEIR_ID_TOKEN", &token)] {
+        agent.environment.push((name.to_owned(), value.to_owned()));
+    }
+    let step =
+        ["run", "--connect", "shop-dev", "--", "sh", "-c", "psql -X -At -c 'SELECT 4711'; echo \"<$WEIR_ID_TOKEN>\""];
+    let said = agent.weir(&step)?;
+    ensure!(said == "4711\n<>\n", "{said}");
     Ok(())
 }
 

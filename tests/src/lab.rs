@@ -224,6 +224,14 @@ impl Lab {
         run(self.admin_command()?.args(arguments), None)
     }
 
+    /// The audit log's events whose name begins so, oldest first.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn audited(&self, event: &str) -> Result<Vec<serde_json::Value>> {
+        crate::agent::json(&self.admin(&["audit", "list", "--output", "json", "--event", event, "--limit", "10000"])?)
+    }
+
     /// Logs `user` in: `weir login`, and the form.
     ///
     /// # Errors

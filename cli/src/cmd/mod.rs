@@ -27,7 +27,8 @@ pub(crate) struct Cli {
     command: Command,
 }
 
-const NOTES: &str = "Environment: WEIR_HOME (folder for all that weir keeps), HTTPS_PROXY, NO_PROXY\n\n\
+const NOTES: &str = "Environment: WEIR_HOME (folder for all that weir keeps), WEIR_RELAY and WEIR_CA or WEIR_PIN (where a CI job logs in by \
+itself), HTTPS_PROXY, NO_PROXY\n\n\
 Exit codes: 0 done, 2 usage, 3 not found, 4 not logged in, 5 denied, 6 unreachable, 7 untrusted certificate, \
 8 incompatible versions, 9 conflict, 10 limit, 11 configuration, 12 system, 70 defect";
 

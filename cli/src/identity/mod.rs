@@ -8,6 +8,7 @@ pub(crate) mod supervisor;
 
 use crate::{
     api::{self, Session, Standing},
+    ci,
     keystore::{self, Login},
     login_flow,
     settings::Settings,
@@ -111,7 +112,10 @@ async fn redeemed(key: Arc<SessionKey>, asked: &Asked, place: &std::path::Path) 
 async fn root(settings: &Settings, key: Arc<SessionKey>, asked: &Asked) -> Result<Session, UserFacing> {
     // Two processes that refresh at once would look like a stolen token.
     let _lock = settings.lock("login.lock")?;
-    let mut login = keystore::load(settings)?;
+    let mut login = match keystore::load(settings) {
+        Err(error) if error.kind == Kind::Unauthenticated => workload(settings).await?.ok_or(error)?,
+        loaded => loaded?,
+    };
     let client = api::client(&login, &key)?;
     // Whoever is below a supervisor says so: the relay decides.
     let claims = Claims { supervisor: parent::supervisor_above(), ..asked.claims.clone() };
@@ -119,6 +123,24 @@ async fn root(settings: &Settings, key: Arc<SessionKey>, asked: &Asked) -> Resul
     login.refresh = refreshed;
     keystore::save(settings, &login)?;
     Ok(Session::new(login, key, client, Standing::default()))
+}
+
+/// Nobody is logged in, but `WEIR_RELAY` says where to, and the platform has a token of this CI job: as `weir login --ci`.
+async fn workload(settings: &Settings) -> Result<Option<Login>, UserFacing> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let Some(relay) = variable("WEIR_RELAY") else { return Ok(None) };
+    let Ok(source) = ci::Source::find(None, variable) else { return Ok(None) };
+    let unreadable = |error: std::io::Error| ui::system("WEIR_CA cannot be read", &error);
+    let ca = variable("WEIR_CA").map(std::fs::read_to_string).transpose().map_err(unreadable)?;
+    let (relay, pin) = (relay.trim_end_matches('/').to_owned(), variable("WEIR_PIN"));
+    let mut login = Login { relay, ca, pin, refresh: Zeroizing::new(String::new()) };
+    // A key of its own: the platform's token binds it, and what it is bound to ends at once.
+    let key = Arc::new(SessionKey::generate().map_err(|error| ui::system("no key", &error))?);
+    let client = api::client(&login, &key)?;
+    login.refresh = ci::log_in(&client, &login.relay, &source).await?;
+    keystore::save(settings, &login)?;
+    Session::new(login.clone(), key, client, Standing::default()).end().await;
+    Ok(Some(login))
 }
 
 /// What this process says of itself and of the command that it runs.

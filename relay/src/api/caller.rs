@@ -68,7 +68,9 @@ async fn by_key(relay: &Relay, parts: &Parts) -> Result<(Principal, Thumbprint),
         let hint = "run `weir login`";
         return Err(UserFacing::new(Kind::Unauthenticated, "no client key came with the call", hint).into());
     };
-    Ok((identity::authenticate(&relay.store, key, relay.now()).await?, key))
+    let principal = identity::authenticate(&relay.store, key, relay.now()).await?;
+    relay.principals.heard(principal.agent());
+    Ok((principal, key))
 }
 
 async fn by_token(relay: &Relay, parts: &Parts) -> Result<(Principal, Thumbprint), Response> {

@@ -180,6 +180,8 @@ async fn child(
     evidence: &str,
 ) -> Result<Child, NotDelegated> {
     check(relay, parent, hop, older)?;
+    // Who signs lives.
+    relay.principals.heard(parent.agent());
     let now = relay.now();
     let lifetime = i64::try_from(relay.config.delegation.child_lifetime.as_micros()).unwrap_or(i64::MAX / 4);
     let expires = (hop.expires_at.saturating_mul(1_000_000)).min(now + lifetime).min(parent.expires_at());

@@ -152,11 +152,25 @@ const MOST: usize = 10_000;
 #[derive(Default)]
 pub struct Principals {
     known: Mutex<HashMap<Thumbprint, (Instant, Arc<Principal>)>>,
+    /// When each agent was last heard of, since this relay started.
+    heard: Mutex<HashMap<AgentId, Instant>>,
     /// Of keys.
     pub lookups: Lookups,
 }
 
 impl Principals {
+    /// The agent lives: it called, or its tunnel stands.
+    pub fn heard(&self, agent: AgentId) {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).insert(agent, Instant::now());
+    }
+
+    /// Those that were heard of once, and for so long no more. They are told of once.
+    #[must_use]
+    pub fn silent(&self, time: Duration) -> Vec<AgentId> {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.extract_if(|_, since| since.elapsed() > time).map(|(agent, _)| agent).collect()
+    }
+
     /// As [`authenticate`], from memory where it was asked within a second.
     ///
     /// # Errors

@@ -278,7 +278,7 @@ impl<'a> Gate<'a> {
         let begun = self.metrics.writing();
         let committed = self.recorder.commit();
         self.metrics.written(begun);
-        committed.map_err(|error| lost_intents(self.grant, &error))
+        committed.map_err(|error| refusals::lost_intents(self.grant, &error))
     }
 
     /// Brings what was committed to the disk.
@@ -286,7 +286,7 @@ impl<'a> Gate<'a> {
     /// # Errors
     /// As [`Gate::commit`].
     pub async fn reach_disk(&mut self) -> Result<(), Refusal> {
-        self.recorder.reach_disk().await.map_err(|error| lost_intents(self.grant, &error))
+        self.recorder.reach_disk().await.map_err(|error| refusals::lost_intents(self.grant, &error))
     }
 
     /// A held request goes on as the human decided.
@@ -596,11 +596,6 @@ impl<'a> Gate<'a> {
             })
             .collect()
     }
-}
-
-fn lost_intents(grant: &Grant, error: &RecordError) -> Refusal {
-    tracing::error!(parent: grant.span(), %error, "statements cannot be recorded: the session ends");
-    unrecorded(grant)
 }
 
 fn none() -> bundle::Decision {

@@ -1,7 +1,7 @@
 //! What the client is told of a request that does not run.
 
 use super::{authorize::Grant, facts};
-use crate::relay::Relay;
+use crate::{record::RecordError, relay::Relay};
 use weir_policy::{bundle, sql::Facts};
 use weir_protocol::Refusal;
 
@@ -33,6 +33,12 @@ pub(super) fn unrecorded(grant: &Grant) -> Refusal {
         &format!("session {}", grant.session()),
         "tell the relay's administrator: is its disk full?",
     )
+}
+
+/// Intents are not in the file: what they announced may not go out.
+pub(super) fn lost_intents(grant: &Grant, error: &RecordError) -> Refusal {
+    tracing::error!(parent: grant.span(), %error, "statements cannot be recorded: the session ends");
+    unrecorded(grant)
 }
 
 /// An answer belongs to no request.

@@ -169,6 +169,7 @@ async fn control(
     }
     let mut told = false;
     loop {
+        relay.principals.heard(principal.agent());
         tokio::select! {
             biased;
             () = relay.draining.cancelled(), if !told => {

@@ -42,6 +42,8 @@ pub struct Config {
     pub login_lifetime: Duration,
     /// How long an agent's key lasts.
     pub agent_lifetime: Duration,
+    /// An agent of which nothing is heard for so long ends; zero never.
+    pub agent_idle: Duration,
     /// How long a held request waits.
     pub approval_timeout: Duration,
     /// How long open sessions may go on after SIGTERM.

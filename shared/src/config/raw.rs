@@ -232,6 +232,10 @@ impl Reader<'_> {
             retention: self.value(top, "", KEYS, "retention", Duration::ZERO, duration),
             login_lifetime: self.value(top, "", KEYS, "login_lifetime", hours(12), duration),
             agent_lifetime: self.value(top, "", KEYS, "agent_lifetime", hours(8), duration),
+            // A tunnel that stands is heard of every five seconds.
+            agent_idle: self.value(top, "", KEYS, "agent_idle", Duration::from_secs(1800), |item| {
+                duration(item).filter(|time| time.is_zero() || *time >= Duration::from_secs(10))
+            }),
             approval_timeout: self.value(top, "", KEYS, "approval_timeout", Duration::from_secs(900), duration),
             drain_timeout: self.value(top, "", KEYS, "drain_timeout", Duration::from_secs(30), duration),
             threads: self.value(top, "", KEYS, "threads", None, |item| {

@@ -32,6 +32,7 @@ pub const TOP: &[Key] = keys! {
     "retention", "duration; 0 keeps for ever", "how long recordings are kept";
     "login_lifetime", "duration; 12h", "how long a login lasts";
     "agent_lifetime", "duration; 8h", "how long an agent's key lasts";
+    "agent_idle", "duration of at least 10s; 30m, 0 never", "an agent whose process is gone, without a tunnel or a call, ends after this";
     "approval_timeout", "duration; 15m", "how long a held request waits";
     "drain_timeout", "duration; 30s", "how long sessions may go on after SIGTERM";
     "threads", "number; one fewer than cores", "threads that serve tunnels";
