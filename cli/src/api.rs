@@ -81,6 +81,10 @@ impl Session {
             }
         };
         let watched = Arc::clone(parent).watch(over.clone());
+        // When it ends is known once the relay has been asked.
+        if self.who().await.is_err() {
+            return over.cancel();
+        }
         let renewed = async {
             loop {
                 let left = self.expires_at().saturating_sub(jiff::Timestamp::now().as_second());

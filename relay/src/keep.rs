@@ -49,10 +49,10 @@ pub async fn silent(relay: Arc<Relay>) {
         let open = relay.registry.agents();
         for agent in relay.principals.silent(time) {
             if open.contains(&agent) {
-                relay.principals.heard(agent);
+                relay.principals.heard([agent]);
             } else if let Err(error) = relay.end_agent(agent, "silent for too long").await {
                 tracing::error!(%error, "a silent agent cannot be ended");
-                relay.principals.heard(agent);
+                relay.principals.heard([agent]);
             }
         }
     }

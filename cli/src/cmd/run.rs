@@ -32,7 +32,7 @@ pub(super) struct Narrow {
     /// all that the session above may.
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<Access>,
-    /// How long at most: 90s, 15m, 8h.
+    /// How long at most: 90s, 15m, 8h. A ticket's session lasts an hour unless this says otherwise.
     #[arg(long, value_parser = duration)]
     ttl: Option<Duration>,
     /// How many `weir run` may follow below this one.

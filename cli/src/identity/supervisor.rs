@@ -5,7 +5,7 @@ use super::{Ticket, parent::ancestor};
 use crate::{api::Session, settings::Settings, ui};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{UnixListener, UnixStream},
@@ -27,7 +27,9 @@ const LONGEST: u64 = 64 * 1024;
 /// Connections at a time.
 const MOST: usize = 256;
 /// How long a child lives unless it asks again.
-const LIFETIME: Duration = Duration::from_secs(15 * 60);
+const LIFETIME: i64 = 15 * 60;
+/// How long a ticket's child lives, which cannot ask again, when nothing else is said.
+const TICKET_LIFETIME: i64 = 3600;
 
 /// What a process asks.
 #[derive(Serialize, Deserialize)]
@@ -238,11 +240,15 @@ async fn hop(
     Ok((hop, until))
 }
 
-/// Signs it for as long as a child lives unless it asks again.
+/// Signs it for as long as its child lives unless it asks again.
 fn sign(session: &Session, hop: &mut Hop, until: i64) -> Result<String, UserFacing> {
-    let lifetime = i64::try_from(LIFETIME.as_secs()).unwrap_or_default();
     hop.issued_at = now();
-    hop.expires_at = (hop.issued_at + lifetime).min(until).min(session.expires_at());
+    let lifetime = match hop.cnf {
+        Bearer::Key(_) => hop.issued_at + LIFETIME,
+        Bearer::Ticket(_) if until < i64::MAX => until,
+        Bearer::Ticket(_) => hop.issued_at + TICKET_LIFETIME,
+    };
+    hop.expires_at = lifetime.min(until).min(session.expires_at());
     hop.sign(&session.key).map_err(|error| ui::system("a hop statement", &error))
 }
 

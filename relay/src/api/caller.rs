@@ -69,7 +69,7 @@ async fn by_key(relay: &Relay, parts: &Parts) -> Result<(Principal, Thumbprint),
         return Err(UserFacing::new(Kind::Unauthenticated, "no client key came with the call", hint).into());
     };
     let principal = identity::authenticate(&relay.store, key, relay.now()).await?;
-    relay.principals.heard(principal.agent());
+    relay.principals.heard(principal.chain_ids());
     Ok((principal, key))
 }
 

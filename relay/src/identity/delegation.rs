@@ -181,10 +181,12 @@ async fn child(
 ) -> Result<Child, NotDelegated> {
     check(relay, parent, hop, older)?;
     // Who signs lives.
-    relay.principals.heard(parent.agent());
+    relay.principals.heard(parent.chain_ids());
     let now = relay.now();
     let lifetime = i64::try_from(relay.config.delegation.child_lifetime.as_micros()).unwrap_or(i64::MAX / 4);
-    let expires = (hop.expires_at.saturating_mul(1_000_000)).min(now + lifetime).min(parent.expires_at());
+    // Nobody renews a ticket's child.
+    let soonest = if older > 0 { i64::MAX } else { now + lifetime };
+    let expires = (hop.expires_at.saturating_mul(1_000_000)).min(soonest).min(parent.expires_at());
     if let Ok(known) = authenticate(&relay.store, key, now).await {
         // The first statement is the one that counts: a later one may make it longer, and nothing else.
         let parents = known.chain().len().checked_sub(2).and_then(|at| known.chain().get(at)).map(|link| link.id);

@@ -159,9 +159,10 @@ pub struct Principals {
 }
 
 impl Principals {
-    /// The agent lives: it called, or its tunnel stands.
-    pub fn heard(&self, agent: AgentId) {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).insert(agent, Instant::now());
+    /// The agent lives: it called, or its tunnel stands. So do those above it, by it.
+    pub fn heard(&self, agents: impl IntoIterator<Item = AgentId>) {
+        let now = Instant::now();
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).extend(agents.into_iter().map(|agent| (agent, now)));
     }
 
     /// Those that were heard of once, and for so long no more. They are told of once.

@@ -169,7 +169,7 @@ async fn control(
     }
     let mut told = false;
     loop {
-        relay.principals.heard(principal.agent());
+        relay.principals.heard(principal.chain_ids());
         tokio::select! {
             biased;
             () = relay.draining.cancelled(), if !told => {
