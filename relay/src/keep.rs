@@ -50,9 +50,19 @@ pub async fn silent(relay: Arc<Relay>) {
         for agent in relay.principals.silent(time) {
             if open.contains(&agent) {
                 relay.principals.heard([agent]);
-            } else if let Err(error) = relay.end_agent(agent, "silent for too long").await {
-                tracing::error!(%error, "a silent agent cannot be ended");
-                relay.principals.heard([agent]);
+                continue;
+            }
+            match relay.end_agent(agent, "silent for too long").await {
+                // It had ended by itself.
+                Ok(ended) if ended.is_empty() => {}
+                Ok(ended) => {
+                    let body = serde_json::json!({ "agent": agent, "ended": ended, "why": "silent for too long" });
+                    relay.audit("agent.ended", "", body).await;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a silent agent cannot be ended");
+                    relay.principals.heard([agent]);
+                }
             }
         }
     }

@@ -261,3 +261,34 @@ async fn orphans_end_with_their_supervisor() -> Result<()> {
     ensure!(!alive(), "the inner command lives on");
     Ok(())
 }
+
+/// What a narrow supervisor's processes have is what it was given, although they descend from the wide one above too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_asks_the_supervisor_above_their_own() -> Result<()> {
+    let lab = Lab::start().await?;
+    let alice = lab.login("alice").await?;
+    let delete = "$WEIR run --connect shop-dev -- psql -X -c 'DELETE FROM orders WHERE id = 1'";
+    let narrow = "$WEIR run --scope shop-dev:sql.read -- sh -c";
+    // It asks the socket above by name; it does so as an orphan; it kills its own supervisor to come to the one above.
+    for (number, attack) in [
+        format!("WEIR_SOCK=$ABOVE {delete} > $OUT 2>&1"),
+        format!("(setsid sh -c \"WEIR_SOCK=$ABOVE {delete} > $OUT 2>&1\" &); sleep 3"),
+        format!("(setsid sh -c \"sleep 1; WEIR_SOCK=$ABOVE {delete} > $OUT 2>&1\" &); kill -9 $PPID; sleep 5"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let out = lab.folder().join(format!("attack-{number}"));
+        let script = format!("export ABOVE=$WEIR_SOCK; {narrow} '{}'; sleep 4", attack.replace('\'', "'\\''"));
+        let mut command = run(&alice, &["--connect", "shop-dev"], &script)?;
+        command.env("OUT", &out);
+        let (_, around) = outcome(command)?;
+        let said = std::fs::read_to_string(&out).with_context(|| around.clone())?;
+        ensure!(said.contains("not yours") && !said.contains("DELETE 1"), "{attack}: {said} {around}");
+    }
+    ensure!(lab.sql("SELECT count(*) FROM orders")?.trim() == "100");
+    // The wide one's own processes are answered.
+    let (_, said) = outcome(run(&alice, &["--connect", "shop-dev"], delete)?)?;
+    ensure!(said.contains("DELETE 1"), "{said}");
+    Ok(())
+}

@@ -153,7 +153,14 @@ pub(super) async fn run(settings: &Settings, args: Args) -> Result<ExitCode, Use
     let known = KnownValues::new(&[session.login.refresh.as_bytes()]);
     let scrubber = (!args.no_scrub).then(|| Scrubber::new(known));
     let status = tokio::select! {
-        status = child::run(&args.command, &environment, door.as_deref(), scrubber.as_ref(), &over) => status?,
+        status = child::run(
+            &args.command,
+            &environment,
+            door.as_deref(),
+            scrubber.as_ref(),
+            supervisor.command(),
+            &over,
+        ) => status?,
         () = supervisor.serve(tasks.clone()) => return Err(ended("the supervisor")),
         served = serving => return Err(served.err().unwrap_or_else(|| ended("serving the ports"))),
     };

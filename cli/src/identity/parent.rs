@@ -129,13 +129,17 @@ impl Parent {
 pub(crate) fn supervisor_above() -> Option<u32> {
     let mut pid = ancestor(std::process::id())?;
     for _ in 0..256 {
-        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-        if name.trim_end() == "weir" {
+        if is_weir(pid) {
             return Some(pid);
         }
         pid = ancestor(pid)?;
     }
     None
+}
+
+/// True when the process is a weir. Only a process itself can change its name.
+pub(super) fn is_weir(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_end() == "weir")
 }
 
 /// The parent of a process (proc(5), `stat`); none for the first.

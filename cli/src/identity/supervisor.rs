@@ -1,11 +1,21 @@
 //! What `weir run` answers to the processes below it, on a UNIX socket: hop statements, signed with its session key, never
-//! the key. Only processes of the same user below it are answered.
+//! the key. Only processes of the same user are answered that descend from its command without another supervisor between:
+//! that one's processes have what it was given, and not more by asking here.
 
-use super::{Ticket, parent::ancestor};
+use super::{
+    Ticket,
+    parent::{ancestor, is_weir},
+};
 use crate::{api::Session, settings::Settings, ui};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{UnixListener, UnixStream},
@@ -79,6 +89,8 @@ pub(crate) struct Supervisor {
     session: Arc<Session>,
     listener: UnixListener,
     path: PathBuf,
+    /// The process id of the command; 0 before it runs.
+    command: Arc<AtomicU32>,
     /// Whether processes are answered that are not below this one, as in a container that the socket is mounted into.
     shared: bool,
 }
@@ -99,7 +111,12 @@ impl Supervisor {
         let failed = |error: std::io::Error| ui::system(&format!("{} cannot be opened", path.display()), &error);
         let listener = UnixListener::bind(&path).map_err(failed)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
-        Ok(Self { session, listener, path, shared })
+        Ok(Self { session, listener, path, command: Arc::default(), shared })
+    }
+
+    /// Where the command's process id is to be told.
+    pub(crate) fn command(&self) -> &AtomicU32 {
+        &self.command
     }
 
     /// Where it is.
@@ -113,10 +130,10 @@ impl Supervisor {
         loop {
             let Ok((stream, _)) = self.listener.accept().await else { continue };
             let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
-            let (session, shared) = (Arc::clone(&self.session), self.shared);
+            let (session, command) = (Arc::clone(&self.session), (!self.shared).then(|| Arc::clone(&self.command)));
             tasks.spawn(async move {
                 let _place = place;
-                if let Some(agent) = answer(&session, stream, shared).await {
+                if let Some(agent) = answer(&session, stream, command.as_deref()).await {
                     // Whoever it was is gone: so is what it could do.
                     let _ = session.post::<Vec<AgentId>>(&format!("/agents/{agent}/end"), &()).await;
                 }
@@ -126,10 +143,11 @@ impl Supervisor {
 }
 
 /// Serves one connection to its end; the child that lived by it.
-async fn answer(session: &Session, stream: UnixStream, shared: bool) -> Option<AgentId> {
+async fn answer(session: &Session, stream: UnixStream, command: Option<&AtomicU32>) -> Option<AgentId> {
     let peer = stream.peer_cred().ok()?;
     let ours = peer.uid() == rustix::process::getuid().as_raw();
-    let below = shared || peer.pid().and_then(|pid| u32::try_from(pid).ok()).is_some_and(is_below);
+    let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok());
+    let below = command.is_none_or(|command| pid.is_some_and(|pid| descends(pid, command.load(Ordering::Acquire))));
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     let mut child = Child::default();
@@ -154,14 +172,17 @@ async fn answer(session: &Session, stream: UnixStream, shared: bool) -> Option<A
     }
 }
 
-/// True when the process descends from this one.
-fn is_below(pid: u32) -> bool {
-    let (own, mut pid) = (std::process::id(), Some(pid));
+/// True when the process is the command, or descends from it with no other `weir` between. An orphan that came to us does
+/// not: the supervisor that it was below may have been killed for that.
+fn descends(pid: u32, command: u32) -> bool {
+    let mut at = pid;
     for _ in 0..256 {
-        match pid {
-            Some(found) if found == own => return true,
-            Some(found) => pid = ancestor(found),
-            None => return false,
+        if at == command {
+            return command != 0;
+        }
+        match ancestor(at) {
+            Some(parent) if !is_weir(parent) => at = parent,
+            _ => return false,
         }
     }
     false

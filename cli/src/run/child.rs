@@ -13,6 +13,7 @@ use std::{
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     path::Path,
     process::{ExitStatus, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 use tokio::{
@@ -34,14 +35,15 @@ pub(crate) async fn run(
     environment: &Environment,
     door: Option<&Door>,
     scrubber: Option<&Scrubber>,
+    started: &AtomicU32,
     over: &CancellationToken,
 ) -> Result<ExitStatus, UserFacing> {
     // Whoever forks twice to get away stays below us.
     set_child_subreaper(Some(rustix::process::getpid())).map_err(|error| ui::system("no subreaper", &error))?;
     let status = if terminal::wanted() && scrubber.is_some() {
-        on_terminal(prepare(command, environment, door, true)?, scrubber, over).await
+        on_terminal(prepare(command, environment, door, true)?, scrubber, started, over).await
     } else {
-        on_pipes(prepare(command, environment, door, false)?, scrubber, over).await
+        on_pipes(prepare(command, environment, door, false)?, scrubber, started, over).await
     };
     end_descendants();
     status
@@ -58,6 +60,8 @@ fn prepare(
     prepared.arg(EXEC).arg(std::process::id().to_string()).arg(if terminal { "terminal" } else { "pipes" });
     let ports = door.iter().flat_map(|door| &door.ports).map(ToString::to_string).collect::<Vec<_>>().join(",");
     prepared.arg(door.map(|door| door.path.as_os_str()).unwrap_or_default()).arg(ports);
+    // Whatever ends us ends it.
+    prepared.kill_on_drop(true);
     prepared.args(command).envs(&environment.set);
     for name in &environment.removed {
         prepared.env_remove(name);
@@ -65,19 +69,22 @@ fn prepare(
     Ok(prepared)
 }
 
-fn start(mut command: Command) -> Result<Child, UserFacing> {
-    command.spawn().map_err(|error| ui::system("the command cannot be started", &error))
+fn start(mut command: Command, started: &AtomicU32) -> Result<Child, UserFacing> {
+    let child = command.spawn().map_err(|error| ui::system("the command cannot be started", &error))?;
+    started.store(child.id().unwrap_or_default(), Ordering::Release);
+    Ok(child)
 }
 
 async fn on_terminal(
     mut prepared: Command,
     scrubber: Option<&Scrubber>,
+    started: &AtomicU32,
     over: &CancellationToken,
 ) -> Result<ExitStatus, UserFacing> {
     let (terminal, slave) = Terminal::open()?;
     let another = || slave.try_clone().map_err(|error| ui::system("no terminal for the command", &error));
     prepared.stdin(another()?).stdout(another()?).stderr(another()?);
-    let child = start(prepared)?;
+    let child = start(prepared, started)?;
     drop(slave);
     let _raw = terminal::raw();
     let typed = async {
@@ -113,6 +120,7 @@ async fn on_terminal(
 async fn on_pipes(
     mut prepared: Command,
     scrubber: Option<&Scrubber>,
+    started: &AtomicU32,
     over: &CancellationToken,
 ) -> Result<ExitStatus, UserFacing> {
     // At a terminal the command must stay in the foreground; elsewhere its group is its own, so that each signal comes once.
@@ -120,9 +128,9 @@ async fn on_pipes(
     if !foreground {
         prepared.as_std_mut().process_group(0);
     }
-    let Some(scrubber) = scrubber else { return wait(start(prepared)?, over, !foreground).await };
+    let Some(scrubber) = scrubber else { return wait(start(prepared, started)?, over, !foreground).await };
     prepared.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = start(prepared)?;
+    let mut child = start(prepared, started)?;
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let out = async {
         if let Some(out) = out {

@@ -26,10 +26,24 @@ fn missing(id: &str) -> UserFacing {
     UserFacing::new(Kind::NotFound, format!("no approval {id}"), "run `weir approvals list`")
 }
 
-/// An approval of a resource that the caller has to do with.
+/// True when the caller may see it: reviewers all, of resources that they have to do with; others their user's; an agent's
+/// agent what it and those below it asked for.
+async fn sees(relay: &Relay, principal: &Principal, view: &ApprovalView) -> Result<bool, ApiError> {
+    if !principal.reaches(&view.resource) || !(sees_all(principal) || view.user == principal.user()) {
+        return Ok(false);
+    }
+    if principal.depth() == 0 {
+        return Ok(true);
+    }
+    let session = relay.store.session(view.session).await?;
+    Ok(session.is_some_and(|session| session.chain.contains(&principal.agent())))
+}
+
+/// An approval that the caller may see.
 async fn find(relay: &Relay, principal: &Principal, id: &str) -> Result<ApprovalView, ApiError> {
     let view = relay.store.approval(id.parse().map_err(|_| missing(id))?).await?;
-    Ok(view.filter(|view| principal.reaches(&view.resource)).ok_or_else(|| missing(id))?)
+    let view = view.ok_or_else(|| missing(id))?;
+    if sees(relay, principal, &view).await? { Ok(view) } else { Err(missing(id).into()) }
 }
 
 pub(super) async fn list(
@@ -39,9 +53,13 @@ pub(super) async fn list(
 ) -> Result<Json<Vec<ApprovalView>>, ApiError> {
     relay.store.approvals_expire(relay.now()).await?;
     let user = (!sees_all(&principal)).then_some(principal.user());
-    let mut approvals = relay.store.approvals(filter.state.as_deref(), user).await?;
-    approvals.retain(|approval| principal.reaches(&approval.resource));
-    Ok(Json(approvals))
+    let mut seen = Vec::new();
+    for view in relay.store.approvals(filter.state.as_deref(), user).await? {
+        if sees(&relay, &principal, &view).await? {
+            seen.push(view);
+        }
+    }
+    Ok(Json(seen))
 }
 
 pub(super) async fn show(
@@ -49,9 +67,7 @@ pub(super) async fn show(
     Caller(principal, _): Caller,
     Path(id): Path<String>,
 ) -> Result<Json<ApprovalView>, ApiError> {
-    let view = find(&relay, &principal, &id).await?;
-    let seen = Some(view).filter(|view| view.user == principal.user() || sees_all(&principal));
-    Ok(Json(seen.ok_or_else(|| missing(&id))?))
+    Ok(Json(find(&relay, &principal, &id).await?))
 }
 
 async fn decide(
@@ -61,8 +77,10 @@ async fn decide(
     approve: bool,
     body: DecisionBody,
 ) -> Result<Json<ApprovalView>, ApiError> {
-    let approval = find(relay, principal, id).await?;
-    Ok(Json(approval::decide(relay, approval.id, principal, approve, body).await?))
+    // Who may not decide is told so, and the attempt is audited.
+    let view = relay.store.approval(id.parse().map_err(|_| missing(id))?).await?;
+    let view = view.filter(|view| principal.reaches(&view.resource)).ok_or_else(|| missing(id))?;
+    Ok(Json(approval::decide(relay, view.id, principal, approve, body).await?))
 }
 
 pub(super) async fn approve(

@@ -23,7 +23,7 @@
 //! | act beyond what one was given by an agent above | every hop's scope, and policy at every depth, are asked for each decision; a child never outlives its parent; ending one ends all below in one write |
 //! | forge a hop, or present another's | a JWS by the parent's session key over the child's key, relay, depth, lifetime, scope and the parent's own hop; the key in its head counts by its thumbprint only; each refusal is an alert |
 //! | use a ticket twice | its hash is taken once; the second use ends what the first began, and is an alert |
-//! | ask another's supervisor for a hop | its socket is 0600 and answers the user's own processes below it only (uid, ancestry; who forks twice stays below) |
+//! | ask another's supervisor for a hop | its socket is 0600 and answers the user's own processes only that descend from its command with no other supervisor between (uid, ancestry; who forks twice, or kills the supervisor between, is an orphan and not answered) |
 //! | leave the supervision and open a session from the stored login | the CLI says that a supervisor is above it and the relay refuses, an alert; a program of the same user that is not weir can read the login: `weir whoami` says so, other users and containers cannot |
 //! | read the supervisor's keys | it is not dumpable, keys are in its memory only; nothing secret is in arguments or environment, and a CI platform's tokens are taken out of the command's |
 //! | approve, or see others' sessions, through a reviewer's agent | roles at the relay hold for whole roots only |
