@@ -246,15 +246,15 @@ async fn an_agent_whose_process_is_gone_ends() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_child_lives_as_long_as_its_supervisor_signs() -> Result<()> {
     let mut lab = Lab::start().await?;
-    lab.restart_with(|config| format!("{config}\n[delegation]\nchild_lifetime = \"3s\"\n")).await?;
+    lab.restart_with(|config| format!("{config}\n[delegation]\nchild_lifetime = \"5s\"\n")).await?;
     let alice = lab.login("alice").await?;
-    // Three lifetimes later, over a connection that was open all the while.
-    let leaf = "psql -X -At -c \"SELECT pg_sleep(9)\" -c \"SELECT 'still here'\"";
+    // More than two lifetimes later, over a connection that was open all the while.
+    let leaf = "psql -X -At -c \"SELECT pg_sleep(12)\" -c \"SELECT 'still here'\"";
     let script = format!("$WEIR run --connect shop-dev -- {leaf}");
     let (code, said) = outcome(run(&alice, &[], &script)?)?;
     ensure!(code == Some(0) && said.contains("still here"), "{said}");
     // With a time of its own it ends, however often it asks.
-    let script = format!("$WEIR run --ttl 5s --connect shop-dev -- {leaf}; echo after");
+    let script = format!("$WEIR run --ttl 7s --connect shop-dev -- {leaf}; echo after");
     let (_, said) = outcome(run(&alice, &[], &script)?)?;
     ensure!(!said.contains("still here") && said.contains("after"), "{said}");
     // A ticket's child cannot ask again: its time is what the ticket says.
