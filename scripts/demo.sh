@@ -152,6 +152,13 @@ for session in $(ids alice sessions list | sed -n '1p;6p'); do
   run env WEIR_HOME="$lab/alice" "$bin/weir" sessions replay "$session"
 done
 
+title "An agent of hers, and that one's agent, may read and no more"
+agent='psql -X -At -c "SELECT count(*) FROM orders"; psql -X -c "DELETE FROM orders WHERE id = 8" || true; weir whoami --chain'
+PATH=$bin:$PATH
+run env WEIR_HOME="$lab/alice" "$bin/weir" run --scope 'postgres-*:sql.read' -- \
+  weir run --connect postgres-prod -- sh -c "$agent"
+run env WEIR_HOME="$lab/alice" "$bin/weir" sessions list --limit 2
+
 title "Alice never had the database's password"
 secret=$(cat "$PG_PASSWORD_FILE")
 if grep -rqF -- "$secret" "$lab/alice" "$lab/rita" "$lab/relay" "$lab/relay.log"; then fail "the password leaked"; fi
@@ -160,7 +167,7 @@ echo "(it is in no file of hers, in no recording, in no log)"
 title "Done"
 cat <<SUMMARY
   reads ran, with personal data masked; DROP TABLE and pg_read_file were refused; DELETE ran after Rita approved it;
-  the session can be replayed.
+  the session can be replayed; what an agent of an agent may do is what every one above it allows.
 SUMMARY
 if [ -n "$keep" ]; then
   cat <<SUMMARY

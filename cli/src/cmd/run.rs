@@ -267,7 +267,7 @@ async fn summary(session: &Session, begun: Instant, code: u8) {
     let seconds = begun.elapsed().as_secs();
     let (agent, count) = (who.agent, done.len());
     ui::tell(&format!(
-        "weir: {seconds} s, exit code {code}; {count} connections, {statements} statements: \
+        "weir: {seconds} s, exit code {code}; connections: {count}, statements: {statements}; \
          weir sessions list --chain {agent}"
     ));
 }
