@@ -3,9 +3,8 @@
 //! Every refusal is an alert in the audit log. A child's scope may claim more than its parent has: it has no effect, since
 //! what counts is what every hop allows; it leaves a trace.
 
-use super::{Principal, authenticate};
+use super::{Principal, authenticate, oauth::hash};
 use crate::relay::Relay;
-use aws_lc_rs::digest::{SHA256, digest as sha256};
 use weir_policy::bundle::Action;
 use weir_shared::{
     error::UserFacing,
@@ -96,8 +95,7 @@ pub async fn begin(relay: &Relay, key: Thumbprint, jws: &str, evidence: &str) ->
 /// # Errors
 /// As [`begin`]. When the ticket was presented before, whoever did so ends too: one of the two has stolen it.
 pub async fn redeem(relay: &Relay, key: Thumbprint, ticket: &str, evidence: &str) -> Result<Child, NotDelegated> {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(sha256(&SHA256, ticket.as_bytes()).as_ref());
+    let hash = hash(ticket);
     let redeemed = async {
         match relay.store.ticket_take(&hash, relay.now()).await? {
             Taken::First(jws) => {

@@ -49,7 +49,7 @@ impl Foreign {
 async fn refused(relay: &Relay, event: &str, issuer: &str, why: &str, more: serde_json::Value) {
     tracing::warn!(issuer, why, "{event}");
     let body = json!({ "issuer": issuer, "why": why, "about": more });
-    super::oauth::audit(relay, event, "", body).await;
+    relay.audit(event, "", body).await;
 }
 
 /// A peer's text, short and without what could mislead: letters, digits and ASCII.

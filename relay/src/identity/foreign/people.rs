@@ -177,7 +177,7 @@ pub async fn callback(
     let mut response = match enter(&relay, oidc, issuer, &pending, &answer).await {
         Ok(user) => {
             let more = json!({ "user": user.name, "roles": user.roles, "issuer": issuer.url() });
-            oauth::audit(&relay, "login.provider", &user.name, more).await;
+            relay.audit("login.provider", &user.name, more).await;
             match &pending.asked {
                 Asked::Client(request) => oauth::authorize::answer(&relay, request, &user).await,
                 Asked::Device(code) => oauth::device::allow(&relay, code, &user, peer.address).await,

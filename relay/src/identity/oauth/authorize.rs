@@ -1,6 +1,6 @@
 //! The authorization endpoint: a person logs in, the client gets a code (RFC 6749, 7636, 8252, 9207).
 
-use super::{audit, clients, hash, rates::What, secret};
+use super::{clients, hash, rates::What, secret};
 use crate::{
     api::Peer,
     identity::{
@@ -118,7 +118,7 @@ pub async fn log_in(
     match password::verify(&relay.store, &relay.config.identity, &user, typed, relay.now()).await {
         Ok(user) => answer(&relay, &request, &user).await,
         Err(error) => {
-            audit(&relay, "login.failed", &user, json!({ "address": peer.address.to_string() })).await;
+            relay.audit("login.failed", &user, json!({ "address": peer.address.to_string() })).await;
             page(&relay, &request, &client, &access, &error.message)
         }
     }

@@ -2,7 +2,7 @@
 //! (RFC 8705, 3), `DPoP` with a proof by the key that they name (RFC 9449, 7). A token without its key is a stolen one: it is
 //! refused, and an alert.
 
-use super::{audit, dpop, hash, jwt, jwt::Confirmation, rates::What};
+use super::{dpop, hash, jwt, jwt::Confirmation, rates::What};
 use crate::{
     api::Peer,
     identity::{self, Principal},
@@ -114,5 +114,5 @@ pub(super) async fn stolen(relay: &Relay, claims: &jwt::Claims, peer: &Peer, how
         "agent": claims.sid, "user": claims.sub, "client": claims.client_id, "token": claims.jti,
         "address": peer.address.to_string(), "key": peer.key.map(|key| key.to_string()), "how": how,
     });
-    audit(relay, "alert.stolen_token", "", body).await;
+    relay.audit("alert.stolen_token", "", body).await;
 }

@@ -1,7 +1,7 @@
 //! Codes for machines without a browser (RFC 8628): the device asks, a person confirms its code on the page `/device`, the
 //! device polls the token endpoint.
 
-use super::{audit, broken, clients, form::ByClient, hash, proof, rates::What, refuse, secret, token::given, too_fast};
+use super::{broken, clients, form::ByClient, hash, proof, rates::What, refuse, secret, token::given, too_fast};
 use crate::{
     api::Peer,
     identity::{
@@ -165,7 +165,7 @@ pub async fn decide(
             match password::verify(&relay.store, &relay.config.identity, &user, password, relay.now()).await {
                 Ok(user) => (true, Some(user)),
                 Err(error) => {
-                    audit(&relay, "login.failed", &user, json!({ "address": peer.address.to_string() })).await;
+                    relay.audit("login.failed", &user, json!({ "address": peer.address.to_string() })).await;
                     return show(&relay, &code, &device, &error.message);
                 }
             }
@@ -200,7 +200,7 @@ async fn settle(
     let body = json!({
         "client": device.client, "device": device.address, "by": address.to_string(), "allowed": allow,
     });
-    audit(relay, "device.decided", user.map_or("", |user| user.name.as_str()), body).await;
+    relay.audit("device.decided", user.map_or("", |user| user.name.as_str()), body).await;
     web::device::done(allow)
 }
 

@@ -28,7 +28,6 @@ pub mod signing;
 pub mod token;
 mod workload;
 
-use crate::relay::Relay;
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::{
     Json,
@@ -112,8 +111,4 @@ pub(super) fn secret() -> Option<Secret<String>> {
 
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4)
-}
-
-pub(super) async fn audit(relay: &Relay, event: &str, actor: &str, body: serde_json::Value) {
-    relay.audit(event, actor, body).await;
 }

@@ -1,7 +1,7 @@
 //! The revocation endpoint (RFC 7009): a refresh token's login ends, an access token's session does. Only the client that a
 //! token was given to revokes it; of others' it learns nothing.
 
-use super::{audit, bearer, broken, form::ByClient, hash, jwt};
+use super::{bearer, broken, form::ByClient, hash, jwt};
 use crate::relay::Relay;
 use axum::{
     extract::State,
@@ -45,6 +45,6 @@ async fn access(relay: &Relay, claims: &jwt::Claims) -> Result<(), StoreError> {
         relay.end_agent(claims.sid, "its token was revoked").await?;
     }
     let body = json!({ "agent": claims.sid, "token": claims.jti, "client": claims.client_id });
-    audit(relay, "token.revoked", "", body).await;
+    relay.audit("token.revoked", "", body).await;
     Ok(())
 }

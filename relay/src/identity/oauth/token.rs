@@ -1,7 +1,7 @@
 //! The token endpoint: codes and rotating refresh tokens become agents (RFC 6749, 9700, 8628), tokens narrower ones (RFC 8693).
 
 use super::{
-    audit, broken, clients, delegate, exchange, form::ByClient, hash, jwt, micros, proof, proof::Proof, refuse, secret,
+    broken, clients, delegate, exchange, form::ByClient, hash, jwt, micros, proof, proof::Proof, refuse, secret,
     workload,
 };
 use crate::{identity::access::Access, relay::Relay};
@@ -133,7 +133,7 @@ async fn by_code(
         Ok(Redeemed::Again(login)) => {
             tracing::warn!(%login, "a code was used again: the login that it gave has been ended");
             relay.principals.forget();
-            audit(relay, "alert.code_reused", "", json!({ "login": login, "client": client.id })).await;
+            relay.audit("alert.code_reused", "", json!({ "login": login, "client": client.id })).await;
             Err(refuse("invalid_grant", "the code was used before: the login that it gave was ended"))
         }
         Ok(Redeemed::Unknown) => Err(refuse("invalid_grant", "the code is not good, or no longer")),
@@ -155,7 +155,7 @@ async fn by_refresh(
         && (login.client != client.id || login.bound.is_some_and(|bound| bound != proof.key))
     {
         let body = json!({ "login": login.id, "client": client.id, "of": login.client });
-        audit(relay, "alert.stolen_refresh", &login.user_name, body).await;
+        relay.audit("alert.stolen_refresh", &login.user_name, body).await;
         return Err(refuse("invalid_grant", "the login is another client's or another key's"));
     }
     match (relay.store.login_refresh(&given, &hash(next.expose()), now).await, known) {
@@ -165,7 +165,7 @@ async fn by_refresh(
         (Ok(Refreshed::Reused(login)), _) => {
             tracing::warn!(%login, "a spent refresh token was used again: the login has been ended");
             relay.principals.forget();
-            audit(relay, "alert.refresh_reused", "", json!({ "login": login })).await;
+            relay.audit("alert.refresh_reused", "", json!({ "login": login })).await;
             Err(refuse("invalid_grant", "the login was ended: its token was used twice"))
         }
         (Ok(_), _) => Err(refuse("invalid_grant", "the login is not good, or no longer")),
@@ -247,7 +247,7 @@ async fn answer(
     {
         // The login itself stays good: it is the person's, and its next token is in the answer that is not given.
         let body = json!({ "login": login, "key": proof.key.to_string(), "supervisor": supervisor });
-        audit(relay, "alert.root_under_supervisor", "", body).await;
+        relay.audit("alert.root_under_supervisor", "", body).await;
         let description = "a process under `weir run` may not open a session of its own from the login";
         return Err(Box::new(refuse("access_denied", description)));
     }
@@ -292,7 +292,7 @@ async fn answer(
     let body = json!({
         "chain": [agent], "login": login, "key": proof.key.to_string(), "scope": new.scope.to_string(), "client": client.id,
     });
-    audit(relay, "agent.bound", "", body).await;
+    relay.audit("agent.bound", "", body).await;
     let body = issue(relay, client, proof, (user, agent), &narrow, new.expires, None);
     let mut body = body.ok_or_else(|| Box::new(refuse("server_error", "no token can be signed")))?;
     // A workload's only when it says that more than one process will need it; it ends with the workload's login.

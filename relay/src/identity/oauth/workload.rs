@@ -2,7 +2,7 @@
 //! connection (RFC 8705). A token is good once, for the first key that shows it. What is refused is `invalid_request`
 //! (RFC 8693, 2.2.2), with its reason in the audit log.
 
-use super::{audit, broken, exchange::Exchange, hash, micros, refuse, token::TokenRequest};
+use super::{broken, exchange::Exchange, hash, micros, refuse, token::TokenRequest};
 use crate::{
     identity::foreign::{
         token::{self, Claims, Expected, SKEW, Unverified},
@@ -66,7 +66,7 @@ pub(super) async fn log_in(
         Ok(Some(first)) => {
             tracing::warn!(issuer = workload.issuer.url, %first, %key, "a workload's token was shown again");
             about.insert("first".into(), first.to_string().into());
-            audit(relay, "alert.token_replayed", &user.name, about.into()).await;
+            relay.audit("alert.token_replayed", &user.name, about.into()).await;
             return Err(Box::new(refuse("invalid_request", "the token was used before: each is good once")));
         }
         Err(error) => return Err(broken(&error)),
@@ -76,7 +76,7 @@ pub(super) async fn log_in(
     let login = relay.store.foreign_login(&login).await.map_err(|error| broken(&error))?;
     about.insert("login".into(), json!(login));
     about.insert("kind".into(), workload.kind.as_str().into());
-    audit(relay, "login.workload", &user.name, about.into()).await;
+    relay.audit("login.workload", &user.name, about.into()).await;
     Ok((login, user.id, ends))
 }
 
@@ -97,6 +97,6 @@ async fn verified<'a>(relay: &'a Relay, text: &str, now: i64) -> Result<(&'a Wor
 
 async fn refused(relay: &Relay, why: &str, about: Map<String, Value>) -> Box<Response> {
     tracing::warn!(why, "a workload was refused");
-    audit(relay, "workload.refused", "", json!({ "why": why, "about": about })).await;
+    relay.audit("workload.refused", "", json!({ "why": why, "about": about })).await;
     Box::new(refuse("invalid_request", "the token is not accepted: the relay's audit log says why"))
 }
