@@ -20,7 +20,10 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
-use weir_shared::config::checked::{Client, GrantType};
+use weir_shared::{
+    config::checked::{Client, GrantType},
+    secret::Secret,
+};
 use weir_store::{logins::Code, users::User};
 
 /// A code is good for this (microseconds).
@@ -112,14 +115,37 @@ pub async fn log_in(
     if !web::csrf_fits(&headers, &csrf) {
         return web::failure(StatusCode::BAD_REQUEST, "the form has expired: go back, reload it and try again");
     }
-    if relay.oauth.rates.take(What::Login, peer.address).is_err() {
-        return web::failure(StatusCode::TOO_MANY_REQUESTS, "too many logins from your address: try again in a minute");
-    }
-    match password::verify(&relay.store, &relay.config.identity, &user, typed, relay.now()).await {
+    match by_password(&relay, &peer, &user, typed).await {
         Ok(user) => answer(&relay, &request, &user).await,
+        Err(Stranger::TooFast(response)) => response,
+        Err(Stranger::Wrong(why)) => page(&relay, &request, &client, &access, &why),
+    }
+}
+
+/// Somebody who does not come in by a password.
+pub(super) enum Stranger {
+    /// The address tries too often: the page that says so.
+    TooFast(Response),
+    /// Why, to be shown on the form.
+    Wrong(String),
+}
+
+/// Who types name and password into a form.
+pub(super) async fn by_password(
+    relay: &Relay,
+    peer: &Peer,
+    name: &str,
+    typed: Secret<String>,
+) -> Result<User, Stranger> {
+    if relay.oauth.rates.take(What::Login, peer.address).is_err() {
+        let why = "too many logins from your address: try again in a minute";
+        return Err(Stranger::TooFast(web::failure(StatusCode::TOO_MANY_REQUESTS, why)));
+    }
+    match password::verify(&relay.store, &relay.config.identity, name, typed, relay.now()).await {
+        Ok(user) => Ok(user),
         Err(error) => {
-            relay.audit("login.failed", &user, json!({ "address": peer.address.to_string() })).await;
-            page(&relay, &request, &client, &access, &error.message)
+            relay.audit("login.failed", name, json!({ "address": peer.address.to_string() })).await;
+            Err(Stranger::Wrong(error.message))
         }
     }
 }

@@ -1,13 +1,21 @@
 //! Codes for machines without a browser (RFC 8628): the device asks, a person confirms its code on the page `/device`, the
 //! device polls the token endpoint.
 
-use super::{broken, clients, form::ByClient, hash, proof, rates::What, refuse, secret, token::given, too_fast};
+use super::{
+    authorize::{Stranger, by_password},
+    broken, clients,
+    form::ByClient,
+    hash, proof,
+    rates::What,
+    refuse, secret,
+    token::given,
+    too_fast,
+};
 use crate::{
     api::Peer,
     identity::{
         access::Access,
         foreign::people::{self, Asked},
-        password,
     },
     relay::Relay,
     web::{self, device::DeviceForm},
@@ -155,21 +163,11 @@ pub async fn decide(
         "" => return show(&relay, &code, &device, ""),
         // Whoever has the code may say no: it takes nothing from anybody.
         "deny" => (false, None),
-        "allow" => {
-            if relay.oauth.rates.take(What::Login, peer.address).is_err() {
-                return web::failure(
-                    StatusCode::TOO_MANY_REQUESTS,
-                    "too many logins from your address: try again in a minute",
-                );
-            }
-            match password::verify(&relay.store, &relay.config.identity, &user, password, relay.now()).await {
-                Ok(user) => (true, Some(user)),
-                Err(error) => {
-                    relay.audit("login.failed", &user, json!({ "address": peer.address.to_string() })).await;
-                    return show(&relay, &code, &device, &error.message);
-                }
-            }
-        }
+        "allow" => match by_password(&relay, &peer, &user, password).await {
+            Ok(user) => (true, Some(user)),
+            Err(Stranger::TooFast(response)) => return response,
+            Err(Stranger::Wrong(why)) => return show(&relay, &code, &device, &why),
+        },
         _ => return web::failure(StatusCode::BAD_REQUEST, "the form is not this page's"),
     };
     settle(&relay, &code, &device, user.as_ref(), allow, peer.address).await

@@ -67,6 +67,17 @@ fn number<'de, D: serde::Deserializer<'de>>(text: D) -> Result<Option<u32>, D::E
     if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(serde::de::Error::custom) }
 }
 
+/// A request whose client and key are known.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    relay: &'a Relay,
+    client: &'a Client,
+    proof: &'a Proof,
+    form: &'a TokenRequest,
+    /// The refresh token that the answer may give.
+    next: &'a Secret<String>,
+}
+
 /// A login through a client, as its tokens speak of it.
 struct Session {
     login: LoginId,
@@ -90,19 +101,16 @@ pub async fn token(State(relay): State<Arc<Relay>>, request: ByClient<TokenReque
         return refuse("unauthorized_client", "the client may not ask for this");
     }
     let Some(next) = secret() else { return refuse("server_error", "no randomness") };
+    let asked = Asked { relay: &relay, client: &client, proof: &proof, form: &form, next: &next };
     let session = match grant {
-        GrantType::AuthorizationCode => by_code(&relay, &client, &proof, &form, &next).await,
-        GrantType::RefreshToken => by_refresh(&relay, &client, &proof, &form, &next).await,
-        GrantType::DeviceCode => by_device(&relay, &client, &proof, &form, &next).await,
-        GrantType::TokenExchange if workload::is_shown(&form) => {
-            by_workload(&relay, &client, &proof, &form, &next).await
-        }
+        GrantType::AuthorizationCode => by_code(&asked).await,
+        GrantType::RefreshToken => by_refresh(&asked).await,
+        GrantType::DeviceCode => by_device(&asked).await,
+        GrantType::TokenExchange if workload::is_shown(&form) => by_workload(&asked).await,
         GrantType::TokenExchange => return exchange::exchange(&relay, &client, &peer, &proof, &form).await,
     };
     match session {
-        Ok(session) => {
-            answer(&relay, &client, &proof, session, &form, grant, &next).await.unwrap_or_else(|refused| *refused)
-        }
+        Ok(session) => answer(&asked, session, grant).await.unwrap_or_else(|refused| *refused),
         Err(refusal) => refusal,
     }
 }
@@ -113,13 +121,8 @@ fn bound(client: &Client, proof: &Proof) -> Option<Thumbprint> {
     (client.auth == ClientAuth::None && client.id != clients::OWN).then_some(proof.key)
 }
 
-async fn by_code(
-    relay: &Relay,
-    client: &Client,
-    proof: &Proof,
-    form: &TokenRequest,
-    next: &Secret<String>,
-) -> Result<Session, Response> {
+async fn by_code(asked: &Asked<'_>) -> Result<Session, Response> {
+    let Asked { relay, client, proof, form, next } = *asked;
     let now = relay.now();
     let expires = now + micros(relay.config.login_lifetime);
     let fits = |code: &Code| {
@@ -141,13 +144,8 @@ async fn by_code(
     }
 }
 
-async fn by_refresh(
-    relay: &Relay,
-    client: &Client,
-    proof: &Proof,
-    form: &TokenRequest,
-    next: &Secret<String>,
-) -> Result<Session, Response> {
+async fn by_refresh(asked: &Asked<'_>) -> Result<Session, Response> {
+    let Asked { relay, client, proof, form, next } = *asked;
     let (now, given) = (relay.now(), hash(&form.refresh_token));
     let known = relay.store.login_of(&given, now).await.map_err(|error| broken(&error))?;
     // A token that is not this client's, or not this key's, is left as it is.
@@ -173,13 +171,8 @@ async fn by_refresh(
     }
 }
 
-async fn by_device(
-    relay: &Relay,
-    client: &Client,
-    proof: &Proof,
-    form: &TokenRequest,
-    next: &Secret<String>,
-) -> Result<Session, Response> {
+async fn by_device(asked: &Asked<'_>) -> Result<Session, Response> {
+    let Asked { relay, client, proof, form, next } = *asked;
     let now = relay.now();
     let expires = now + micros(relay.config.login_lifetime);
     let poll = Poll {
@@ -206,13 +199,8 @@ async fn by_device(
     Err(refuse(error, description))
 }
 
-async fn by_workload(
-    relay: &Relay,
-    client: &Client,
-    proof: &Proof,
-    form: &TokenRequest,
-    next: &Secret<String>,
-) -> Result<Session, Response> {
+async fn by_workload(asked: &Asked<'_>) -> Result<Session, Response> {
+    let Asked { relay, client, proof, form, next } = *asked;
     let access = Access::of(client.scopes.iter().copied());
     let (refresh, stored) = (hash(next.expose()), access.stored());
     let login = NewLogin {
@@ -231,15 +219,8 @@ async fn by_workload(
 }
 
 /// The key becomes an agent of the login, and gets its token.
-async fn answer(
-    relay: &Relay,
-    client: &Client,
-    proof: &Proof,
-    session: Session,
-    form: &TokenRequest,
-    grant: GrantType,
-    next: &Secret<String>,
-) -> Result<Response, Box<Response>> {
+async fn answer(asked: &Asked<'_>, session: Session, grant: GrantType) -> Result<Response, Box<Response>> {
+    let Asked { relay, client, proof, form, next } = *asked;
     let Session { login, user, expires, access } = session;
     let claims = delegate::claims(&form.evidence)?;
     if let Some(supervisor) = claims.supervisor
