@@ -48,11 +48,7 @@ pub(super) async fn list(
 
 /// The agents from the root to this one, as people see them.
 pub(super) async fn chain(relay: &Relay, principal: &Principal) -> Result<Vec<AgentView>, ApiError> {
-    let mut chain = Vec::new();
-    for link in principal.chain() {
-        chain.extend(relay.store.agent_view(link.id, relay.now()).await?);
-    }
-    Ok(chain)
+    Ok(relay.store.agent_views(&principal.chain_ids(), relay.now()).await?)
 }
 
 pub(super) async fn end(
@@ -66,8 +62,7 @@ pub(super) async fn end(
     let may = if principal.is_whole() {
         view.user == principal.user() || principal.is("admin")
     } else {
-        let below = relay.store.agents(None, Some(principal.agent()), true, relay.now(), MOST).await?;
-        below.iter().any(|view| view.id == agent)
+        relay.store.agent_is_below(agent, principal.agent()).await?
     };
     // One that may not be ended looks like one that is not there.
     if !may {

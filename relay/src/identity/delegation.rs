@@ -191,7 +191,7 @@ async fn child(
         if parents != Some(parent.agent()) || !relay.store.agent_renew(known.agent(), expires, now).await? {
             return Err(NotDelegated::Refused("the key is bound already".to_owned()));
         }
-        relay.principals.forget();
+        relay.principals.forget_key(key);
         return Ok(Child { agent: known.agent(), expires, hop: String::new(), beyond: Vec::new() });
     }
     let new = NewAgent { key, expires, max_depth: hop.max_depth, scope: &hop.scope, budget: hop.budget, evidence };

@@ -193,6 +193,11 @@ impl Principals {
         Ok(principal)
     }
 
+    /// This key's agent is another, or lives longer: it is asked for anew.
+    pub fn forget_key(&self, key: Thumbprint) {
+        self.lock().remove(&key);
+    }
+
     /// A login has ended: everyone is asked for anew.
     pub fn forget(&self) {
         self.lock().clear();

@@ -44,7 +44,8 @@ pub struct SessionLimits<'a> {
     limits: [&'a Limits; 2],
     buckets: [Option<Arc<Bucket>>; 2],
     purse: &'a Purse,
-    answer: AnswerLimits,
+    /// What the budgets had left when the session began.
+    budget_rows: u64,
 }
 
 /// A session for which there is no room.
@@ -77,11 +78,7 @@ impl<'a> SessionLimits<'a> {
         purse: &'a Purse,
     ) -> Self {
         let (named, limits) = (users.named.contains_key(user), [&resource.limits, users.of(user)]);
-        let answer = AnswerLimits { rows: purse.rows_left(), bytes: u64::MAX };
-        let mut all = Self { resource, user, named, limits, buckets, purse, answer };
-        let (rows, bytes) = (all.least(|limits| limits.rows), all.least(|limits| limits.result_bytes));
-        all.answer = AnswerLimits { rows: answer.rows.min(rows), bytes };
-        all
+        Self { resource, user, named, limits, buckets, purse, budget_rows: purse.rows_left() }
     }
 
     fn least<T: Ord>(&self, limit: impl Fn(&Limits) -> T) -> T {
@@ -98,7 +95,8 @@ impl<'a> SessionLimits<'a> {
     /// Largest answer of one statement.
     #[must_use]
     pub fn answer(&self) -> AnswerLimits {
-        self.answer
+        let rows = self.least(|limits| limits.rows).min(self.budget_rows);
+        AnswerLimits { rows, bytes: self.least(|limits| limits.result_bytes) }
     }
 
     /// How long a statement may run; none is for ever.

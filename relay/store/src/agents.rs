@@ -27,6 +27,20 @@ macro_rules! may_act {
     };
 }
 
+/// Agents as people see them, and whether they may act at the time of this parameter.
+macro_rules! views {
+    ($now:literal, $rest:literal) => {
+        concat!(
+            "SELECT a.*, u.name, (l.revoked = 0 AND u.disabled = 0 AND a.ended IS NULL AND a.expires > ",
+            $now,
+            " AND l.expires > ",
+            $now,
+            ") AS alive FROM agents a JOIN logins l ON l.id = a.login JOIN users u ON u.id = l.user ",
+            $rest
+        )
+    };
+}
+
 /// An agent whose key, login and user are all good.
 #[derive(Clone, Debug)]
 pub struct Agent {
@@ -350,16 +364,11 @@ impl Store {
         now: i64,
         limit: u32,
     ) -> Result<Vec<AgentView>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT a.*, u.name, \
-               (l.revoked = 0 AND u.disabled = 0 AND a.ended IS NULL AND a.expires > $4 AND l.expires > $4) AS alive \
-             FROM agents a JOIN logins l ON l.id = a.login JOIN users u ON u.id = l.user \
-             WHERE ($1 IS NULL OR u.name = $1) \
-               AND ($2 IS NULL OR a.path = (SELECT path FROM agents WHERE id = $2) \
-                 OR substr(a.path, 1, 1 + length((SELECT path FROM agents WHERE id = $2))) \
-                   = (SELECT path FROM agents WHERE id = $2) || '/') \
-               AND ($3 OR alive) ORDER BY a.created DESC, a.id DESC LIMIT $5",
-        )
+        let rows = sqlx::query(views!(
+            "$4",
+            "WHERE ($1 IS NULL OR u.name = $1) AND ($2 IS NULL OR instr('/' || a.path || '/', '/' || $2 || '/') > 0) \
+               AND ($3 OR alive) ORDER BY a.created DESC, a.id DESC LIMIT $5"
+        ))
         .bind(user)
         .bind(below.map(|id| id.to_string()))
         .bind(ended_too)
@@ -370,21 +379,39 @@ impl Store {
         rows.iter().rev().map(view).collect()
     }
 
+    /// These agents, alive or not, each above those that it is above of.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn agent_views(&self, ids: &[AgentId], now: i64) -> Result<Vec<AgentView>, StoreError> {
+        let rows = sqlx::query(views!("$2", "WHERE a.id IN (SELECT value FROM json_each($1)) ORDER BY a.depth"))
+            .bind(text(&ids)?)
+            .bind(now)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(view).collect()
+    }
+
     /// One agent, alive or not.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn agent_view(&self, id: AgentId, now: i64) -> Result<Option<AgentView>, StoreError> {
-        let row = sqlx::query(
-            "SELECT a.*, u.name, \
-               (l.revoked = 0 AND u.disabled = 0 AND a.ended IS NULL AND a.expires > $2 AND l.expires > $2) AS alive \
-             FROM agents a JOIN logins l ON l.id = a.login JOIN users u ON u.id = l.user WHERE a.id = $1",
-        )
-        .bind(id.to_string())
-        .bind(now)
-        .fetch_optional(&self.pool)
-        .await?;
-        row.as_ref().map(view).transpose()
+        Ok(self.agent_views(&[id], now).await?.pop())
+    }
+
+    /// Whether an agent is another, or below it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn agent_is_below(&self, id: AgentId, above: AgentId) -> Result<bool, StoreError> {
+        let found =
+            sqlx::query("SELECT 1 FROM agents WHERE id = $1 AND instr('/' || path || '/', '/' || $2 || '/') > 0")
+                .bind(id.to_string())
+                .bind(above.to_string())
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(found.is_some())
     }
 
     /// Adds to what agents have used of their budgets.

@@ -264,7 +264,7 @@ async fn answer(asked: &Asked<'_>, session: Session, grant: GrantType) -> Result
     } else {
         relay.store.agent_take_over(login, &new, now).await
     };
-    relay.principals.forget();
+    relay.principals.forget_key(proof.key);
     let agent = match agent {
         Ok(agent) => agent,
         Err(StoreError::Exists(_)) => return Err(Box::new(refuse("invalid_request", "this key is bound already"))),
