@@ -1,8 +1,10 @@
 //! `weir connect`: opens local ports and serves them until Ctrl-C.
 
+use super::list;
 use crate::{
     identity::{self, Asked},
     listen::{Events, Local, LocalTls},
+    run::environment::Opened,
     settings::Settings,
     tunnel::{Transport, Tunnel},
     ui,
@@ -57,12 +59,7 @@ pub(super) async fn run(settings: &Settings, args: Args, output: Output) -> Resu
     let resources: Vec<ResourceView> = session.get("/resources").await?;
     let mut found = Vec::new();
     for name in &args.names {
-        let view = resources.iter().find(|resource| resource.name == *name).ok_or_else(|| {
-            let hint = "run `weir list` for what you may reach";
-            UserFacing::new(Kind::NotFound, format!("no resource {name}"), hint)
-        })?;
-        view.reachable_by_right()?;
-        found.push(view);
+        found.push(list::find(&resources, name)?);
     }
     let tls = Arc::new(LocalTls::new(settings)?);
     let mut locals = Vec::new();
@@ -89,10 +86,7 @@ pub(super) async fn run(settings: &Settings, args: Args, output: Output) -> Resu
         _ = serve => {}
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
-        () = over.cancelled() => {
-            let hint = "start the one above anew";
-            return Err(UserFacing::new(Kind::Unreachable, "the session above has ended, and this one with it", hint));
-        }
+        () = over.cancelled() => return Err(identity::orphaned()),
     }
     if output == Output::Text {
         ui::tell("closed");
@@ -119,9 +113,8 @@ fn announce(
     tls: &LocalTls,
     transport: &str,
 ) {
-    let database = view.databases.first().cloned().unwrap_or_default();
-    let (port, user, folder) = (local.port, &who.user, local.folder.display());
-    let dsn = format!("postgresql://{user}@127.0.0.1:{port}/{database}");
+    let opened = Opened::new(view, who, local.port, None, &tls.ca);
+    let (Opened { port, user, database, .. }, folder, dsn) = (&opened, local.folder.display(), opened.url());
     match args.print {
         Some(Print::Dsn) => return ui::say(&dsn),
         Some(Print::Env) => {

@@ -1,7 +1,21 @@
 //! `weir list`.
 
 use crate::{api::Session, settings::Settings, ui, ui::Output};
-use weir_shared::{api::ResourceView, error::UserFacing};
+use weir_shared::{
+    api::ResourceView,
+    error::{Kind, UserFacing},
+    id::ResourceName,
+};
+
+/// The resource of this name, when it may be reached.
+pub(super) fn find<'a>(resources: &'a [ResourceView], name: &ResourceName) -> Result<&'a ResourceView, UserFacing> {
+    let found = resources.iter().find(|resource| resource.name == *name).ok_or_else(|| {
+        let hint = "run `weir list` for what you may reach";
+        UserFacing::new(Kind::NotFound, format!("no resource {name}"), hint)
+    })?;
+    found.reachable_by_right()?;
+    Ok(found)
+}
 
 pub(super) async fn run(settings: &Settings, output: Output) -> Result<(), UserFacing> {
     let session = Session::open(settings).await?;

@@ -1,5 +1,6 @@
 //! `weir run`: runs a command with ports of its own and a session narrower than ours, and ends all of it together.
 
+use super::list;
 use crate::{
     api::Session,
     identity::{self, Asked, supervisor::Supervisor},
@@ -167,8 +168,7 @@ pub(super) async fn run(settings: &Settings, args: Args) -> Result<ExitCode, Use
     let code = child::code(status);
     summary(&session, begun, code).await;
     if over.is_cancelled() {
-        let hint = "start the one above anew";
-        return Err(UserFacing::new(Kind::Unreachable, "the session above has ended, and this one with it", hint));
+        return Err(identity::orphaned());
     }
     Ok(ExitCode::from(code))
 }
@@ -210,11 +210,7 @@ async fn ports(
     connected?;
     let (mut locals, mut opened) = (Vec::new(), Vec::new());
     for (at, Connect { name, port }) in args.connect.iter().enumerate() {
-        let view = resources.iter().find(|resource| resource.name == *name).ok_or_else(|| {
-            let hint = "run `weir list` for what you may reach; does --scope name it?";
-            UserFacing::new(Kind::NotFound, format!("no resource {name}"), hint)
-        })?;
-        view.reachable_by_right()?;
+        let view = list::find(&resources, name)?;
         let mut socket = None;
         let port = if args.isolate {
             // In a network of its own every port is free.
@@ -226,9 +222,7 @@ async fn ports(
             locals.push(local);
             port
         };
-        let (name, user, ca) = (name.to_string(), who.user.clone(), tls.ca.clone());
-        let database = view.databases.first().cloned().unwrap_or_default();
-        opened.push(Opened { name, port, user, database, socket, ca });
+        opened.push(Opened::new(view, who, port, socket, &tls.ca));
     }
     let door = match args.isolate {
         true if opened.len() > isolate::MOST => {

@@ -143,6 +143,12 @@ async fn workload(settings: &Settings) -> Result<Option<Login>, UserFacing> {
     Ok(Some(login))
 }
 
+/// The supervisor that this session lived by is gone.
+pub(crate) fn orphaned() -> UserFacing {
+    let hint = "start the one above anew";
+    UserFacing::new(Kind::Unreachable, "the session above has ended, and this one with it", hint)
+}
+
 /// What this process says of itself and of the command that it runs.
 pub(crate) fn claims(command: &str) -> Claims {
     Claims {

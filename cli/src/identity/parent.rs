@@ -127,14 +127,12 @@ impl Parent {
 /// The process id of a supervisor among this process's ancestors, whatever the environment says. An orphan stays below its
 /// supervisor (PR_SET_CHILD_SUBREAPER), so that forking twice is no way out.
 pub(crate) fn supervisor_above() -> Option<u32> {
-    let mut pid = ancestor(std::process::id())?;
-    for _ in 0..256 {
-        if is_weir(pid) {
-            return Some(pid);
-        }
-        pid = ancestor(pid)?;
-    }
-    None
+    ancestors(std::process::id()).find(|pid| is_weir(*pid))
+}
+
+/// The process's parent, its parent, and so on.
+pub(super) fn ancestors(pid: u32) -> impl Iterator<Item = u32> {
+    std::iter::successors(ancestor(pid), |pid| ancestor(*pid)).take(256)
 }
 
 /// True when the process is a weir. Only a process itself can change its name.

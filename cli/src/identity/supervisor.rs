@@ -4,7 +4,7 @@
 
 use super::{
     Ticket,
-    parent::{ancestor, is_weir},
+    parent::{ancestors, is_weir},
 };
 use crate::{api::Session, settings::Settings, ui};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -175,17 +175,8 @@ async fn answer(session: &Session, stream: UnixStream, command: Option<&AtomicU3
 /// True when the process is the command, or descends from it with no other `weir` between. An orphan that came to us does
 /// not: the supervisor that it was below may have been killed for that.
 fn descends(pid: u32, command: u32) -> bool {
-    let mut at = pid;
-    for _ in 0..256 {
-        if at == command {
-            return command != 0;
-        }
-        match ancestor(at) {
-            Some(parent) if !is_weir(parent) => at = parent,
-            _ => return false,
-        }
-    }
-    false
+    command != 0
+        && (pid == command || ancestors(pid).take_while(|above| !is_weir(*above)).any(|above| above == command))
 }
 
 /// What one connection has been given: a second request gives no more.

@@ -1,7 +1,14 @@
 //! What the command finds in its environment: where its tools look for a server, and nothing that opens a session anew.
 
-use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
-use weir_shared::error::{Kind, UserFacing};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+use weir_shared::{
+    api::{ResourceView, WhoAmI},
+    error::{Kind, UserFacing},
+};
 
 /// Variables that the command does not inherit: they would lead its tools elsewhere, or let it ask for a session of its own.
 const REMOVED: [&str; 20] = [
@@ -41,7 +48,14 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    fn url(&self) -> String {
+    /// A port of a resource, for whom the relay takes us for.
+    pub(crate) fn new(view: &ResourceView, who: &WhoAmI, port: u16, socket: Option<PathBuf>, ca: &Path) -> Self {
+        let database = view.databases.first().cloned().unwrap_or_default();
+        Self { name: view.name.to_string(), port, user: who.user.clone(), database, socket, ca: ca.to_owned() }
+    }
+
+    /// A connection string; names are escaped in it, as those of a provider's users may have to be.
+    pub(crate) fn url(&self) -> String {
         let part = |text: &str| -> String {
             url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
         };
