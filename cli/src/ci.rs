@@ -10,7 +10,7 @@
 //! | `BUILDKITE` | Buildkite: `buildkite-agent oidc request-token` |
 //! | `CIRCLE_OIDC_TOKEN_V2` | CircleCI: `circleci run oidc get`, else that variable |
 
-use crate::{api, identity::parent::supervisor_above, login_flow, ui};
+use crate::{identity::parent::supervisor_above, login_flow, ui};
 use serde::Deserialize;
 use std::{path::PathBuf, process::Stdio, time::Duration};
 use weir_shared::{
@@ -163,8 +163,7 @@ pub(crate) async fn log_in(
 ) -> Result<Zeroizing<String>, UserFacing> {
     #[derive(Deserialize)]
     struct Answer {
-        refresh_token: Option<Zeroizing<String>>,
-        error_description: Option<String>,
+        refresh_token: Zeroizing<String>,
     }
     ui::tell(&format!("logging in with {source}"));
     let token = source.token(relay).await?;
@@ -177,19 +176,11 @@ pub(crate) async fn log_in(
         ("client_id", login_flow::CLIENT),
         ("evidence", &serde_json::to_string(&claims).unwrap_or_default()),
     ];
-    let sent = client.post(format!("{relay}/oauth/token")).form(&form).send().await;
-    let response = sent.map_err(|error| api::unreachable(relay, &error))?;
-    let refused = !response.status().is_success();
-    let strange = || {
-        UserFacing::new(Kind::Incompatible, format!("{relay} does not answer as a weir relay does"), "check its URL")
-    };
-    let answer: Answer = response.json().await.map_err(|_| strange())?;
-    if refused {
-        let why = answer.error_description.ok_or_else(strange)?;
+    let answer = login_flow::ask::<Answer>(client, relay, &form).await?;
+    answer.map(|answer| answer.refresh_token).map_err(|why| {
         let hint = "the relay's administrator says which workloads may come: [[identity.workload]]";
-        return Err(UserFacing::new(Kind::Unauthenticated, format!("the relay refused the login: {why}"), hint));
-    }
-    answer.refresh_token.ok_or_else(strange)
+        UserFacing::new(Kind::Unauthenticated, format!("the relay refused the login: {why}"), hint)
+    })
 }
 
 #[cfg(test)]

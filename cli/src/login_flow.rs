@@ -11,7 +11,7 @@ use oauth2::{
     AuthUrl, AuthorizationCode, ClientId, CsrfToken, HttpRequest, HttpResponse, PkceCodeChallenge, RedirectUrl,
     RefreshToken, TokenResponse as _, TokenUrl, basic::BasicClient, url::ParseError,
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use std::time::Duration;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
@@ -177,6 +177,27 @@ impl Child {
     }
 }
 
+/// Asks the token endpoint (RFC 6749, 5); its answer, or why it refuses.
+pub(crate) async fn ask<T: DeserializeOwned>(
+    client: &reqwest::Client,
+    relay: &str,
+    form: &[(&str, &str)],
+) -> Result<Result<T, String>, UserFacing> {
+    #[derive(Deserialize)]
+    struct Refused {
+        error_description: String,
+    }
+    let sent = client.post(format!("{relay}/oauth/token")).form(form).send().await;
+    let response = sent.map_err(|error| api::unreachable(relay, &error))?;
+    let strange = |_| {
+        UserFacing::new(Kind::Incompatible, format!("{relay} does not answer as a weir relay does"), "check its URL")
+    };
+    if response.status().is_success() {
+        return response.json().await.map(Ok).map_err(strange);
+    }
+    response.json().await.map(|refused: Refused| Err(refused.error_description)).map_err(strange)
+}
+
 /// Presents a hop statement or a ticket for the client's key (RFC 8693).
 pub(crate) async fn exchange(
     client: &reqwest::Client,
@@ -185,11 +206,6 @@ pub(crate) async fn exchange(
     token: &str,
     claims: &Claims,
 ) -> Result<Child, UserFacing> {
-    #[derive(Deserialize)]
-    struct Refused {
-        #[serde(default)]
-        error_description: String,
-    }
     let form = [
         ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
         ("client_id", CLIENT),
@@ -197,17 +213,10 @@ pub(crate) async fn exchange(
         ("subject_token", token),
         ("evidence", &json(claims)),
     ];
-    let sent = client.post(format!("{relay}/oauth/token")).form(&form).send().await;
-    let response = sent.map_err(|error| api::unreachable(relay, &error))?;
-    let strange = |_| {
-        UserFacing::new(Kind::Incompatible, format!("{relay} does not answer as a weir relay does"), "check its URL")
-    };
-    if response.status().is_success() {
-        return response.json().await.map_err(strange);
-    }
-    let refused: Refused = response.json().await.map_err(strange)?;
-    let message = format!("the relay refused the delegation: {}", refused.error_description);
-    Err(UserFacing::new(Kind::Denied, message, "the relay's audit log says more"))
+    ask(client, relay, &form).await?.map_err(|why| {
+        let message = format!("the relay refused the delegation: {why}");
+        UserFacing::new(Kind::Denied, message, "the relay's audit log says more")
+    })
 }
 
 pub(crate) fn refresh_token(tokens: &oauth2::basic::BasicTokenResponse) -> Result<Zeroizing<String>, UserFacing> {

@@ -5,7 +5,7 @@
 //! - [`trust`]: how the relay is verified; [`login_flow`], [`device_flow`]: how a login comes to be; [`ci`]: by a platform's
 //!   token; [`api`]: the relay's HTTPS API
 //! - [`identity`]: whose session a process opens, and what it hands on; [`run`]: the command of `weir run`
-//! - [`tunnel`]: QUIC or WebSocket to the relay; [`listen`]: the local ports
+//! - `netlink`: what the kernel is asked; [`tunnel`]: QUIC or WebSocket to the relay; [`listen`]: the local ports
 
 mod api;
 mod ci;
@@ -15,6 +15,8 @@ mod identity;
 mod keystore;
 mod listen;
 mod login_flow;
+#[cfg(target_os = "linux")]
+mod netlink;
 mod run;
 mod settings;
 mod trust;

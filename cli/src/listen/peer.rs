@@ -3,6 +3,8 @@
 //! One socket is asked for by its addresses (sock_diag(7)); the table of all sockets, `/proc/net/tcp` (proc(5)), is read
 //! only where that is not offered: it takes milliseconds where many connections come and go.
 
+#[cfg(target_os = "linux")]
+use crate::netlink;
 use std::net::{SocketAddr, SocketAddrV4};
 
 /// True when the peer belongs to this user. Where the system does not tell, loopback has to do.
@@ -25,51 +27,29 @@ pub(super) async fn is_ours(peer: SocketAddr, ours: SocketAddr) -> bool {
 /// The uid of the socket whose local end is `peer` and whose remote end is `ours`; none when there is no such socket.
 #[cfg(target_os = "linux")]
 fn ask(peer: SocketAddrV4, ours: SocketAddrV4) -> std::io::Result<Option<u32>> {
-    use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with};
     const SOCK_DIAG_BY_FAMILY: u16 = 20;
     const NLM_F_REQUEST: u16 = 1;
-    const NLMSG_ERROR: u16 = 2;
     const AF_INET: u8 = 2;
     const IPPROTO_TCP: u8 = 6;
-    const LENGTH: u32 = 72;
-    // nlmsghdr: length, type, flags, sequence, port
-    let mut request = Vec::with_capacity(LENGTH as usize);
-    request.extend_from_slice(&LENGTH.to_ne_bytes());
-    request.extend_from_slice(&SOCK_DIAG_BY_FAMILY.to_ne_bytes());
-    request.extend_from_slice(&NLM_F_REQUEST.to_ne_bytes());
-    request.extend_from_slice(&[0; 8]);
     // inet_diag_req_v2: family, protocol, extensions, padding, states, then the socket's id
-    request.extend_from_slice(&[AF_INET, IPPROTO_TCP, 0, 0]);
-    request.extend_from_slice(&u32::MAX.to_ne_bytes());
-    request.extend_from_slice(&peer.port().to_be_bytes());
-    request.extend_from_slice(&ours.port().to_be_bytes());
+    let mut body = Vec::with_capacity(56);
+    body.extend_from_slice(&[AF_INET, IPPROTO_TCP, 0, 0]);
+    body.extend_from_slice(&u32::MAX.to_ne_bytes());
+    body.extend_from_slice(&peer.port().to_be_bytes());
+    body.extend_from_slice(&ours.port().to_be_bytes());
     for address in [peer.ip(), ours.ip()] {
-        request.extend_from_slice(&address.octets());
-        request.extend_from_slice(&[0; 12]);
+        body.extend_from_slice(&address.octets());
+        body.extend_from_slice(&[0; 12]);
     }
     // Any interface, no cookie.
-    request.extend_from_slice(&[0; 4]);
-    request.extend_from_slice(&[0xff; 8]);
-    let socket = socket_with(
-        AddressFamily::NETLINK,
-        SocketType::DGRAM,
-        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
-        Some(netlink::SOCK_DIAG),
-    )?;
-    send(&socket, &request, SendFlags::empty())?;
-    let mut answer = [0; 512];
-    let (_, length) = recv(&socket, &mut answer, RecvFlags::empty())?;
-    let answer = answer.get(..length).unwrap_or_default();
-    let field = |at: usize| answer.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_ne_bytes);
-    let kind = answer.get(4..6).and_then(|bytes| bytes.try_into().ok()).map(u16::from_ne_bytes);
-    match kind {
+    body.extend_from_slice(&[0; 4]);
+    body.extend_from_slice(&[0xff; 8]);
+    let diagnosis = Some(rustix::net::netlink::SOCK_DIAG);
+    let answer = netlink::ask(diagnosis, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, &body)?;
+    match (answer.kind(), answer.error()) {
         // nlmsghdr 16, inet_diag_msg: family to retransmits 4, id 48, expires 4, queues 8, uid
-        Some(SOCK_DIAG_BY_FAMILY) => Ok(field(80)),
-        Some(NLMSG_ERROR)
-            if field(16) == Some(rustix::io::Errno::NOENT.raw_os_error().wrapping_neg().cast_unsigned()) =>
-        {
-            Ok(None)
-        }
+        (Some(SOCK_DIAG_BY_FAMILY), _) => Ok(answer.field(80)),
+        (_, Some(error)) if error == rustix::io::Errno::NOENT.raw_os_error() => Ok(None),
         _ => Err(std::io::ErrorKind::Unsupported.into()),
     }
 }

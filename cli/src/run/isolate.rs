@@ -2,9 +2,9 @@
 //! becomes the command makes it, opens the ports in it, and hands them over to its supervisor, who serves them from outside
 //! (unix(7), SCM_RIGHTS).
 
-use crate::settings::Settings;
+use crate::{netlink, settings::Settings};
 use rustix::{
-    fd::{AsFd as _, OwnedFd},
+    fd::AsFd as _,
     net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags},
 };
 use std::{
@@ -120,32 +120,14 @@ pub(super) fn enter(door: &Path, ports: &[u16]) -> Result<(), UserFacing> {
 
 /// Brings the loopback interface up (rtnetlink(7), RTM_NEWLINK). It is the first of a new network namespace.
 fn loopback_up() -> std::io::Result<()> {
-    use rustix::net::{AddressFamily, SocketFlags, SocketType, recv, send, socket_with};
     const RTM_NEWLINK: u16 = 16;
     const NLM_F_REQUEST_ACK: u16 = 1 | 4;
-    const NLMSG_ERROR: u16 = 2;
     const IFF_UP: u32 = 1;
-    const LENGTH: u32 = 32;
-    // Protocol 0 is NETLINK_ROUTE.
-    let socket: OwnedFd = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
-    // nlmsghdr: length, type, flags, sequence, port; ifinfomsg: family, type, index, flags, change
-    let mut request = Vec::with_capacity(LENGTH as usize);
-    request.extend_from_slice(&LENGTH.to_ne_bytes());
-    request.extend_from_slice(&RTM_NEWLINK.to_ne_bytes());
-    request.extend_from_slice(&NLM_F_REQUEST_ACK.to_ne_bytes());
-    request.extend_from_slice(&[0; 12]);
-    request.extend_from_slice(&1_u32.to_ne_bytes());
-    request.extend_from_slice(&IFF_UP.to_ne_bytes());
-    request.extend_from_slice(&IFF_UP.to_ne_bytes());
-    send(&socket, &request, SendFlags::empty())?;
-    let mut answer = [0; 256];
-    let (_, length) = recv(&socket, &mut answer, RecvFlags::empty())?;
-    let answer = answer.get(..length).unwrap_or_default();
-    let kind = answer.get(4..6).and_then(|bytes| bytes.try_into().ok()).map(u16::from_ne_bytes);
-    let error = answer.get(16..20).and_then(|bytes| bytes.try_into().ok()).map(i32::from_ne_bytes);
-    match (kind, error) {
-        (Some(NLMSG_ERROR), Some(0)) => Ok(()),
-        (Some(NLMSG_ERROR), Some(error)) => Err(std::io::Error::from_raw_os_error(error.saturating_neg())),
-        _ => Err(std::io::ErrorKind::InvalidData.into()),
+    // ifinfomsg: family, type, index, flags, change
+    let body = [0, 1, IFF_UP, IFF_UP].map(u32::to_ne_bytes).concat();
+    match netlink::ask(None, RTM_NEWLINK, NLM_F_REQUEST_ACK, &body)?.error() {
+        Some(0) => Ok(()),
+        Some(error) => Err(std::io::Error::from_raw_os_error(error)),
+        None => Err(std::io::ErrorKind::InvalidData.into()),
     }
 }
