@@ -1,6 +1,6 @@
 //! What an attacker tries with agents of agents. Each attempt is refused, and is in the audit log.
 
-use crate::nested::{outcome, run, text, tree};
+use crate::nested::{outcome, quoted, run, text, tree};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use std::{
@@ -279,7 +279,7 @@ async fn nobody_asks_the_supervisor_above_their_own() -> Result<()> {
     .enumerate()
     {
         let out = lab.folder().join(format!("attack-{number}"));
-        let script = format!("export ABOVE=$WEIR_SOCK; {narrow} '{}'; sleep 4", attack.replace('\'', "'\\''"));
+        let script = format!("export ABOVE=$WEIR_SOCK; {narrow} '{}'; sleep 4", quoted(&attack));
         let mut command = run(&alice, &["--connect", "shop-dev"], &script)?;
         command.env("OUT", &out);
         let (_, around) = outcome(command)?;

@@ -24,6 +24,11 @@ pub(crate) fn run(agent: &Agent, options: &[&str], script: &str) -> Result<Comma
     Ok(command)
 }
 
+/// A text as one word of a shell's script, to stand between single quotes.
+pub(crate) fn quoted(text: &str) -> String {
+    text.replace('\'', "'\\''")
+}
+
 /// What it came to: exit code, and both outputs in one.
 pub(crate) fn outcome(mut command: Command) -> Result<(Option<i32>, String)> {
     let output = command.output()?;
@@ -55,7 +60,7 @@ async fn narrower_at_each_hop(transport: Transport) -> Result<()> {
         "{psql} 'DELETE FROM orders WHERE id = 5'; \
          $WEIR run --scope shop-dev:sql.read --connect shop-dev -- sh -c '{}'; \
          $WEIR list; {psql} 'SELECT 1' \"host=127.0.0.1\"",
-        middle.replace('\'', "'\\''")
+        quoted(&middle)
     );
     let options = [&["--scope", "shop-dev:sql.read+sql.write", "--connect", "shop-dev"], &how[..]].concat();
     let (code, said) = outcome(run(&alice, &options, &root)?)?;

@@ -2,19 +2,12 @@
 
 use crate::{
     lab::{Lab, password_of},
-    login,
+    login, stranger,
 };
 use anyhow::{Context as _, Result, anyhow};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
 use serde_json::Value;
-use std::{
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::time::{SystemTime, UNIX_EPOCH};
 use weir_shared::{
     hop::{Bearer, Budget, Hop, digest},
     keys::{SessionKey, Thumbprint},
@@ -44,15 +37,7 @@ impl Forger {
     /// The lab's certificate cannot be read.
     pub fn stranger(lab: &Lab) -> Result<Self> {
         let key = SessionKey::generate()?;
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(lab.ca())? {
-            roots.add(certificate?)?;
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_client_auth_cert(vec![key.certificate()], key.private_key())?;
+        let tls = stranger::tls(lab, Some(&key))?;
         let client = reqwest::Client::builder().tls_backend_preconfigured(tls).build()?;
         Ok(Self { key, client, relay: lab.url().to_owned() })
     }

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use quinn::{Endpoint, crypto::rustls::QuicClientConfig};
 use rustls::{
     ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, pem::PemObject as _},
+    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
 };
 use std::{
     net::{IpAddr, SocketAddr},
@@ -13,9 +13,28 @@ use std::{
 };
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio_rustls::{TlsConnector, client::TlsStream};
+use weir_shared::keys::SessionKey;
 
 /// The relay's ALPN for its tunnel over QUIC.
 const TUNNEL: &[u8] = b"weir/1";
+
+/// TLS to the lab's relay, with this key or without one.
+///
+/// # Errors
+/// The lab's certificate cannot be read.
+pub fn tls(lab: &Lab, key: Option<&SessionKey>) -> Result<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(lab.ca())? {
+        roots.add(certificate?)?;
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider);
+    let builder = builder.with_safe_default_protocol_versions()?.with_root_certificates(roots);
+    Ok(match key {
+        Some(key) => builder.with_client_auth_cert(vec![key.certificate()], key.private_key())?,
+        None => builder.with_no_client_auth(),
+    })
+}
 
 /// A stranger with a key of their own.
 #[derive(Clone, Debug)]
@@ -32,21 +51,9 @@ impl Stranger {
     /// # Errors
     /// The lab's certificate cannot be read.
     pub fn new(lab: &Lab, from: IpAddr) -> Result<Self> {
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(lab.ca())? {
-            roots.add(certificate?)?;
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = || {
-            let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
-            Ok::<_, rustls::Error>(builder.with_safe_default_protocol_versions()?.with_root_certificates(roots.clone()))
-        };
-        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519)?;
-        let certificate = rcgen::CertificateParams::new(vec!["weir-agent".to_owned()])?.self_signed(&key)?;
-        let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
-        let with_key = builder()?.with_client_auth_cert(vec![certificate.der().clone()], key)?;
+        let with_key = tls(lab, Some(&SessionKey::generate()?))?;
         let relay = lab.url().trim_start_matches("https://").parse()?;
-        Ok(Self { relay, from, with_key: Arc::new(with_key), without: Arc::new(builder()?.with_no_client_auth()) })
+        Ok(Self { relay, from, with_key: Arc::new(with_key), without: Arc::new(tls(lab, None)?) })
     }
 
     /// A connection, nothing sent.

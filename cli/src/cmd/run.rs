@@ -19,6 +19,7 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc, time::Dura
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use weir_shared::{
     api::{ResourceView, SessionView},
+    config,
     detect::KnownValues,
     error::{Kind, UserFacing},
     hop::Budget,
@@ -109,20 +110,12 @@ impl std::str::FromStr for Connect {
     }
 }
 
-/// `90s`, `15m`, `8h`, `2d`.
+/// Whole seconds, at least one and fewer than 2^32: what a token request can say.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let bad = || format!("{text:?} is no duration: write 90s, 15m, 8h or 2d");
-    let at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
-    let (number, unit) = text.split_at_checked(at).ok_or_else(bad)?;
-    let factor = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86400,
-        _ => return Err(bad()),
-    };
-    let seconds = number.parse::<u32>().ok().and_then(|number| number.checked_mul(factor)).filter(|s| *s > 0);
-    seconds.map(|seconds| Duration::from_secs(seconds.into())).ok_or_else(bad)
+    let given = config::duration_of(text).filter(|time| time.subsec_nanos() == 0 && !text.ends_with("ms"));
+    given
+        .filter(|time| (1..=u32::MAX.into()).contains(&time.as_secs()))
+        .ok_or_else(|| format!("{text:?} is no duration: write 90s, 15m, 8h or 2d"))
 }
 
 fn budget(text: &str) -> Result<Budget, String> {

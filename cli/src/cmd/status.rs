@@ -11,6 +11,7 @@ use std::{
 use tokio::signal::unix::{SignalKind, signal};
 use weir_shared::{
     api::{Counters, Status},
+    config,
     error::{Kind, UserFacing},
     id::ResourceName,
 };
@@ -255,19 +256,10 @@ impl Screen {
 
 /// `500ms`, `2s`, `1m`; from 100 ms to a day.
 fn duration(text: &str) -> Result<Duration, String> {
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at_checked(split).unwrap_or((text, ""));
-    let scale = match unit {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60_000,
-        _ => 0,
-    };
-    let millis = number.parse::<u64>().ok().and_then(|number| number.checked_mul(scale));
-    match millis.filter(|millis| (100..=86_400_000).contains(millis)) {
-        Some(millis) => Ok(Duration::from_millis(millis)),
-        None => Err("a number with ms, s or m, at least 100ms".to_owned()),
-    }
+    let given = config::duration_of(text).filter(|_| !text.ends_with(['h', 'd']));
+    given
+        .filter(|time| (100..=86_400_000).contains(&time.as_millis()))
+        .ok_or_else(|| "a number with ms, s or m, at least 100ms".to_owned())
 }
 
 #[cfg(test)]

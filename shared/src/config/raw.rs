@@ -461,7 +461,12 @@ fn duration(item: &Item) -> Option<Duration> {
     if item.as_integer() == Some(0) {
         return Some(Duration::ZERO);
     }
-    let text = item.as_str()?;
+    duration_of(item.as_str()?)
+}
+
+/// `250ms`, `90s`, `15m`, `8h`, `2d`.
+#[must_use]
+pub fn duration_of(text: &str) -> Option<Duration> {
     let split = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(split)?;
     let unit = match unit {
