@@ -151,6 +151,10 @@ async fn serve(
     stream: &mut Stream,
 ) -> Result<(), Refusal> {
     let database = grant.database(&start.database)?;
+    let purse = relay.budgets.purse(&relay.store, grant.chain()).await.map_err(|error| {
+        tracing::error!(parent: grant.span(), %error, "budgets cannot be read");
+        Refusal::new("58000", "the budget of this agent cannot be read", "tell the relay's administrator")
+    })?;
     let row = row(grant, principal, &database, relay.now());
     let recorder = begin_recording(relay, principal, grant, &row).instrument(grant.span().clone()).await?;
     let begun = Instant::now();
@@ -168,10 +172,6 @@ async fn serve(
     };
     let key = place.issue_key(start.minor, &connected.canceller);
     let reply = startup::accepted(&start, &connected.parameters, &key);
-    let purse = relay.budgets.purse(&relay.store, grant.chain()).await.map_err(|error| {
-        tracing::error!(parent: grant.span(), %error, "budgets cannot be read");
-        Refusal::new("58000", "the budget of this agent cannot be read", "tell the relay's administrator")
-    })?;
     let limits = SessionLimits::new(grant.resource(), grant.user(), &relay.config.users, place.buckets(), &purse);
     let AnswerLimits { rows, bytes } = limits.answer();
     let mut engine = Postgres::new(limits.statement_bytes()).with_answers_of(rows, bytes);
