@@ -1,5 +1,5 @@
-//! What runs beside the sessions: it ends those whose agent may act no longer, and agents that are silent, deletes recordings whose time is over, and
-//! looks at the tunnels' paths.
+//! What runs beside the sessions: it ends those whose agent may act no longer, and agents that are silent; it deletes
+//! recordings whose time is over, tends the keys that sign tokens, and looks at the tunnels' paths.
 
 use crate::{record, relay::Relay, session::registry::Reason};
 use fs_err::tokio as fs;

@@ -277,7 +277,6 @@ async fn https(
     let router = TowerToHyperService::new(router);
     let known = Arc::clone(&visit);
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(api::PeerKey(key));
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(Arc::clone(&known));
         router.call(request)

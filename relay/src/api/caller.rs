@@ -1,6 +1,6 @@
 //! Who calls: known by the key of the TLS connection, or by a token that came with its key; and what the caller may.
 
-use super::{ApiError, PeerKey};
+use super::ApiError;
 use crate::{
     doors::Visit,
     identity::{
@@ -63,7 +63,7 @@ impl FromRequestParts<Arc<Relay>> for Caller {
 }
 
 async fn by_key(relay: &Relay, parts: &Parts) -> Result<(Principal, Thumbprint), ApiError> {
-    let key = parts.extensions.get::<PeerKey>().and_then(|key| key.0);
+    let key = parts.extensions.get::<Peer>().and_then(|peer| peer.key);
     let Some(key) = key else {
         let hint = "run `weir login`";
         return Err(UserFacing::new(Kind::Unauthenticated, "no client key came with the call", hint).into());

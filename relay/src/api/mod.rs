@@ -23,16 +23,11 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use weir_shared::{
     api::{Counters, Problem, ResourceStatus, Status, WhoAmI},
     error::{Kind, UserFacing},
-    keys::Thumbprint,
     wire,
 };
 
 /// How long a call may take.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// The key that the TLS client proved to hold, if it came with one.
-#[derive(Clone, Copy, Debug)]
-pub struct PeerKey(pub Option<Thumbprint>);
 
 /// An error as the API answers it.
 pub struct ApiError(UserFacing);
@@ -151,7 +146,7 @@ async fn status(State(relay): State<Arc<Relay>>, Caller(principal, _): Caller) -
 /// The tunnel's WebSocket upgrade (RFC 6455, 4.2).
 async fn upgrade(
     State(relay): State<Arc<Relay>>,
-    Extension(PeerKey(key)): Extension<PeerKey>,
+    Extension(Peer { key, .. }): Extension<Peer>,
     Extension(visit): Extension<Arc<Visit>>,
     mut request: Request,
 ) -> Result<Response, ApiError> {

@@ -3,7 +3,7 @@
 //! A root acts for its login; a child for its parent, and only as long. That holds without looking: a child never expires
 //! after its parent, and ending an agent ends everything below it in the same write.
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, parsed};
 use sqlx::{Row as _, sqlite::SqliteRow};
 use std::collections::HashSet;
 use weir_shared::{
@@ -106,10 +106,6 @@ pub enum NotAdded {
     /// The store failed, or the key is bound already.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-fn parsed<T: std::str::FromStr>(row: &SqliteRow, column: &str, what: &'static str) -> Result<T, StoreError> {
-    row.try_get::<String, _>(column)?.parse().map_err(|_| StoreError::Decode(what))
 }
 
 fn json<T: serde::de::DeserializeOwned>(row: &SqliteRow, column: &str, what: &'static str) -> Result<T, StoreError> {

@@ -1,7 +1,7 @@
 //! Requests for a human's decision. Every change of state is one statement that names the state it leaves, so that of
 //! two that race one wins.
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, parsed};
 use sqlx::Row as _;
 use weir_shared::{
     api::ApprovalView,
@@ -10,9 +10,9 @@ use weir_shared::{
 
 fn view(row: &sqlx::sqlite::SqliteRow) -> Result<ApprovalView, StoreError> {
     Ok(ApprovalView {
-        id: row.try_get::<String, _>("id")?.parse().map_err(|_| StoreError::Decode("approval id"))?,
+        id: parsed(row, "id", "approval id")?,
         state: row.try_get("state")?,
-        session: row.try_get::<String, _>("session")?.parse().map_err(|_| StoreError::Decode("session id"))?,
+        session: parsed(row, "session", "session id")?,
         user: row.try_get("user")?,
         resource: ResourceName::new(row.try_get("resource")?).map_err(|_| StoreError::Decode("resource name"))?,
         class: row.try_get("class")?,

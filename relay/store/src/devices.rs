@@ -4,6 +4,7 @@
 use crate::{
     Store, StoreError,
     logins::{NewLogin, insert},
+    parsed, thumbprint,
 };
 use sqlx::{Row as _, sqlite::SqliteRow};
 use weir_shared::{
@@ -50,12 +51,10 @@ pub enum Polled {
 }
 
 fn device(row: &SqliteRow) -> Result<Device, StoreError> {
-    let bound: Option<Vec<u8>> = row.try_get("bound")?;
-    let bound = bound.map(<[u8; 32]>::try_from).transpose().map_err(|_| StoreError::Decode("key"))?;
     Ok(Device {
         client: row.try_get("client")?,
         access: row.try_get("access")?,
-        bound: bound.map(Thumbprint::from_bytes),
+        bound: thumbprint(row, "bound")?,
         address: row.try_get("address")?,
         program: row.try_get("program")?,
         created: row.try_get("created")?,
@@ -183,8 +182,7 @@ impl Store {
                 Polled::TooSoon
             }
             "allowed" => {
-                let user: UserId =
-                    row.try_get::<String, _>("user")?.parse().map_err(|_| StoreError::Decode("user id"))?;
+                let user: UserId = parsed(&row, "user", "user id")?;
                 sqlx::query("UPDATE device_codes SET state = 'redeemed' WHERE hash = $1")
                     .bind(code.as_slice())
                     .execute(&mut *change)

@@ -18,8 +18,12 @@ pub mod spent;
 pub mod tickets;
 pub mod users;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{
+    Row as _,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
+};
 use std::{path::Path, time::Duration};
+use weir_shared::keys::Thumbprint;
 
 /// What the store could not do.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +51,18 @@ impl From<sqlx::Error> for StoreError {
             _ => Self::Database(error),
         }
     }
+}
+
+/// A column that holds an id as text.
+pub(crate) fn parsed<T: std::str::FromStr>(row: &SqliteRow, column: &str, what: &'static str) -> Result<T, StoreError> {
+    row.try_get::<String, _>(column)?.parse().map_err(|_| StoreError::Decode(what))
+}
+
+/// A column that holds a key's thumbprint, or nothing.
+pub(crate) fn thumbprint(row: &SqliteRow, column: &str) -> Result<Option<Thumbprint>, StoreError> {
+    let bytes: Option<Vec<u8>> = row.try_get(column)?;
+    let bytes = bytes.map(<[u8; 32]>::try_from).transpose().map_err(|_| StoreError::Decode("key"))?;
+    Ok(bytes.map(Thumbprint::from_bytes))
 }
 
 /// The durable state.

@@ -1,6 +1,6 @@
 //! Authorization codes, logins and their rotating refresh tokens. Only hashes of secrets are stored.
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, parsed, thumbprint};
 use sqlx::{
     Row as _,
     sqlite::{SqliteConnection, SqliteRow},
@@ -88,15 +88,13 @@ pub enum Refreshed {
 }
 
 fn login(row: &SqliteRow) -> Result<Login, StoreError> {
-    let bound: Option<Vec<u8>> = row.try_get("bound")?;
-    let bound = bound.map(<[u8; 32]>::try_from).transpose().map_err(|_| StoreError::Decode("key"))?;
     Ok(Login {
-        id: row.try_get::<String, _>("id")?.parse().map_err(|_| StoreError::Decode("login id"))?,
-        user: row.try_get::<String, _>("user")?.parse().map_err(|_| StoreError::Decode("user id"))?,
+        id: parsed(row, "id", "login id")?,
+        user: parsed(row, "user", "user id")?,
         user_name: row.try_get("user_name")?,
         client: row.try_get("client")?,
         access: row.try_get("access")?,
-        bound: bound.map(Thumbprint::from_bytes),
+        bound: thumbprint(row, "bound")?,
         created: row.try_get("created")?,
         expires: row.try_get("expires")?,
     })
@@ -178,7 +176,7 @@ impl Store {
             return Ok(Redeemed::Again(login.parse().map_err(|_| StoreError::Decode("login id"))?));
         }
         let code = Code {
-            user: row.try_get::<String, _>("user")?.parse().map_err(|_| StoreError::Decode("user id"))?,
+            user: parsed(&row, "user", "user id")?,
             client: row.try_get("client")?,
             access: row.try_get("access")?,
             redirect_uri: row.try_get("redirect_uri")?,

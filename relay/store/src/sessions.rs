@@ -1,6 +1,6 @@
 //! The index of recordings.
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, parsed};
 use sqlx::Row as _;
 use std::collections::HashSet;
 use weir_shared::{
@@ -66,9 +66,9 @@ fn ids(path: &str) -> Result<Vec<AgentId>, StoreError> {
 fn view(row: &sqlx::sqlite::SqliteRow) -> Result<SessionView, StoreError> {
     let count = |name: &str| row.try_get::<i64, _>(name).map(i64::cast_unsigned);
     Ok(SessionView {
-        id: row.try_get::<String, _>("id")?.parse().map_err(|_| StoreError::Decode("session id"))?,
+        id: parsed(row, "id", "session id")?,
         user: row.try_get("user")?,
-        agent: row.try_get::<String, _>("agent")?.parse().map_err(|_| StoreError::Decode("agent id"))?,
+        agent: parsed(row, "agent", "agent id")?,
         chain: ids(row.try_get("path")?)?,
         resource: ResourceName::new(row.try_get("resource")?).map_err(|_| StoreError::Decode("resource name"))?,
         database: row.try_get("database")?,
@@ -171,9 +171,7 @@ impl Store {
     /// When the store fails.
     pub async fn sessions_since(&self, time: i64) -> Result<HashSet<SessionId>, StoreError> {
         let rows = sqlx::query("SELECT id FROM sessions WHERE started >= $1").bind(time).fetch_all(&self.pool).await?;
-        rows.iter()
-            .map(|row| row.try_get::<String, _>("id")?.parse().map_err(|_| StoreError::Decode("session id")))
-            .collect()
+        rows.iter().map(|row| parsed(row, "id", "session id")).collect()
     }
 
     /// Sessions without an end.
@@ -182,9 +180,7 @@ impl Store {
     /// When the store fails.
     pub async fn sessions_unfinished(&self) -> Result<Vec<SessionId>, StoreError> {
         let rows = sqlx::query("SELECT id FROM sessions WHERE ended IS NULL").fetch_all(&self.pool).await?;
-        rows.iter()
-            .map(|row| row.try_get::<String, _>("id")?.parse().map_err(|_| StoreError::Decode("session id")))
-            .collect()
+        rows.iter().map(|row| parsed(row, "id", "session id")).collect()
     }
 
     /// Sessions that ended before `time` and whose recording was not deleted yet; at most a thousand.
@@ -198,9 +194,7 @@ impl Store {
         .bind(time)
         .fetch_all(&self.pool)
         .await?;
-        rows.iter()
-            .map(|row| row.try_get::<String, _>("id")?.parse().map_err(|_| StoreError::Decode("session id")))
-            .collect()
+        rows.iter().map(|row| parsed(row, "id", "session id")).collect()
     }
 
     /// The session's recording is gone, by retention.

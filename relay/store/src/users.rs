@@ -1,6 +1,6 @@
 //! Users.
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, parsed};
 use sqlx::Row as _;
 use weir_shared::id::UserId;
 
@@ -31,7 +31,7 @@ impl std::fmt::Debug for User {
 
 pub(crate) fn user(row: &sqlx::sqlite::SqliteRow) -> Result<User, StoreError> {
     Ok(User {
-        id: row.try_get::<String, _>("id")?.parse().map_err(|_| StoreError::Decode("user id"))?,
+        id: parsed(row, "id", "user id")?,
         name: row.try_get("name")?,
         password_hash: row.try_get("password_hash")?,
         roles: serde_json::from_str(row.try_get("roles")?).map_err(|_| StoreError::Decode("list of roles"))?,

@@ -99,12 +99,16 @@ fn offer(relay: &Relay, asked: Asked) -> Option<Offer> {
     let link = format!("/oauth/provider?state={state}");
     let pending = Pending { asked, state, nonce, verifier, expires: relay.now() + PATIENCE };
     let sealed = seal(&relay.sealing_key, &pending)?;
-    let cookie = format!("{COOKIE}={sealed}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600");
+    let cookie = cookie(&sealed, 600)?;
     if cookie.len() > LARGEST_COOKIE {
         tracing::warn!("a login's request is too large to be kept by a browser");
         return None;
     }
-    Some(Offer { name: oidc.name.clone(), link, cookie: HeaderValue::from_str(&cookie).ok()? })
+    Some(Offer { name: oidc.name.clone(), link, cookie })
+}
+
+fn cookie(value: &str, seconds: u32) -> Option<HeaderValue> {
+    HeaderValue::from_str(&format!("{COOKIE}={value}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={seconds}")).ok()
 }
 
 /// The way to the provider.
@@ -191,8 +195,9 @@ pub async fn callback(
             }
         }
     };
-    let forget = HeaderValue::from_static("__Host-weir-login=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0");
-    response.headers_mut().append(header::SET_COOKIE, forget);
+    if let Some(forget) = cookie("", 0) {
+        response.headers_mut().append(header::SET_COOKIE, forget);
+    }
     response
 }
 
