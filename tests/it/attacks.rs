@@ -1,6 +1,6 @@
 //! What an attacker tries with agents of agents. Each attempt is refused, and is in the audit log.
 
-use crate::nested::{outcome, quoted, run, text, tree};
+use crate::nested::{begun, outcome, quoted, run, text, tree};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use std::{
@@ -16,7 +16,6 @@ use weir_shared::{
 use weir_tests::{
     forger::{Forger, now},
     lab::Lab,
-    process::{Lines, Running},
 };
 
 /// Changes a good hop statement; the first key signs.
@@ -206,9 +205,7 @@ async fn nothing_of_the_supervisor_can_be_read() -> Result<()> {
 async fn a_supervisor_answers_those_below_it_only() -> Result<()> {
     let lab = Lab::start().await?;
     let alice = lab.login("alice").await?;
-    let mut process = run(&alice, &[], "echo $WEIR_SOCK; sleep 60")?;
-    let mut process = Running::start(process.stdout(Stdio::piped()), &alice.home().join("supervisor.log"))?;
-    let lines = Lines::of(process.stdout().context("no standard output")?);
+    let (mut process, lines) = begun(&alice, &[], "echo $WEIR_SOCK; sleep 60")?;
     let socket = lines.find(Duration::from_secs(30), |line| line.ends_with(".sock").then(|| line.to_owned()))?;
     ensure!(std::fs::metadata(&socket)?.permissions().mode() & 0o777 == 0o600);
     // Of the same user, but not below it.
@@ -246,9 +243,7 @@ async fn orphans_end_with_their_supervisor() -> Result<()> {
     let alice = lab.login("alice").await?;
     let script = "echo outer $PPID; $WEIR run --connect shop-dev -- \
                   sh -c 'echo inner $$; psql -X -At -c \"SELECT pg_sleep(60)\"'";
-    let mut process = run(&alice, &["--connect", "shop-dev"], script)?;
-    let mut process = Running::start(process.stdout(Stdio::piped()), &alice.home().join("orphans.log"))?;
-    let lines = Lines::of(process.stdout().context("no standard output")?);
+    let (mut process, lines) = begun(&alice, &["--connect", "shop-dev"], script)?;
     let inner = lines.find(Duration::from_secs(30), |line| line.strip_prefix("inner ").map(str::to_owned))?;
     process.kill()?;
     let alive = || std::path::Path::new(&format!("/proc/{inner}")).exists();

@@ -24,6 +24,14 @@ pub(crate) fn run(agent: &Agent, options: &[&str], script: &str) -> Result<Comma
     Ok(command)
 }
 
+/// The same, running: the process, and what it prints.
+pub(crate) fn begun(agent: &Agent, options: &[&str], script: &str) -> Result<(Running, Lines)> {
+    let mut command = run(agent, options, script)?;
+    let mut process = Running::start(command.stdout(Stdio::piped()), &agent.home().join("run.log"))?;
+    let lines = Lines::of(process.stdout().context("no standard output")?);
+    Ok((process, lines))
+}
+
 /// A text as one word of a shell's script, to stand between single quotes.
 pub(crate) fn quoted(text: &str) -> String {
     text.replace('\'', "'\\''")
@@ -101,9 +109,7 @@ async fn ending_the_middle_ends_the_leaf_and_leaves_the_root() -> Result<()> {
         "$WEIR run --connect shop-dev -- $WEIR run --connect shop-dev -- sh -c \"{leaf}\"; \
          {psql} \"SELECT 'root lives'\""
     );
-    let mut process = run(&alice, &["--connect", "shop-dev"], &script)?;
-    let mut process = Running::start(process.stdout(Stdio::piped()), &alice.home().join("nested.log"))?;
-    let lines = Lines::of(process.stdout().context("no standard output")?);
+    let (mut process, lines) = begun(&alice, &["--connect", "shop-dev"], &script)?;
     let until = Instant::now() + PATIENCE;
     let middle = loop {
         let agents = tree(&alice, &[])?;
@@ -178,9 +184,8 @@ async fn a_command_sees_what_it_needs_and_its_exit_code_comes_through() -> Resul
     let (code, said) = outcome(run(&alice, &[], "kill -TERM $$")?)?;
     ensure!(code == Some(128 + 15), "{code:?} {said}");
     // A signal to weir is one to the command.
-    let mut process = run(&alice, &[], "trap 'echo told; exit 7' TERM; echo ready; while :; do sleep 0.1; done")?;
-    let mut process = Running::start(process.stdout(Stdio::piped()), &alice.home().join("signal.log"))?;
-    let lines = Lines::of(process.stdout().context("no standard output")?);
+    let (mut process, lines) =
+        begun(&alice, &[], "trap 'echo told; exit 7' TERM; echo ready; while :; do sleep 0.1; done")?;
     lines.find(PATIENCE, |line| (line == "ready").then_some(()))?;
     ensure!(process.terminate(PATIENCE)? == Some(7));
     lines.find(PATIENCE, |line| (line == "told").then_some(()))?;
@@ -232,9 +237,7 @@ async fn an_agent_whose_process_is_gone_ends() -> Result<()> {
     lab.restart_with(|config| format!("agent_idle = \"10s\"\n{config}")).await?;
     let alice = lab.login("alice").await?;
     let shop = alice.connect("shop-dev", Transport::Quic)?;
-    let mut gone = run(&alice, &["--connect", "shop-dev"], "echo ready; sleep 60")?;
-    let mut gone = Running::start(gone.stdout(Stdio::piped()), &alice.home().join("gone.log"))?;
-    let lines = Lines::of(gone.stdout().context("no standard output")?);
+    let (mut gone, lines) = begun(&alice, &["--connect", "shop-dev"], "echo ready; sleep 60")?;
     lines.find(PATIENCE, |line| (line == "ready").then_some(()))?;
     ensure!(tree(&alice, &[])?.len() == 2);
     gone.kill()?;
