@@ -16,7 +16,7 @@ case ${1:-} in
     bin=${CARGO_TARGET_DIR:-${CARGO_BUILD_TARGET_DIR:-$root/target}}/release
     WEIR_TEST_BIN=$bin exec "$bin/bench-identity" "${@:2}"
     ;;
-  *) sed -n '2,8s/^# //p' "$0" >&2; exit 2 ;;
+  *) sed -n '2,7s/^# //p' "$0" >&2; exit 2 ;;
 esac
 rounds=3 seconds=3 scale=10 idle=300
 if [ "${1:-}" = quick ]; then rounds=1 seconds=1 scale=1 idle=30; shift; fi
@@ -37,7 +37,7 @@ for path in "${paths[@]}"; do
   esac
 done
 command -v pgbench >/dev/null || PATH=$(postgres_bin):$PATH
-[ -n "${WEIR_BENCH_BUILT:-}" ] || cargo build --locked --release -p weir-relay -p weir-cli --bins
+cargo build --locked --release -p weir-relay -p weir-cli --bins
 bin=${CARGO_TARGET_DIR:-${CARGO_BUILD_TARGET_DIR:-$root/target}}/release
 
 lab=$(mktemp -d "${TMPDIR:-/tmp}/weir-bench.XXXXXX")
