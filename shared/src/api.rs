@@ -17,7 +17,13 @@
 //! | `POST /api/v1/tickets` with [`TicketBody`] | nothing |
 //! | `GET /api/v1/approvals?state=` | `[ApprovalView]`, newest first |
 //! | `GET /api/v1/approvals/{id}` | [`ApprovalView`] |
-//! | `POST /api/v1/approvals/{id}/approve`, `.../deny` with [`DecisionBody`] | [`ApprovalView`] |
+//! | `POST /api/v1/approvals` with [`AskBody`] | [`ApprovalView`]: a request for more than an agent's scope |
+//! | `POST /api/v1/approvals/{id}/approve`, `.../deny`, `.../break-glass`, `.../review` with [`DecisionBody`] | [`ApprovalView`] |
+//! | `GET /api/v1/approvals/events` | server-sent events of [`ApprovalEvent`], as they happen |
+
+mod approvals;
+
+pub use approvals::*;
 
 use crate::{
     error::{Kind, UserFacing},
@@ -459,46 +465,4 @@ pub enum Entry {
         /// Why.
         reason: String,
     },
-}
-
-/// A request that waits, or waited, for a decision.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ApprovalView {
-    /// Its id.
-    pub id: ApprovalId,
-    /// `pending`, `approved`, `denied`, `expired`, `withdrawn`, `consumed`.
-    pub state: String,
-    /// The session that asks.
-    pub session: SessionId,
-    /// The user that asks.
-    pub user: String,
-    /// On what.
-    pub resource: ResourceName,
-    /// The class of the statement.
-    pub class: String,
-    /// The statement in full, control characters made visible.
-    pub statement: String,
-    /// Its parameters, likewise.
-    pub parameters: Vec<Option<String>>,
-    /// BLAKE3 over everything the decision is bound to, hexadecimal.
-    pub digest: String,
-    /// Microseconds since 1970.
-    pub requested_at: i64,
-    /// Microseconds since 1970.
-    pub expires_at: i64,
-    /// Who decided.
-    pub decided_by: Option<String>,
-    /// The reason given.
-    pub reason: Option<String>,
-}
-
-/// The body of a decision.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct DecisionBody {
-    /// Why; reaches the agent when the request is denied.
-    #[serde(default)]
-    pub reason: String,
-    /// The digest that the reviewer saw; refused when it is not the request's.
-    #[serde(default)]
-    pub digest: Option<String>,
 }

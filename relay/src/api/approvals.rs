@@ -1,16 +1,27 @@
 //! Requests for a decision. One sees one's own; reviewers and administrators see all.
 
 use super::{ApiError, Caller};
-use crate::{approval, identity::Principal, relay::Relay};
+use crate::{
+    approval::{
+        decide::{self, Way},
+        wait,
+    },
+    identity::Principal,
+    relay::Relay,
+};
 use axum::{
     Json,
     extract::{Path, Query, State},
+    response::sse::{Event, KeepAlive, Sse},
 };
+use futures_util::Stream;
 use serde::Deserialize;
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
 use weir_shared::{
-    api::{ApprovalView, DecisionBody},
+    api::{ApprovalEvent, ApprovalRequest, ApprovalView, DecisionBody},
     error::{Kind, UserFacing},
+    id::ApprovalId,
 };
 
 #[derive(Deserialize)]
@@ -19,7 +30,7 @@ pub(super) struct Filter {
 }
 
 fn sees_all(principal: &Principal) -> bool {
-    principal.is("admin") || principal.is("reviewer") || principal.is("auditor")
+    ["admin", "reviewer", "auditor"].iter().any(|role| principal.is(role))
 }
 
 fn missing(id: &str) -> UserFacing {
@@ -28,22 +39,23 @@ fn missing(id: &str) -> UserFacing {
 
 /// True when the caller may see it: reviewers all, of resources that they have to do with; others their user's; an agent's
 /// agent what it and those below it asked for.
-async fn sees(relay: &Relay, principal: &Principal, view: &ApprovalView) -> Result<bool, ApiError> {
-    if !principal.reaches(&view.resource) || !(sees_all(principal) || view.user == principal.user()) {
-        return Ok(false);
-    }
-    if principal.depth() == 0 {
-        return Ok(true);
-    }
-    let session = relay.store.session(view.session).await?;
-    Ok(session.is_some_and(|session| session.chain.contains(&principal.agent())))
+pub(crate) fn may_see(principal: &Principal, view: &ApprovalView) -> bool {
+    let request = &view.request;
+    principal.reaches(&request.resource)
+        && (sees_all(principal) || request.user == principal.user() || decides(principal, request))
+        && (principal.depth() == 0 || request.chain.contains(&principal.agent()))
+}
+
+/// A person of a group that is asked.
+fn decides(principal: &Principal, request: &ApprovalRequest) -> bool {
+    principal.is_person() && principal.roles().iter().any(|role| request.needs.groups.contains(role))
 }
 
 /// An approval that the caller may see.
 async fn find(relay: &Relay, principal: &Principal, id: &str) -> Result<ApprovalView, ApiError> {
     let view = relay.store.approval(id.parse().map_err(|_| missing(id))?).await?;
     let view = view.ok_or_else(|| missing(id))?;
-    if sees(relay, principal, &view).await? { Ok(view) } else { Err(missing(id).into()) }
+    if may_see(principal, &view) { Ok(wait::with_page(relay, view)) } else { Err(missing(id).into()) }
 }
 
 pub(super) async fn list(
@@ -52,11 +64,10 @@ pub(super) async fn list(
     Query(filter): Query<Filter>,
 ) -> Result<Json<Vec<ApprovalView>>, ApiError> {
     relay.store.approvals_expire(relay.now()).await?;
-    let user = (!sees_all(&principal)).then_some(principal.user());
     let mut seen = Vec::new();
-    for view in relay.store.approvals(filter.state.as_deref(), user).await? {
-        if sees(&relay, &principal, &view).await? {
-            seen.push(view);
+    for view in relay.store.approvals(filter.state.as_deref(), None).await? {
+        if may_see(&principal, &view) {
+            seen.push(wait::with_page(&relay, view));
         }
     }
     Ok(Json(seen))
@@ -70,17 +81,11 @@ pub(super) async fn show(
     Ok(Json(find(&relay, &principal, &id).await?))
 }
 
-async fn decide(
-    relay: &Relay,
-    principal: &Principal,
-    id: &str,
-    approve: bool,
-    body: DecisionBody,
-) -> Result<Json<ApprovalView>, ApiError> {
-    // Who may not decide is told so, and the attempt is audited.
+/// Who may not decide is told so, and the attempt is audited.
+async fn found(relay: &Relay, principal: &Principal, id: &str) -> Result<ApprovalId, ApiError> {
     let view = relay.store.approval(id.parse().map_err(|_| missing(id))?).await?;
-    let view = view.filter(|view| principal.reaches(&view.resource)).ok_or_else(|| missing(id))?;
-    Ok(Json(approval::decide(relay, view.id, principal, approve, body).await?))
+    let view = view.filter(|view| principal.reaches(&view.request.resource)).ok_or_else(|| missing(id))?;
+    Ok(view.request.id)
 }
 
 pub(super) async fn approve(
@@ -89,7 +94,8 @@ pub(super) async fn approve(
     Path(id): Path<String>,
     Json(body): Json<DecisionBody>,
 ) -> Result<Json<ApprovalView>, ApiError> {
-    decide(&relay, &principal, &id, true, body).await
+    let id = found(&relay, &principal, &id).await?;
+    Ok(Json(decide::decide(&relay, id, &principal, Way::CLI, true, body).await?))
 }
 
 pub(super) async fn deny(
@@ -98,5 +104,61 @@ pub(super) async fn deny(
     Path(id): Path<String>,
     Json(body): Json<DecisionBody>,
 ) -> Result<Json<ApprovalView>, ApiError> {
-    decide(&relay, &principal, &id, false, body).await
+    let id = found(&relay, &principal, &id).await?;
+    Ok(Json(decide::decide(&relay, id, &principal, Way::CLI, false, body).await?))
+}
+
+pub(super) async fn break_glass(
+    State(relay): State<Arc<Relay>>,
+    Caller(principal, _): Caller,
+    Path(id): Path<String>,
+    Json(body): Json<DecisionBody>,
+) -> Result<Json<ApprovalView>, ApiError> {
+    let id = found(&relay, &principal, &id).await?;
+    Ok(Json(decide::break_glass(&relay, id, &principal, body).await?))
+}
+
+pub(super) async fn review(
+    State(relay): State<Arc<Relay>>,
+    Caller(principal, _): Caller,
+    Path(id): Path<String>,
+    Json(body): Json<DecisionBody>,
+) -> Result<Json<ApprovalView>, ApiError> {
+    let id = found(&relay, &principal, &id).await?;
+    Ok(Json(decide::review(&relay, id, &principal, Way::CLI, body).await?))
+}
+
+/// What happens to requests that the caller may see, as server-sent events, for as long as the caller listens.
+pub(super) async fn events(
+    State(relay): State<Arc<Relay>>,
+    Caller(principal, _): Caller,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let events = relay.approvals.listen();
+    let next = move |mut events: Receiver<ApprovalEvent>| {
+        let (relay, principal) = (Arc::clone(&relay), principal.clone());
+        async move {
+            loop {
+                // A caller whose login ends is told nothing more.
+                let event = tokio::select! {
+                    () = relay.draining.cancelled() => return None,
+                    event = events.recv() => event,
+                };
+                let event = match event {
+                    Ok(event) => event,
+                    Err(RecvError::Lagged(_)) => continue,
+                    Err(RecvError::Closed) => return None,
+                };
+                let acting = relay.store.agents_that_may_act(&[principal.agent()], relay.now()).await.ok()?;
+                if !acting.contains(&principal.agent()) {
+                    return None;
+                }
+                let view = relay.store.approval(event.id).await.ok().flatten();
+                if view.is_some_and(|view| may_see(&principal, &view)) {
+                    let event = Event::default().event("approval").json_data(&event).ok()?;
+                    return Some((Ok(event), events));
+                }
+            }
+        }
+    };
+    Sse::new(futures_util::stream::unfold(events, next)).keep_alive(KeepAlive::default())
 }

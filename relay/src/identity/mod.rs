@@ -120,6 +120,12 @@ impl Principal {
         self.agent.chain.iter().all(|link| link.scope.is_whole()) && self.depth() == 0 && self.access.grant().is_whole()
     }
 
+    /// True when it is a person, not a service, who acts here and now: nobody they have handed anything on to.
+    #[must_use]
+    pub fn is_person(&self) -> bool {
+        self.is_whole() && !self.agent.service
+    }
+
     /// The hop whose scope does not let it do this; none when each does.
     #[must_use]
     pub fn narrowed_by(&self, resource: &str, action: &str) -> Option<AgentId> {
@@ -275,6 +281,7 @@ mod tests {
                 login_expires: 1,
                 max_depth: 64,
                 hop: String::new(),
+                service: false,
                 chain,
             },
             access: access::Access::all(),

@@ -12,7 +12,10 @@ use super::{
     registry::{Place, Reason},
 };
 use crate::{
-    approval::{self, Held, Outcome},
+    approval::{
+        Held, Outcome,
+        wait::{self, Begun},
+    },
     telemetry::session::Traffic,
     tunnel::Stream,
     upstream::Io,
@@ -173,7 +176,8 @@ impl<'a, 'g> Drive<'a, 'g> {
                 next = match happened {
                     Happened::Hold(held) => {
                         let span = self.pump.gate.span();
-                        self.hold(*held, client).instrument(span).await
+                        // Rare, and large: a session that never waits has no room for it.
+                        Box::pin(self.hold(held, client)).instrument(span).await
                     }
                     Happened::Parse(action) => self.parse(action, client).await,
                     Happened::Stop => self.stop(client).await,
@@ -280,18 +284,18 @@ impl<'a, 'g> Drive<'a, 'g> {
     }
 
     /// Waits for a human, while earlier answers keep flowing and the client's cancel and disconnect are seen.
-    async fn hold(&mut self, held: Held, client: &mut Stream) -> Option<Happened> {
+    async fn hold(&mut self, held: Box<Held>, client: &mut Stream) -> Option<Happened> {
         if let Err(over) = self.settle().await {
             return Some(over);
         }
         let relay = self.pump.gate.relay();
         let handle = self.place.handle();
-        let (approval, seconds) = (held.approval, relay.config.approval_timeout.as_secs());
-        let Some(ticket) = approval::ask(relay, &held).await else {
-            return self.pump.resume(held, Outcome::Failed);
+        let ticket = match wait::ask(relay, &held.asked).await {
+            Begun::Waits(ticket) => ticket,
+            Begun::Decided(outcome) => return self.pump.resume(*held, outcome),
         };
-        let text = format!("weir: waiting for approval {approval} (at most {seconds} s)");
-        let hint = format!("another user decides with: weir approvals approve {approval}");
+        let approval = ticket.id();
+        let (text, hint) = wait::notice(relay, &ticket);
         self.pump.to_client.reply(self.pump.engine.notice(&text, &hint));
         // A cancel request that came as an earlier hold ended is not meant for this one.
         let _ = handle.withdraw.notified().now_or_never();
@@ -300,7 +304,7 @@ impl<'a, 'g> Drive<'a, 'g> {
             tokio::select! {
                 biased;
                 () = handle.withdraw.notified() => Outcome::Withdrawn,
-                outcome = approval::wait(relay, ticket) => outcome,
+                outcome = wait::wait(relay, *ticket) => outcome,
             }
         };
         let outcome = self.meanwhile(client, decided).await;
@@ -308,13 +312,13 @@ impl<'a, 'g> Drive<'a, 'g> {
         match outcome {
             Ok(outcome) => {
                 if outcome == Outcome::Withdrawn {
-                    approval::withdraw(relay, approval).await;
+                    wait::withdraw(relay, approval).await;
                 }
-                self.pump.resume(held, outcome)
+                self.pump.resume(*held, outcome)
             }
             Err(happened) => {
-                approval::withdraw(relay, approval).await;
-                let _ = self.pump.resume(held, Outcome::Withdrawn);
+                wait::withdraw(relay, approval).await;
+                let _ = self.pump.resume(*held, Outcome::Withdrawn);
                 Some(happened)
             }
         }

@@ -63,6 +63,15 @@ pub fn lasting(facts: &Facts) -> bool {
     !(reads && facts.statements == 1 && facts.executes.is_empty())
 }
 
+/// True when what comes after it may mean something else than before: a setting, a role or what a name stands for.
+#[must_use]
+pub fn changes_meaning(facts: &Facts) -> bool {
+    let sets = ["SET ", "RESET ", "DISCARD"].iter().any(|start| facts.reason.starts_with(start));
+    // Of several statements only the most dangerous one is named.
+    let several = facts.statements != 1;
+    sets || several || facts.redefines || facts.functions.iter().any(|name| name.ends_with("set_config"))
+}
+
 /// The policy action of a class; none where a right to connect is enough.
 #[must_use]
 pub fn action(class: Class) -> Option<weir_policy::bundle::Action> {

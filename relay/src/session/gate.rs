@@ -22,7 +22,7 @@ use super::{
     running::{Running, RunningList},
 };
 use crate::{
-    approval::{self, Held, Outcome},
+    approval::{Held, Outcome, asked::SessionState, text::parameters_as_text},
     mask::{About, Counts, Masker},
     record::{RecordError, Recorder},
     relay::Relay,
@@ -91,6 +91,8 @@ pub struct Totals {
     pub masked: u64,
     /// Requests refused.
     pub refused: u64,
+    /// Requests that a human was asked about.
+    pub asked: u64,
 }
 
 /// A decision and what masking must know, kept for as long as the facts they were made about.
@@ -118,6 +120,8 @@ pub struct Gate<'a> {
     /// The columns that were recorded last, and of which statement.
     columns: Option<(Shape, u64)>,
     number: u64,
+    /// What the session did that may change what a statement means.
+    state: SessionState,
     totals: Totals,
     metrics: SessionMetrics,
 }
@@ -136,6 +140,7 @@ impl<'a> Gate<'a> {
         let (credential, catalog) = (connected.credential.as_deref(), Arc::clone(&connected.catalog));
         let known = credential.map(|lease| Arc::clone(lease.known()));
         let masker = Masker::new(Arc::clone(&shared.detector), known, Arc::clone(&catalog));
+        let state = SessionState { database: database.clone(), ..SessionState::default() };
         let labelled = Labelled::new(grant, &shared.upstreams.catalogs, database, catalog);
         Self {
             grant,
@@ -150,6 +155,7 @@ impl<'a> Gate<'a> {
             running: RunningList::default(),
             columns: None,
             number: 0,
+            state,
             totals: Totals::default(),
             metrics,
         }
@@ -253,7 +259,10 @@ impl<'a> Gate<'a> {
                     return self.unrecorded(action, number, &error);
                 }
                 self.metrics.asked();
-                let held = Held::new(self.grant, action, number, facts);
+                self.totals.asked += 1;
+                self.state.in_transaction = engine.transaction_status() != b'I';
+                let limits = &self.shared.config.approvals;
+                let held = Held::new(self.grant, action, number, facts, decision, &self.state, limits);
                 Verdict::Hold(Box::new(held))
             }
             bundle::Outcome::Allow | bundle::Outcome::Hold => {
@@ -291,39 +300,19 @@ impl<'a> Gate<'a> {
 
     /// A held request goes on as the human decided.
     pub fn resume(&mut self, engine: &mut Postgres, held: Held, outcome: Outcome) -> Verdict {
-        let Held { action, number, facts, digest, approval, .. } = held;
-        let (state, by) = match &outcome {
-            Outcome::Approved { by } => ("approved", Some(by.clone())),
-            Outcome::Denied { by, .. } => ("denied", Some(by.clone())),
-            Outcome::Expired => ("expired", None),
-            Outcome::Withdrawn => ("withdrawn", None),
-            Outcome::Failed => ("failed", None),
+        let Held { action, number, facts, asked } = held;
+        let state = outcome.state();
+        let (approval, by) = match &outcome {
+            Outcome::Approved { approval, by } => (*approval, Some(by.clone())),
+            Outcome::Denied { by, .. } => (asked.id(), Some(by.clone())),
+            _ => (asked.id(), None),
         };
         self.metrics.approval_ended(&self.shared.telemetry, state);
-        let note =
-            Payload::Approval { number, approval, digest: digest.clone(), state: state.to_owned(), by: by.clone() };
-        let refused = match outcome {
-            Outcome::Approved { .. } => {
-                // Policy may have changed while a human thought.
-                if self.grant.expires_at() < self.shared.now() {
-                    Some(refusal("28000", "your login expired while the request waited", "", "run `weir login`"))
-                } else {
-                    None
-                }
-            }
-            Outcome::Denied { by, reason } => {
-                let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-                let message = format!("{by} denied this {}{reason}", facts::name(facts.class));
-                Some(refusal("42501", &message, &format!("approval {approval}"), "change the request, or ask them"))
-            }
-            Outcome::Expired => {
-                let hint = "run it again to ask again";
-                Some(refusal("57014", "nobody decided in time", &format!("approval {approval}"), hint))
-            }
-            Outcome::Withdrawn => Some(refusal("57014", "canceling statement due to user request", "", "")),
-            Outcome::Failed => {
-                Some(refusal("58000", "the approval could not be stored", "", "tell the relay's administrator"))
-            }
+        let digest = asked.request.digest.clone();
+        let note = Payload::Approval { number, approval, digest, state: state.to_owned(), by };
+        let refused = match &outcome {
+            Outcome::Approved { .. } => self.overtaken(&facts),
+            _ => refusals::unapproved(&asked, facts::name(facts.class), &outcome),
         };
         if let Some(refusal) = refused {
             self.recorder.note(note);
@@ -338,6 +327,15 @@ impl<'a> Gate<'a> {
             }
             Err(error) => self.unrecorded(action, number, &error),
         }
+    }
+
+    /// Why what a human approved may not run now: policy, or the login, may have changed while they thought.
+    fn overtaken(&self, facts: &Facts) -> Option<Refusal> {
+        if self.grant.expires_at() < self.shared.now() {
+            return Some(refusal("28000", "your login expired while the request waited", "", "run `weir login`"));
+        }
+        let decision = self.grant.decide(facts::action(self.effective_class(facts))?, facts);
+        (decision.outcome == bundle::Outcome::Deny).then(|| refusals::denial(self.grant, facts, &decision))
     }
 
     /// Masks, then records. None when nothing may be shown: the session must end with the refusal.
@@ -492,6 +490,7 @@ impl<'a> Gate<'a> {
     fn remember(&mut self, action: &Action, facts: &Facts) {
         if action.kind != ActionKind::Prepare {
             self.labelled.remember(facts);
+            self.state.changes += u64::from(facts::changes_meaning(facts));
         }
         let mut remember = |name: &str, class: Class| {
             if self.prepared.len() >= 10_000 {
@@ -586,7 +585,7 @@ impl<'a> Gate<'a> {
 
     fn parameters(&mut self, parameters: &Parameters) -> Vec<Option<String>> {
         let mut counts = Counts::new();
-        approval::parameters_as_text(parameters)
+        parameters_as_text(parameters)
             .into_iter()
             .map(|value| {
                 value.map(|value| match self.masker.text(value.as_bytes(), &mut counts) {

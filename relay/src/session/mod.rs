@@ -24,7 +24,8 @@ mod rows;
 mod running;
 
 use crate::{
-    identity::Principal, record::Recorder, relay::Relay, telemetry::session::SessionMetrics, tunnel::Stream, upstream,
+    approval::wait, identity::Principal, record::Recorder, relay::Relay, telemetry::session::SessionMetrics,
+    tunnel::Stream, upstream,
 };
 use bytes::BytesMut;
 use gate::Gate;
@@ -261,9 +262,12 @@ async fn end(
         tracing::error!(parent: grant.span(), %error, "the end of the recording was not written");
     }
     (view.ended_at, view.close_reason) = (Some(relay.now()), Some(ending.text));
-    let gate::Totals { statements, rows, masked, refused } = *totals;
+    let gate::Totals { statements, rows, masked, refused, .. } = *totals;
     tracing::debug!(parent: grant.span(), reason = ending.class, statements, rows, masked, refused, "ended");
     (view.statements, view.rows, view.masked, view.refused) = (statements, rows, masked, refused);
+    if totals.asked > 0 {
+        wait::session_ended(relay, grant.session()).await;
+    }
     relay.index.session(row).await;
 }
 

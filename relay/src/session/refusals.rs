@@ -1,7 +1,11 @@
 //! What the client is told of a request that does not run.
 
 use super::{authorize::Grant, facts};
-use crate::{record::RecordError, relay::Relay};
+use crate::{
+    approval::{Asked, Outcome},
+    record::RecordError,
+    relay::Relay,
+};
 use weir_policy::{bundle, sql::Facts};
 use weir_protocol::Refusal;
 
@@ -23,6 +27,27 @@ pub(super) fn denial(grant: &Grant, facts: &Facts, decision: &bundle::Decision) 
         &format!("{rule}; session {session}"),
         "run `weir list` for your rights, or ask for the right",
     )
+}
+
+/// A human did not let it; none when one did.
+pub(super) fn unapproved(asked: &Asked, what: &str, outcome: &Outcome) -> Option<Refusal> {
+    let approval = format!("approval {}", asked.id());
+    Some(match outcome {
+        Outcome::Approved { .. } => return None,
+        Outcome::Denied { by, reason } => {
+            let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+            let message = format!("{by} denied this {what}{reason}");
+            refusal("42501", &message, &approval, "change the request, or ask them")
+        }
+        Outcome::Expired => refusal("57014", "nobody decided in time", &approval, "run it again to ask again"),
+        Outcome::Withdrawn => refusal("57014", "canceling statement due to user request", "", ""),
+        Outcome::TooMany(why) => {
+            let message = format!("this {what} needs a human, and {why}");
+            refusal("53400", &message, "", "wait for the others to be decided: weir approvals list")
+        }
+        Outcome::Ended => refusal("28000", "your login ended while the request waited", &approval, "run `weir login`"),
+        Outcome::Failed => refusal("58000", "the approval could not be stored", "", "tell the relay's administrator"),
+    })
 }
 
 /// There is no room for its intent.

@@ -62,6 +62,8 @@ pub struct Agent {
     pub max_depth: u32,
     /// Its hop statement; empty for a root.
     pub hop: String,
+    /// The user is a service, not a person.
+    pub service: bool,
     /// The agents from the root to this one, both included.
     pub chain: Vec<Link>,
 }
@@ -279,7 +281,8 @@ impl Store {
     pub async fn agent(&self, key: Thumbprint, now: i64) -> Result<Option<Agent>, StoreError> {
         let query = concat!(
             "SELECT a.id, a.expires, a.login, a.max_depth, a.hop, a.path, a.scope, a.budget, \
-               l.expires AS login_expires, u.id AS user, u.name, u.roles ",
+               l.expires AS login_expires, u.id AS user, u.name, u.roles, \
+               EXISTS (SELECT 1 FROM foreign_users f WHERE f.user = u.id AND f.issuer = '') AS service ",
             may_act!("$2"),
             " AND a.thumbprint = $1"
         );
@@ -297,6 +300,7 @@ impl Store {
             login_expires: row.try_get("login_expires")?,
             max_depth: row.try_get("max_depth")?,
             hop: row.try_get("hop")?,
+            service: row.try_get("service")?,
             chain,
         }))
     }

@@ -2,15 +2,16 @@
 
 use super::{
     agents::{NewAgent, NotAdded},
+    approvals::{Load, NewRequest, Verdict, Voted},
     logins::{Code, Redeemed, Refreshed},
     sessions::SessionRow,
     tickets::Taken,
     *,
 };
 use weir_shared::{
-    api::ApprovalView,
+    api::{ApprovalRequest, Extent, Granted, Needs, Offers, RequestFacts, RequestKind, Vote},
     hop::Budget,
-    id::{ApprovalId, ResourceName, SessionId},
+    id::{AgentId, ApprovalId, ResourceName, SessionId},
     keys::Thumbprint,
     scope::Scope,
 };
@@ -64,31 +65,32 @@ async fn a_user_logs_in_acts_asks_and_leaves_a_trace() {
     store.sessions_record(&[row.clone()]).await.unwrap();
     assert_eq!(store.sessions_newest().await.unwrap(), 1);
     assert_eq!(store.sessions_unfinished().await.unwrap(), [session]);
-    let request = ApprovalView {
-        id: ApprovalId::generate(),
-        state: "pending".into(),
-        session,
-        user: "alice".into(),
-        resource,
-        class: "sql.write".into(),
-        statement: "DELETE".into(),
-        parameters: vec![None],
-        digest: "d".into(),
-        requested_at: 1,
-        expires_at: 100,
-        decided_by: None,
-        reason: None,
+    let request = a_request(session, agent, resource);
+    let id = request.id;
+    store.approval_insert(&NewRequest { request: &request, likeness: "l", pattern: "p" }).await.unwrap();
+    let vote = async |by, approve, now| {
+        let vote = a_vote(by, approve);
+        store.approval_vote(id, &vote, |_, votes| enough(votes, 2), now).await.unwrap()
     };
-    store.approval_insert(&request, agent).await.unwrap();
-    let decide = async |by, now| store.approval_decide(request.id, true, by, "", now).await.unwrap();
-    assert!(!decide("alice", 2).await, "not one's own");
-    assert!(!decide("rita", 100).await, "too late");
-    assert!(!store.approval_consume(request.id, "d", 2).await.unwrap(), "not approved");
-    assert!(decide("rita", 2).await);
-    assert!(!decide("rita", 2).await, "once");
-    assert!(!store.approval_consume(request.id, "other", 2).await.unwrap(), "bound to its digest");
-    assert!(store.approval_consume(request.id, "d", 2).await.unwrap());
-    assert!(!store.approval_consume(request.id, "d", 2).await.unwrap(), "once");
+    let consume =
+        async |bindings: &[&str]| store.approval_consume(session, bindings, 2).await.unwrap().map(|(id, _)| id);
+    assert_eq!(vote("alice", true, 2).await, Voted::No, "not one's own");
+    assert_eq!(vote("rita", true, 100).await, Voted::No, "too late");
+    assert_eq!(consume(&["d"]).await, None, "not approved");
+    assert_eq!(vote("rita", true, 2).await, Voted::Counted);
+    assert_eq!(vote("rita", true, 2).await, Voted::Before, "two people, not one twice");
+    assert_eq!(vote("rolf", true, 2).await, Voted::Decided);
+    assert_eq!(vote("rudi", false, 2).await, Voted::No, "once");
+    assert_eq!(consume(&["other"]).await, None, "bound to its digest");
+    assert_eq!(store.approval_consume(SessionId::generate(), &["d"], 2).await.unwrap(), None, "and its session");
+    assert_eq!(consume(&["other", "d"]).await, Some(id));
+    assert_eq!(consume(&["d"]).await, None, "once");
+    let view = store.approval(id).await.unwrap().unwrap();
+    assert_eq!(
+        (view.state.as_str(), view.decided_by.as_deref(), view.votes.len()),
+        ("consumed", Some("rita, rolf"), 2)
+    );
+    assert_eq!(store.approvals_load("alice", 0, 2).await.unwrap(), Load { pending: 0, since: 1 });
 
     (row.view.ended_at, row.view.close_reason, row.view.masked) = (Some(9), Some("client closed".into()), 3);
     store.sessions_record(&[row.clone()]).await.unwrap();
@@ -107,6 +109,65 @@ fn agent_of(key: u8, expires: i64) -> NewAgent<'static> {
     static WHOLE: Scope = Scope::WHOLE;
     let (key, budget) = (Thumbprint::from_bytes([key; 32]), Budget::default());
     NewAgent { key, expires, max_depth: 3, scope: &WHOLE, budget, evidence: "{}" }
+}
+
+fn a_request(session: SessionId, agent: AgentId, resource: ResourceName) -> ApprovalRequest {
+    ApprovalRequest {
+        id: ApprovalId::generate(),
+        kind: RequestKind::Statement,
+        session: Some(session),
+        user: "alice".into(),
+        agent,
+        chain: vec![agent],
+        resource,
+        class: "sql.write".into(),
+        statement: "DELETE".into(),
+        parameters: vec![None],
+        because: String::new(),
+        facts: RequestFacts::default(),
+        digest: "d".into(),
+        bundle: String::new(),
+        needs: Needs::default(),
+        offers: Offers::default(),
+        requested_at: 1,
+        expires_at: 100,
+    }
+}
+
+fn a_vote(by: &str, approve: bool) -> Vote {
+    let (extent, reason) = (Extent::default(), "because".to_owned());
+    Vote { by: by.into(), groups: vec![], approve, reason, extent, channel: "cli".into(), at: 2 }
+}
+
+fn enough(votes: &[Vote], quorum: usize) -> Option<Verdict> {
+    let granted = Granted { extent: Extent::default(), left: 1, until: 100 };
+    (votes.len() >= quorum).then(|| Verdict { granted, binding: "d".into() })
+}
+
+#[tokio::test]
+async fn glass_is_broken_by_who_asks_and_looked_at_by_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("weir.db")).await.unwrap();
+    let (session, agent) = (SessionId::generate(), AgentId::generate());
+    let requests = [0, 1].map(|_| a_request(session, agent, ResourceName::new("db").unwrap()));
+    for request in &requests {
+        store.approval_insert(&NewRequest { request, likeness: "same", pattern: "" }).await.unwrap();
+    }
+    let [one, other] = requests.map(|request| request.id);
+    assert_eq!(store.approval(one).await.unwrap().unwrap().identical, 2);
+    assert_eq!(store.approvals_like(other).await.unwrap().len(), 2);
+    let broken =
+        async |id, user| store.approval_break_glass(id, user, "fire", &enough(&[], 0).unwrap(), 2).await.unwrap();
+    assert!(!broken(one, "bob").await, "only one's own");
+    assert!(broken(one, "alice").await);
+    assert!(!broken(other, "alice").await, "not while the last one was not looked at");
+    assert!(!store.approval_review(one, "alice", "fine").await.unwrap());
+    assert_eq!(store.approvals(Some("review"), None).await.unwrap().len(), 1);
+    assert!(store.approval_review(one, "rita", "rita: fine").await.unwrap());
+    assert!(!store.approval_review(one, "rita", "rita: fine").await.unwrap());
+    assert!(broken(other, "alice").await);
+    store.approvals_of_session_end(session).await.unwrap();
+    assert_eq!(store.approval_consume(session, &["d"], 2).await.unwrap(), None, "the session is over");
 }
 
 #[tokio::test]

@@ -46,6 +46,8 @@ pub struct Config {
     pub agent_idle: Duration,
     /// How long a held request waits.
     pub approval_timeout: Duration,
+    /// How much may be asked and granted.
+    pub approvals: ApprovalLimits,
     /// How long open sessions may go on after SIGTERM.
     pub drain_timeout: Duration,
     /// Threads that serve tunnels; none leaves it to the relay.
@@ -60,6 +62,21 @@ pub struct Config {
     pub identity: Identity,
     /// The resources by name.
     pub resources: BTreeMap<ResourceName, Arc<Resource>>,
+}
+
+/// How much people may be asked, and how much they may grant at once.
+#[derive(Clone, Debug)]
+pub struct ApprovalLimits {
+    /// Requests of one user that may wait at a time.
+    pub most_pending: u32,
+    /// Requests that one user may make in an hour.
+    pub per_hour: u32,
+    /// For so long what was denied is denied again without asking.
+    pub denied_for: Duration,
+    /// Runs that one approval may let happen.
+    pub uses: u32,
+    /// How long one approval may hold.
+    pub window: Duration,
 }
 
 /// One resource. Step by step more kinds follow; today every one is PostgreSQL.

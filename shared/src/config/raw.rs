@@ -5,8 +5,8 @@ mod identity;
 pub use identity::is_reachable;
 
 use super::checked::{
-    ColumnLabel, Config, CredentialSource, Delegation, DoorLimits, Durability, Host, Limits, Rate, RecordRows,
-    Recording, Resource, ResourceKind, TargetSession, UpstreamTls, UpstreamTlsMode, UserLimits,
+    ApprovalLimits, ColumnLabel, Config, CredentialSource, Delegation, DoorLimits, Durability, Host, Limits, Rate,
+    RecordRows, Recording, Resource, ResourceKind, TargetSession, UpstreamTls, UpstreamTlsMode, UserLimits,
 };
 use super::reference::{self, Key};
 use crate::id::ResourceName;
@@ -237,6 +237,7 @@ impl Reader<'_> {
                 duration(item).filter(|time| time.is_zero() || *time >= Duration::from_secs(10))
             }),
             approval_timeout: self.value(top, "", KEYS, "approval_timeout", Duration::from_secs(900), duration),
+            approvals: self.approvals(top),
             drain_timeout: self.value(top, "", KEYS, "drain_timeout", Duration::from_secs(30), duration),
             threads: self.value(top, "", KEYS, "threads", None, |item| {
                 let count = usize::try_from(item.as_integer()?).ok().filter(|count| *count <= 1024)?;
@@ -247,6 +248,22 @@ impl Reader<'_> {
             doors,
             identity,
             resources,
+        }
+    }
+
+    fn approvals(&mut self, top: &dyn TableLike) -> ApprovalLimits {
+        const KEYS: &[Key] = reference::APPROVALS;
+        let (at, empty) = ("approvals", toml_edit::Table::new());
+        let table = self.table(top, "", at, &empty);
+        self.unknown(table, at, KEYS);
+        let count =
+            |item: &Item| item.as_integer().and_then(|number| u32::try_from(number).ok()).filter(|number| *number > 0);
+        ApprovalLimits {
+            most_pending: self.value(table, at, KEYS, "most_pending", 20, count),
+            per_hour: self.value(table, at, KEYS, "per_hour", 200, count),
+            denied_for: self.value(table, at, KEYS, "denied_for", Duration::from_secs(60), duration),
+            uses: self.value(table, at, KEYS, "uses", 20, count),
+            window: self.value(table, at, KEYS, "window", Duration::from_secs(3600), duration),
         }
     }
 

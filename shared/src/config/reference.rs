@@ -34,6 +34,7 @@ pub const TOP: &[Key] = keys! {
     "agent_lifetime", "duration; 8h", "how long an agent's key lasts";
     "agent_idle", "duration of at least 10s; 30m, 0 never", "an agent whose process is gone, without a tunnel or a call, ends after this";
     "approval_timeout", "duration; 15m", "how long a held request waits";
+    "approvals", "table", "how much people may be asked, and how much they may grant";
     "drain_timeout", "duration; 30s", "how long sessions may go on after SIGTERM";
     "threads", "number; one fewer than cores", "threads that serve tunnels";
     "tls", "table", "the relay's certificate";
@@ -41,6 +42,15 @@ pub const TOP: &[Key] = keys! {
     "limits", "table", "limits of connections, and of users across all resources";
     "identity", "table", "who is let in beside local users, and through which clients";
     "resources", "tables", "the resources by name";
+};
+
+/// In `[approvals]`.
+pub const APPROVALS: &[Key] = keys! {
+    "most_pending", "number; 20", "requests of one user that may wait at a time";
+    "per_hour", "number; 200", "requests that one user may make in an hour";
+    "denied_for", "duration; 1m", "what was denied is denied again without asking for so long";
+    "uses", "number; 20", "runs that one approval may let happen";
+    "window", "duration; 1h", "how long one approval may hold";
 };
 
 /// In `[identity]`.
@@ -178,6 +188,7 @@ pub fn markdown() -> String {
         ("[identity.oidc]", OIDC),
         ("[[identity.workload]]", WORKLOAD),
         ("[[identity.workload.rules]]", WORKLOAD_RULE),
+        ("[approvals]", APPROVALS),
         ("[delegation]", DELEGATION),
         ("[limits]", USERS),
         ("[resources.NAME]", RESOURCE),

@@ -6,6 +6,7 @@ mod function;
 mod parse;
 mod setting;
 mod statement;
+mod template;
 mod tree;
 mod walk;
 

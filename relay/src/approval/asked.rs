@@ -1,0 +1,190 @@
+//! What is asked for, and the digests that a decision is bound to.
+
+use super::text::{parameters_as_text, visible};
+use crate::session::{authorize::Grant, facts};
+use std::{sync::Arc, time::Duration};
+use weir_policy::{bundle::Decision, sql::Facts};
+use weir_protocol::Action;
+use weir_shared::{
+    api::{ApprovalRequest, Needs, Offers, RequestFacts, RequestKind},
+    config::checked::ApprovalLimits,
+    id::ApprovalId,
+};
+
+/// A request, with what its like are known by.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// As it is stored and shown. Its times are set when it is asked.
+    pub request: ApprovalRequest,
+    /// The same for requests of the same chain that say the same, whichever session they come from.
+    pub likeness: String,
+    /// The same for requests that differ in constants only; empty when there is no such thing.
+    pub pattern: String,
+    /// How long it may wait; none: as long as any.
+    pub time: Option<Duration>,
+}
+
+/// A statement that is held, with everything that it was judged by.
+#[derive(Debug)]
+pub struct Held {
+    pub(crate) action: Action,
+    pub(crate) number: u64,
+    pub(crate) facts: Arc<Facts>,
+    /// What a human is asked.
+    pub asked: Asked,
+}
+
+/// What a session did before that may change what a statement means.
+#[derive(Clone, Debug, Default)]
+pub struct SessionState {
+    /// The database.
+    pub database: String,
+    /// How often settings, roles or names were changed.
+    pub changes: u64,
+    /// It runs inside a transaction that is open already.
+    pub in_transaction: bool,
+}
+
+/// Each part with its length, so that no two lists of parts give the same input.
+fn digest(parts: &[&[u8]]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_be_bytes()).update(part);
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+impl Held {
+    /// Holds an action of this grant's session.
+    #[must_use]
+    pub fn new(
+        grant: &Grant,
+        action: Action,
+        number: u64,
+        facts: Arc<Facts>,
+        decision: &Decision,
+        state: &SessionState,
+        limits: &ApprovalLimits,
+    ) -> Self {
+        let class = facts::name(facts.class);
+        let (session, chain) = (grant.session(), chain(grant));
+        let changes = state.changes.to_be_bytes();
+        let in_transaction = [u8::from(state.in_transaction)];
+        let values = action.parameters.digest.as_ref().map_or(&[][..], |digest| digest.as_slice());
+        let (role, name) = (grant.resource().role.as_str(), grant.resource().name.as_str());
+        // Who, on what, and under which rules.
+        let place: [&[u8]; 5] =
+            [&chain, name.as_bytes(), role.as_bytes(), state.database.as_bytes(), grant.bundle().as_bytes()];
+        let of = |kind: &str, parts: &[&[u8]]| digest(&[&[kind.as_bytes()], place.as_slice(), parts].concat());
+        let text = action.text.as_bytes();
+        let exact = of("statement", &[session.as_bytes(), &changes, &in_transaction, text, values, action.bytes()]);
+        let template = facts.template(&action.text).filter(|_| action.parameters.omitted.is_none());
+        let pattern = template.as_ref().map(|template| of("pattern", &[template.as_bytes()])).unwrap_or_default();
+        let template_digest = template
+            .as_ref()
+            .map(|template| of("template", &[session.as_bytes(), &changes, &in_transaction, template.as_bytes()]));
+        let offers = Offers {
+            uses: limits.uses,
+            window: limits.window.as_secs(),
+            template: template.as_deref().map(visible),
+            template_digest: template_digest.unwrap_or_default(),
+            window_digest: of("window", &[session.as_bytes(), class.as_bytes()]),
+        };
+        let request = ApprovalRequest {
+            class: class.to_owned(),
+            statement: visible(&action.text),
+            parameters: parameters_as_text(&action.parameters)
+                .into_iter()
+                .map(|value| value.map(|value| visible(&value)))
+                .collect(),
+            facts: RequestFacts {
+                what: visible(&facts.reason),
+                reads: facts.reads.iter().map(|name| visible(name)).collect(),
+                writes: facts.writes.iter().map(|name| visible(name)).collect(),
+                functions: facts.functions.iter().map(|name| visible(name)).collect(),
+                statements: facts.statements,
+                has_where: facts.has_where,
+                destructive: facts.destructive,
+                in_transaction: state.in_transaction,
+                size: action.bytes().len(),
+                ..about(grant, &state.database, decision)
+            },
+            digest: exact,
+            offers,
+            ..request(grant, RequestKind::Statement)
+        };
+        let likeness = of("likeness", &[text, values, class.as_bytes()]);
+        Self { action, number, facts, asked: Asked { request, likeness, pattern, time: None } }
+    }
+}
+
+impl Asked {
+    /// A session that may begin only when a human agrees.
+    #[must_use]
+    pub fn connect(grant: &Grant, database: &str, decision: &Decision, limits: &ApprovalLimits) -> Self {
+        let (session, chain) = (grant.session(), chain(grant));
+        let (role, name) = (grant.resource().role.as_str(), grant.resource().name.as_str());
+        let place: [&[u8]; 5] =
+            [&chain, name.as_bytes(), role.as_bytes(), database.as_bytes(), grant.bundle().as_bytes()];
+        let of = |kind: &str, parts: &[&[u8]]| digest(&[&[kind.as_bytes()], place.as_slice(), parts].concat());
+        let request = ApprovalRequest {
+            class: "connect".to_owned(),
+            statement: format!("a session with {name}, database {}, as role {role}", visible(database)),
+            facts: about(grant, database, decision),
+            digest: of("connect", &[session.as_bytes()]),
+            offers: Offers { window: limits.window.as_secs(), ..Offers::default() },
+            ..request(grant, RequestKind::Connect)
+        };
+        Self { request, likeness: of("connect likeness", &[]), pattern: String::new(), time: None }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> ApprovalId {
+        self.request.id
+    }
+
+    /// What an approval may be bound to for this to run.
+    #[must_use]
+    pub fn bindings(&self) -> Vec<&str> {
+        let offers = &self.request.offers;
+        let all = [&self.request.digest, &offers.template_digest, &offers.window_digest];
+        all.into_iter().map(String::as_str).filter(|binding| !binding.is_empty()).collect()
+    }
+}
+
+fn chain(grant: &Grant) -> Vec<u8> {
+    grant.chain().iter().flat_map(|link| link.id.as_bytes().to_vec()).collect()
+}
+
+fn about(grant: &Grant, database: &str, decision: &Decision) -> RequestFacts {
+    RequestFacts {
+        database: visible(database),
+        role: grant.resource().role.clone(),
+        policies: decision.policies.to_vec(),
+        ..RequestFacts::default()
+    }
+}
+
+fn request(grant: &Grant, kind: RequestKind) -> ApprovalRequest {
+    ApprovalRequest {
+        id: ApprovalId::generate(),
+        kind,
+        session: Some(grant.session()),
+        user: grant.user().to_owned(),
+        agent: grant.agent(),
+        chain: grant.chain().iter().map(|link| link.id).collect(),
+        resource: grant.resource().name.clone(),
+        class: String::new(),
+        statement: String::new(),
+        parameters: Vec::new(),
+        because: String::new(),
+        facts: RequestFacts::default(),
+        digest: String::new(),
+        bundle: grant.bundle().to_owned(),
+        needs: Needs::default(),
+        offers: Offers::default(),
+        requested_at: 0,
+        expires_at: 0,
+    }
+}

@@ -1,0 +1,197 @@
+//! A session asks, waits for the decision, and takes its request back.
+
+use super::{Asked, Outcome, text::visible};
+use crate::relay::Relay;
+use tokio::sync::oneshot;
+use weir_shared::{
+    api::{ApprovalRequest, ApprovalView},
+    id::{AgentId, ApprovalId, SessionId},
+};
+use weir_store::approvals::NewRequest;
+
+const HOUR: i64 = 3_600_000_000;
+
+/// What to wait for; [`withdraw`] must be told when the client goes.
+pub struct Ticket {
+    asked: Asked,
+    decided: oneshot::Receiver<()>,
+}
+
+/// What asking came to.
+pub enum Begun {
+    /// A human must decide.
+    Waits(Box<Ticket>),
+    /// It is decided already.
+    Decided(Outcome),
+}
+
+/// Asks: unless an approval that was given before covers it, or too much was asked.
+pub async fn ask(relay: &Relay, asked: &Asked) -> Begun {
+    match begin(relay, asked.clone()).await {
+        Ok(begun) => begun,
+        Err(error) => {
+            tracing::error!(%error, "an approval request cannot be stored");
+            Begun::Decided(Outcome::Failed)
+        }
+    }
+}
+
+async fn begin(relay: &Relay, mut asked: Asked) -> Result<Begun, weir_store::StoreError> {
+    let (now, limits) = (relay.now(), &relay.config.approvals);
+    if let Some(session) = asked.request.session
+        && let Some((approval, by)) = relay.store.approval_consume(session, &asked.bindings(), now).await?
+    {
+        used(relay, &asked.request, approval).await;
+        return Ok(Begun::Decided(Outcome::Approved { approval, by }));
+    }
+    let decided = |outcome| Ok(Begun::Decided(outcome));
+    let since = now - i64::try_from(limits.denied_for.as_micros()).unwrap_or(i64::MAX);
+    if let Some(denied) = relay.store.approval_denied(&asked.likeness, since).await? {
+        let by = denied.decided_by.unwrap_or_default();
+        return decided(Outcome::Denied { by, reason: denied.reason.unwrap_or_default() });
+    }
+    let load = relay.store.approvals_load(&asked.request.user, now - HOUR, now).await?;
+    if load.pending >= limits.most_pending {
+        return decided(Outcome::TooMany(format!("{} requests of yours wait already", load.pending)));
+    }
+    if load.since >= limits.per_hour {
+        return decided(Outcome::TooMany(format!("you have asked {} times within the hour", load.since)));
+    }
+    let time = asked.time.unwrap_or(relay.config.approval_timeout).min(relay.config.approval_timeout);
+    asked.request.requested_at = now;
+    asked.request.expires_at = now.saturating_add(i64::try_from(time.as_micros()).unwrap_or(i64::MAX));
+    // Whoever decides looks at the session too.
+    relay.index.settled().await;
+    let (sender, decided) = oneshot::channel();
+    relay.approvals.lock().insert(asked.id(), sender);
+    let new = NewRequest { request: &asked.request, likeness: &asked.likeness, pattern: &asked.pattern };
+    if let Err(error) = relay.store.approval_insert(&new).await {
+        relay.approvals.lock().remove(&asked.id());
+        return Err(error);
+    }
+    audit(relay, "approval.requested", &asked.request.user, &asked.request.chain, &asked.request).await;
+    relay.approvals.happened(asked.id(), "pending");
+    Ok(Begun::Waits(Box::new(Ticket { asked, decided })))
+}
+
+impl Ticket {
+    /// Which request.
+    #[must_use]
+    pub fn id(&self) -> ApprovalId {
+        self.asked.id()
+    }
+
+    /// How long it waits at most, in seconds.
+    #[must_use]
+    pub fn seconds(&self) -> i64 {
+        (self.asked.request.expires_at - self.asked.request.requested_at) / 1_000_000
+    }
+}
+
+/// Waits for the decision and consumes it.
+///
+/// # Cancel safety
+/// Dropping the future leaves the request pending: call [`withdraw`].
+pub async fn wait(relay: &Relay, ticket: Ticket) -> Outcome {
+    let Ticket { asked, decided } = ticket;
+    let left = asked.request.expires_at - relay.now();
+    let left = std::time::Duration::from_micros(u64::try_from(left).unwrap_or(0));
+    let told = tokio::time::timeout(left, decided).await;
+    relay.approvals.lock().remove(&asked.id());
+    match told {
+        Ok(Ok(())) => match outcome(relay, &asked).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                tracing::error!(%error, "an approval cannot be consumed");
+                Outcome::Failed
+            }
+        },
+        Ok(Err(_)) => Outcome::Failed,
+        Err(_) => {
+            if let Err(error) = relay.store.approvals_expire(relay.now()).await {
+                tracing::error!(%error, "expired approvals cannot be stored");
+            }
+            // One that was decided at the last moment would lie there for another.
+            withdraw(relay, asked.id()).await;
+            relay.approvals.happened(asked.id(), "expired");
+            Outcome::Expired
+        }
+    }
+}
+
+/// What was decided; consumed where it lets something run.
+async fn outcome(relay: &Relay, asked: &Asked) -> Result<Outcome, weir_store::StoreError> {
+    let Some(view) = relay.store.approval(asked.id()).await? else { return Ok(Outcome::Failed) };
+    if view.state != "approved" {
+        let (by, reason) = (view.decided_by.unwrap_or_default(), view.reason.unwrap_or_default());
+        return Ok(if view.state == "denied" { Outcome::Denied { by, reason } } else { Outcome::Expired });
+    }
+    let Some(session) = asked.request.session else { return Ok(Outcome::Failed) };
+    // Who asked may have been revoked while a human thought.
+    let acting = relay.store.agents_that_may_act(&[asked.request.agent], relay.now()).await?;
+    if !acting.contains(&asked.request.agent) {
+        withdraw(relay, asked.id()).await;
+        return Ok(Outcome::Ended);
+    }
+    Ok(match relay.store.approval_consume(session, &asked.bindings(), relay.now()).await? {
+        Some((approval, by)) => {
+            used(relay, &asked.request, approval).await;
+            Outcome::Approved { approval, by }
+        }
+        None => Outcome::Expired,
+    })
+}
+
+/// The client cancelled, or its session ended.
+pub async fn withdraw(relay: &Relay, approval: ApprovalId) {
+    relay.approvals.lock().remove(&approval);
+    match relay.store.approval_withdraw(approval).await {
+        Ok(()) => relay.approvals.happened(approval, "withdrawn"),
+        Err(error) => tracing::error!(%error, "a withdrawn approval cannot be stored"),
+    }
+}
+
+/// A session is over, and with it all that was granted for it.
+pub async fn session_ended(relay: &Relay, session: SessionId) {
+    if let Err(error) = relay.store.approvals_of_session_end(session).await {
+        tracing::error!(%error, "approvals of an ended session cannot be ended");
+    }
+}
+
+async fn used(relay: &Relay, request: &ApprovalRequest, by: ApprovalId) {
+    let body = serde_json::json!({
+        "approval": by, "session": request.session, "digest": request.digest, "resource": request.resource,
+        "class": request.class, "chain": request.chain,
+    });
+    relay.audit("approval.used", &request.user, body).await;
+}
+
+pub(super) async fn audit(relay: &Relay, event: &str, actor: &str, chain: &[AgentId], request: &ApprovalRequest) {
+    let body = serde_json::json!({
+        "approval": request.id, "kind": request.kind, "session": request.session, "digest": request.digest,
+        "resource": request.resource, "class": request.class, "requester": request.user, "chain": chain,
+    });
+    relay.audit(event, actor, body).await;
+}
+
+/// What whoever waits is told: text and hint.
+#[must_use]
+pub fn notice(relay: &Relay, ticket: &Ticket) -> (String, String) {
+    let (id, seconds) = (ticket.id(), ticket.seconds());
+    let text = format!("weir: waiting for approval {id} (at most {seconds} s): {}", page(relay, id));
+    (text, format!("another person decides there, or with: weir approvals approve {id}"))
+}
+
+/// The request as its view is given out: with its page.
+#[must_use]
+pub fn with_page(relay: &Relay, mut view: ApprovalView) -> ApprovalView {
+    view.url = page(relay, view.request.id);
+    view.request.because = visible(&view.request.because);
+    view
+}
+
+/// Where a request is shown and decided.
+#[must_use]
+pub fn page(relay: &Relay, id: ApprovalId) -> String {
+    format!("{}/approvals/{id}", relay.config.public_url)
+}
