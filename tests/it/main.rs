@@ -68,5 +68,6 @@ mod poolers;
 mod property;
 mod protocol;
 mod queries;
+mod review;
 mod wire;
 mod workloads;

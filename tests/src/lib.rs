@@ -19,5 +19,6 @@ pub mod login;
 pub mod middle;
 pub mod process;
 pub mod raw;
+pub mod reviewer;
 pub mod stand_in;
 pub mod stranger;

@@ -12,7 +12,10 @@ use crate::{
 use axum::{
     Json,
     extract::{Path, Query, State},
-    response::sse::{Event, KeepAlive, Sse},
+    response::{
+        IntoResponse,
+        sse::{Event, KeepAlive, Sse},
+    },
 };
 use futures_util::Stream;
 use serde::Deserialize;
@@ -39,7 +42,8 @@ fn missing(id: &str) -> UserFacing {
 
 /// True when the caller may see it: reviewers all, of resources that they have to do with; others their user's; an agent's
 /// agent what it and those below it asked for.
-pub(crate) fn may_see(principal: &Principal, view: &ApprovalView) -> bool {
+#[must_use]
+pub fn may_see(principal: &Principal, view: &ApprovalView) -> bool {
     let request = &view.request;
     principal.reaches(&request.resource)
         && (sees_all(principal) || request.user == principal.user() || decides(principal, request))
@@ -128,11 +132,13 @@ pub(super) async fn review(
     Ok(Json(decide::review(&relay, id, &principal, Way::CLI, body).await?))
 }
 
-/// What happens to requests that the caller may see, as server-sent events, for as long as the caller listens.
-pub(super) async fn events(
-    State(relay): State<Arc<Relay>>,
-    Caller(principal, _): Caller,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+/// What happens to requests that the caller may see.
+pub(super) async fn events(State(relay): State<Arc<Relay>>, Caller(principal, _): Caller) -> impl IntoResponse {
+    stream(relay, principal)
+}
+
+/// What happens to requests that somebody may see, as server-sent events, for as long as they listen and may act.
+pub fn stream(relay: Arc<Relay>, principal: Principal) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let events = relay.approvals.listen();
     let next = move |mut events: Receiver<ApprovalEvent>| {
         let (relay, principal) = (Arc::clone(&relay), principal.clone());

@@ -7,6 +7,7 @@ mod caller;
 mod resources;
 mod sessions;
 
+pub use approvals::{may_see, stream as approval_events};
 pub use caller::{Caller, Peer};
 
 use crate::{doors::Visit, identity, relay::Relay, telemetry::tally::Census, tunnel, web};
@@ -59,6 +60,13 @@ pub fn router(relay: Arc<Relay>) -> Router {
     use identity::oauth;
     Router::new()
         .route("/healthz", get(async || "ok\n"))
+        .route("/", get(web::approvals::home))
+        .route("/login", get(web::session::sign_in).post(web::session::signed_in))
+        .route("/logout", post(web::session::sign_out))
+        .route("/approvals", get(web::approvals::list))
+        .route("/approvals/events", get(web::approvals::events))
+        .route("/approvals/{id}", get(web::approvals::show).post(web::approvals::decide))
+        .route("/live.js", get(web::approvals::script))
         .route("/style.css", get(web::style))
         .route("/.well-known/oauth-authorization-server", get(oauth::metadata::metadata))
         .route("/.well-known/oauth-protected-resource", get(oauth::metadata::resource))

@@ -1,6 +1,11 @@
-//! The pages: plain HTML, no script, nothing from elsewhere. [`device`]: the one that confirms a device's code.
+//! The pages: plain HTML, nothing from elsewhere.
+//!
+//! - [`device`]: the one that confirms a device's code
+//! - [`session`]: logging in to those below; [`approvals`]: what waits for a decision
 
+pub mod approvals;
 pub mod device;
+pub mod session;
 
 use crate::identity::{
     access::Access,

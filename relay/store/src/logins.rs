@@ -199,6 +199,14 @@ impl Store {
         Ok(Redeemed::Login(login, code))
     }
 
+    /// Begins a login.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn login_begin(&self, new: &NewLogin<'_>) -> Result<LoginId, StoreError> {
+        insert(&mut *self.pool.acquire().await?, new).await
+    }
+
     /// Begins a login of weir's own, whose refresh token has this hash.
     ///
     /// # Errors
@@ -210,8 +218,7 @@ impl Store {
         now: i64,
         expires: i64,
     ) -> Result<LoginId, StoreError> {
-        let new = NewLogin { user, client: "weir-cli", access: "", bound: None, refresh, now, expires };
-        insert(&mut *self.pool.acquire().await?, &new).await
+        self.login_begin(&NewLogin { user, client: "weir-cli", access: "", bound: None, refresh, now, expires }).await
     }
 
     /// The login of a refresh token that is good now.

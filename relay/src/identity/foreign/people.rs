@@ -51,11 +51,13 @@ const EXPIRED: &str = "this login was not begun in this browser, or has taken lo
 
 /// What somebody logs in for.
 #[derive(Serialize, Deserialize)]
-pub(in crate::identity) enum Asked {
+pub(crate) enum Asked {
     /// A client that waits for its code.
     Client(Authorize),
     /// A device that waits under this code.
     Device(String),
+    /// The relay's own pages; where to go then.
+    Pages(String),
 }
 
 /// A login that waits for the provider.
@@ -77,7 +79,7 @@ pub struct Ways {
 }
 
 /// The ways there are.
-pub(in crate::identity) fn ways(relay: &Relay, asked: Asked) -> Ways {
+pub(crate) fn ways(relay: &Relay, asked: Asked) -> Ways {
     Ways { local: !relay.config.identity.no_local_users, provider: offer(relay, asked) }
 }
 
@@ -185,13 +187,14 @@ pub async fn callback(
             match &pending.asked {
                 Asked::Client(request) => oauth::authorize::answer(&relay, request, &user).await,
                 Asked::Device(code) => oauth::device::allow(&relay, code, &user, peer.address).await,
+                Asked::Pages(to) => web::session::begin(&relay, &user, to).await,
             }
         }
         Err(why) => {
             refused(&relay, "login.refused", issuer.url(), &why.for_operator, why.about).await;
             match &pending.asked {
                 Asked::Client(request) => oauth::authorize::decline(&relay, request, &why.for_user),
-                Asked::Device(_) => web::failure(StatusCode::FORBIDDEN, &why.for_user),
+                Asked::Device(_) | Asked::Pages(_) => web::failure(StatusCode::FORBIDDEN, &why.for_user),
             }
         }
     };

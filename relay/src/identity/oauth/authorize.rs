@@ -123,7 +123,7 @@ pub async fn log_in(
 }
 
 /// Somebody who does not come in by a password.
-pub(super) enum Stranger {
+pub(crate) enum Stranger {
     /// The address tries too often: the page that says so.
     TooFast(Response),
     /// Why, to be shown on the form.
@@ -131,7 +131,7 @@ pub(super) enum Stranger {
 }
 
 /// Who types name and password into a form.
-pub(super) async fn by_password(
+pub(crate) async fn by_password(
     relay: &Relay,
     peer: &Peer,
     name: &str,

@@ -96,19 +96,19 @@ fn broken(error: &weir_store::StoreError) -> Response {
     refuse("server_error", "the relay cannot use its database")
 }
 
-pub(super) fn hash(secret: &str) -> [u8; 32] {
+pub(crate) fn hash(secret: &str) -> [u8; 32] {
     let mut out = [0; 32];
     out.copy_from_slice(digest(&SHA256, secret.as_bytes()).as_ref());
     out
 }
 
 /// 256 random bits.
-pub(super) fn secret() -> Option<Secret<String>> {
+pub(crate) fn secret() -> Option<Secret<String>> {
     let mut bytes = [0; 32];
     aws_lc_rs::rand::fill(&mut bytes).ok()?;
     Some(Secret::new(URL_SAFE_NO_PAD.encode(bytes)))
 }
 
-fn micros(duration: Duration) -> i64 {
+pub(crate) fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4)
 }

@@ -1,0 +1,240 @@
+//! The pages on which people decide: what waits, one request in full, and the decision. They work without a script; with
+//! one they follow what happens.
+
+use super::{page, session::Visitor};
+use crate::{
+    api,
+    approval::{
+        decide::{self, Way},
+        wait,
+    },
+    relay::Relay,
+};
+use askama::Template;
+use axum::{
+    Form,
+    extract::{Path, State},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+use std::sync::Arc;
+use weir_shared::{
+    api::{AgentView, ApprovalView, DecisionBody, Extent, RequestKind},
+    error::{Kind, UserFacing},
+    id::ApprovalId,
+};
+
+/// As [`super::POLICY`], with the relay's own script.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; frame-ancestors 'none'; \
+                      base-uri 'none'; form-action 'self'";
+const SCRIPT: &str = include_str!("live.js");
+
+/// A row of the list.
+struct Row {
+    view: ApprovalView,
+    asked: String,
+    statement: String,
+}
+
+#[derive(Template)]
+#[template(path = "approvals.html")]
+struct List<'a> {
+    user: &'a str,
+    csrf: &'a str,
+    waiting: Vec<Row>,
+    done: Vec<Row>,
+}
+
+#[derive(Template)]
+#[template(path = "approval.html")]
+struct One<'a> {
+    user: &'a str,
+    csrf: &'a str,
+    view: &'a ApprovalView,
+    chain: &'a [AgentView],
+    asked: String,
+    expires: String,
+    statement: bool,
+    scope: bool,
+    /// Why this visitor may not decide; empty when they may.
+    objection: &'a str,
+    own: bool,
+    problem: &'a str,
+    most_minutes: u64,
+}
+
+fn time(micros: i64) -> String {
+    jiff::Timestamp::from_microsecond(micros).map_or_else(|_| String::new(), |time| format!("{time:.0}"))
+}
+
+fn scripted(status: StatusCode, body: Result<String, askama::Error>) -> Response {
+    let mut response = page(status, body);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    response
+}
+
+fn broken(error: &dyn std::fmt::Display) -> Response {
+    tracing::error!(%error, "a page cannot use the database");
+    super::failure(StatusCode::INTERNAL_SERVER_ERROR, "the relay cannot use its database")
+}
+
+/// The script.
+pub async fn script() -> Response {
+    ([(header::CONTENT_TYPE, "text/javascript"), (header::CACHE_CONTROL, "max-age=3600")], SCRIPT).into_response()
+}
+
+/// What waits, and what was decided lately.
+pub async fn list(State(relay): State<Arc<Relay>>, visitor: Visitor) -> Response {
+    if let Err(error) = relay.store.approvals_expire(relay.now()).await {
+        return broken(&error);
+    }
+    let views = match relay.store.approvals(None, None).await {
+        Ok(views) => views,
+        Err(error) => return broken(&error),
+    };
+    let seen = views.into_iter().filter(|view| api::may_see(&visitor.principal, view)).map(|view| Row {
+        asked: time(view.request.requested_at),
+        statement: view.request.statement.chars().take(120).collect(),
+        view,
+    });
+    let (waiting, mut done): (Vec<Row>, Vec<Row>) =
+        seen.partition(|row| row.view.state == "pending" || row.view.review.as_deref() == Some("due"));
+    done.truncate(50);
+    let list = List { user: visitor.principal.user(), csrf: &visitor.csrf, waiting, done };
+    scripted(StatusCode::OK, list.render())
+}
+
+async fn find(relay: &Relay, visitor: &Visitor, id: &str) -> Result<ApprovalView, Response> {
+    let missing = || super::failure(StatusCode::NOT_FOUND, "there is no such request, or it is not yours to see");
+    let id: ApprovalId = id.parse().map_err(|_| missing())?;
+    let view = relay.store.approval(id).await.map_err(|error| broken(&error))?;
+    let view = view.filter(|view| api::may_see(&visitor.principal, view)).ok_or_else(missing)?;
+    Ok(wait::with_page(relay, view))
+}
+
+async fn shown(relay: &Relay, visitor: &Visitor, view: &ApprovalView, status: StatusCode, problem: &str) -> Response {
+    let chain = match relay.store.agent_views(&view.request.chain, relay.now()).await {
+        Ok(chain) => chain,
+        Err(error) => return broken(&error),
+    };
+    let way = Way { channel: "web", passkey: false };
+    let objection = decide::objection(relay, view, &visitor.principal, way);
+    let one = One {
+        user: visitor.principal.user(),
+        csrf: &visitor.csrf,
+        view,
+        chain: &chain,
+        asked: time(view.request.requested_at),
+        expires: time(view.request.expires_at),
+        statement: view.request.kind == RequestKind::Statement,
+        scope: view.request.kind == RequestKind::Scope,
+        objection: objection.as_deref().unwrap_or_default(),
+        own: view.request.user == visitor.principal.user(),
+        problem,
+        most_minutes: view.request.offers.window / 60,
+    };
+    scripted(status, one.render())
+}
+
+/// One request.
+pub async fn show(State(relay): State<Arc<Relay>>, visitor: Visitor, Path(id): Path<String>) -> Response {
+    match find(&relay, &visitor, &id).await {
+        Ok(view) => shown(&relay, &visitor, &view, StatusCode::OK, "").await,
+        Err(response) => response,
+    }
+}
+
+/// What its form sends.
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+pub struct DecisionForm {
+    csrf: String,
+    decision: String,
+    digest: String,
+    identical: u32,
+    reason: String,
+    extent: String,
+    uses: String,
+    minutes: String,
+    scope: String,
+}
+
+impl DecisionForm {
+    fn extent(&self) -> Result<Extent, UserFacing> {
+        let number = |text: &str, what: &str| {
+            text.trim().parse::<u32>().map_err(|_| UserFacing::new(Kind::Usage, format!("{what}: a whole number"), ""))
+        };
+        let mut extent = Extent::default();
+        match self.extent.as_str() {
+            "" | "once" => {}
+            "uses" => extent.uses = number(&self.uses, "how often")?,
+            "template" => (extent.template, extent.uses) = (true, number(&self.uses, "how often")?),
+            "window" => extent.window = u64::from(number(&self.minutes, "minutes")?) * 60,
+            _ => return Err(UserFacing::new(Kind::Usage, "the form is not this page's", "reload the page")),
+        }
+        if !self.scope.trim().is_empty() {
+            extent.scope = Some(self.scope.trim().to_owned());
+        }
+        Ok(extent)
+    }
+}
+
+/// The decision.
+pub async fn decide(
+    State(relay): State<Arc<Relay>>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    Form(form): Form<DecisionForm>,
+) -> Response {
+    let view = match find(&relay, &visitor, &id).await {
+        Ok(view) => view,
+        Err(response) => return response,
+    };
+    if !visitor.sent(&form.csrf) {
+        return shown(&relay, &visitor, &view, StatusCode::BAD_REQUEST, "the form has expired: try again").await;
+    }
+    let way = Way { channel: "web", passkey: false };
+    let (id, principal) = (view.request.id, &visitor.principal);
+    let decided = match form.extent() {
+        Err(error) => Err(error),
+        Ok(extent) => {
+            let body = DecisionBody {
+                reason: form.reason.clone(),
+                digest: Some(form.digest.clone()),
+                extent,
+                identical: form.identical,
+            };
+            match form.decision.as_str() {
+                "approve" => decide::decide(&relay, id, principal, way, true, body).await,
+                "deny" => decide::decide(&relay, id, principal, way, false, body).await,
+                "break-glass" => decide::break_glass(&relay, id, principal, body).await,
+                "review" => decide::review(&relay, id, principal, way, body).await,
+                _ => Err(UserFacing::new(Kind::Usage, "the form is not this page's", "reload the page")),
+            }
+        }
+    };
+    match decided {
+        // Back to a page that can be reloaded.
+        Ok(_) => Redirect::to(&format!("/approvals/{id}")).into_response(),
+        Err(error) => {
+            let status = StatusCode::from_u16(error.kind.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
+            let view = match find(&relay, &visitor, &id.to_string()).await {
+                Ok(view) => view,
+                Err(response) => return response,
+            };
+            shown(&relay, &visitor, &view, status, &error.message).await
+        }
+    }
+}
+
+/// What happens, for the script.
+pub async fn events(State(relay): State<Arc<Relay>>, visitor: Visitor) -> Response {
+    api::approval_events(relay, visitor.principal).into_response()
+}
+
+/// `/`
+pub async fn home() -> Redirect {
+    Redirect::to("/approvals")
+}

@@ -1,0 +1,45 @@
+//! A reviewer at a browser.
+
+use crate::lab::{Lab, password_of, run};
+use anyhow::{Context as _, Result, ensure};
+use std::{path::Path, process::Command};
+
+/// What somebody reads at a page, and once they have decided.
+#[derive(Debug)]
+pub struct Seen {
+    /// Before.
+    pub before: String,
+    /// After; empty when they only looked.
+    pub after: String,
+}
+
+/// A person opens a page in headless Chromium, logs in, and presses the button of this value (`look`: none), with these
+/// fields filled in.
+///
+/// # Errors
+/// The browser does not come to an end, or the page's script or policy complains.
+pub fn at_page(lab: &Lab, path: &str, user: &str, decision: &str, fields: &[&str]) -> Result<Seen> {
+    seen(lab, path, user, decision, fields, true)
+}
+
+/// The same with the page's script turned off.
+///
+/// # Errors
+/// As [`at_page`].
+pub fn without_script(lab: &Lab, path: &str, user: &str, decision: &str, fields: &[&str]) -> Result<Seen> {
+    seen(lab, path, user, decision, fields, false)
+}
+
+fn seen(lab: &Lab, path: &str, user: &str, decision: &str, fields: &[&str], script: bool) -> Result<Seen> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("oidc/reviewer.mjs");
+    let mut node = Command::new("node");
+    node.arg(file).arg(format!("{}{path}", lab.url())).args([user, decision]).args(fields);
+    node.env("WEIR_TEST_PASSWORD", password_of(user));
+    if !script {
+        node.env("WEIR_TEST_NO_SCRIPT", "1");
+    }
+    let text = run(&mut node, None)?;
+    ensure!(!text.contains("PROBLEMS:"), "{text}");
+    let (before, after) = text.split_once("----\n").context("the browser did not log in")?;
+    Ok(Seen { before: before.to_owned(), after: after.to_owned() })
+}
