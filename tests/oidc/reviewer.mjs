@@ -29,7 +29,7 @@ try {
   if (decision !== 'look') {
     for (const field of fields) {
       const [name, value] = [field.slice(0, field.indexOf('=')), field.slice(field.indexOf('=') + 1)];
-      const radio = await page.$(`input[type=radio][name=${name}][value=${value}]`);
+      const radio = await page.$(`input[type=radio][name=${name}][value="${value}"]`);
       if (radio) await radio.click();
       else await page.$eval(`main [name=${name}]`, (input, value) => { input.value = value; }, value);
     }
