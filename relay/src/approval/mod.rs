@@ -63,13 +63,13 @@ impl Held {
         // Each part with its length, so that no two requests give the same input.
         let mut hasher = blake3::Hasher::new();
         let resource = grant.resource();
-        let (session, agent) = (grant.session(), grant.agent());
+        let (session, agent, bundle) = (grant.session(), grant.agent(), grant.bundle());
         let parts: [&[u8]; 8] = [
             session.as_bytes(),
             agent.as_bytes(),
             resource.name.as_str().as_bytes(),
             resource.role.as_bytes(),
-            grant.bundle().as_bytes(),
+            bundle.as_bytes(),
             action.text.as_bytes(),
             action.parameters.digest.as_ref().map_or(&[], |digest| digest.as_slice()),
             action.bytes(),

@@ -10,7 +10,7 @@ pub mod stream;
 use crate::upstream::Catalog;
 use bytes::{Bytes, BytesMut};
 use plan::{Plan, Treatment};
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 use weir_protocol::{Shape, postgres::rows};
 use weir_shared::detect::{Detect, Detector, KnownValues, Span};
 
@@ -50,6 +50,8 @@ pub struct About {
     pub risky: bool,
     /// The snapshot of what is labelled was overtaken: what it does not know for certain is masked whole too.
     pub uncertain: bool,
+    /// Labelled columns that policy lets this session see, by table and attribute. What is found in them is still masked.
+    pub clear: Arc<HashSet<(u32, i16)>>,
     /// For COPY: which of its columns are labelled.
     pub copy_labelled: Arc<Vec<bool>>,
 }

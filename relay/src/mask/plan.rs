@@ -2,6 +2,7 @@
 
 use super::About;
 use crate::upstream::Labels;
+use std::{collections::HashSet, sync::Arc};
 use weir_protocol::{Column, Shape};
 
 /// What stands for a value that is masked whole.
@@ -36,6 +37,7 @@ pub struct Plan {
     shape: Shape,
     risky: bool,
     uncertain: bool,
+    clear: Arc<HashSet<(u32, i16)>>,
     treatments: Vec<Treatment>,
     nothing: bool,
     otherwise: Option<Treatment>,
@@ -44,13 +46,16 @@ pub struct Plan {
 impl Plan {
     /// Makes the plan fit `shape`; cheap when it does already.
     pub fn prepare(&mut self, shape: &Shape, labels: &Labels, about: &About) {
-        if self.made && self.shape.is(shape) && self.risky == about.risky && self.uncertain == about.uncertain {
+        let same =
+            self.risky == about.risky && self.uncertain == about.uncertain && Arc::ptr_eq(&self.clear, &about.clear);
+        if self.made && self.shape.is(shape) && same {
             return;
         }
         self.made = true;
         self.shape = shape.clone();
         self.risky = about.risky;
         self.uncertain = about.uncertain;
+        self.clear = Arc::clone(&about.clear);
         let columns = shape.columns.as_deref().map(Vec::as_slice).unwrap_or_default();
         self.treatments.clear();
         for (index, column) in columns.iter().enumerate() {
@@ -86,7 +91,10 @@ fn treatment(column: &Column, binary: bool, labels: &Labels, about: &About) -> T
     const TEXT: [u32; 8] = [18, 19, 25, 1042, 1043, 705, 142, 2275];
     let (json, jsonb) = (column.type_oid == 114, column.type_oid == 3802);
     let text = TEXT.contains(&column.type_oid);
-    let labelled = labels.numbers.contains(&(column.table, column.attribute))
+    let number = (column.table, column.attribute);
+    // What may have changed its number since is nobody's to see.
+    let clear = !about.uncertain && about.clear.contains(&number);
+    let labelled = (labels.numbers.contains(&number) && !clear)
         // The whole row of a labelled table.
         || (column.attribute == 0 && labels.tables.contains(&column.table))
         // A view over a labelled table, and an expression in a statement that mentions one, may be made of anything in it.

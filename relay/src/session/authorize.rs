@@ -5,9 +5,12 @@
 //! let grant = weir_relay::session::authorize::Grant { expires_at: 0 };
 //! ```
 
-use crate::{identity::Principal, relay::Relay, tunnel::Transport};
-use std::sync::Arc;
-use weir_policy::bundle::{Action, Bundle, Decision, Outcome, Question, Subject, Target};
+use crate::{identity::Principal, policy::Policies, relay::Relay, tunnel::Transport};
+use std::sync::{
+    Arc, PoisonError, RwLock,
+    atomic::{AtomicU64, Ordering},
+};
+use weir_policy::bundle::{Action, Decision, Judge, Moment, Outcome, Subject, Target};
 use weir_protocol::Refusal;
 use weir_shared::{
     config::checked::{Resource, Scope},
@@ -24,9 +27,20 @@ pub struct Grant {
     subject: Subject,
     target: Target,
     resource: Arc<Resource>,
-    policy: Arc<Bundle>,
+    policies: Arc<Policies>,
+    /// The generation of `ruled`, to be looked at for each statement.
+    generation: AtomicU64,
+    ruled: RwLock<Ruled>,
     expires_at: i64,
     span: tracing::Span,
+}
+
+/// What rules a session now.
+#[derive(Debug)]
+struct Ruled {
+    judge: Arc<Judge>,
+    /// Policies that came into force later no longer permit the connection: then they permit nothing in it.
+    barred: Option<Decision>,
 }
 
 impl Grant {
@@ -73,10 +87,47 @@ impl Grant {
         self.expires_at
     }
 
-    /// The hash of the policies that rule it.
+    /// The hash of the policies that rule it now.
     #[must_use]
-    pub fn bundle(&self) -> &str {
-        self.policy.hash()
+    pub fn bundle(&self) -> String {
+        self.judge().hash().to_owned()
+    }
+
+    /// Whoever decides about it now. It stays the same until [`Grant::follow`] says true.
+    #[must_use]
+    pub fn judge(&self) -> Arc<Judge> {
+        Arc::clone(&self.ruled.read().unwrap_or_else(PoisonError::into_inner).judge)
+    }
+
+    /// Takes the policies that have come into force since. True when there are others: what was decided before counts no
+    /// more. Costs a load when there are none.
+    pub fn follow(&self) -> bool {
+        if self.policies.generation() == self.generation.load(Ordering::Acquire) {
+            return false;
+        }
+        let mut ruled = self.ruled.write().unwrap_or_else(PoisonError::into_inner);
+        let (generation, judge) = self.policies.judge(&self.subject, &self.target);
+        self.generation.store(generation, Ordering::Release);
+        if judge.hash() == ruled.judge.hash() {
+            return false;
+        }
+        // One that a human let in is still let in.
+        let connect = judge.decide(Action::Connect, None, now());
+        let barred = (connect.outcome == Outcome::Deny).then_some(connect);
+        *ruled = Ruled { judge, barred };
+        true
+    }
+
+    /// True when what policy says may be another thing in another minute.
+    #[must_use]
+    pub fn tells_time(&self) -> bool {
+        self.ruled.read().unwrap_or_else(PoisonError::into_inner).judge.tells_time()
+    }
+
+    /// Why nothing more is permitted in this session; none when that is not so.
+    #[must_use]
+    pub fn barred(&self) -> Option<Decision> {
+        self.ruled.read().unwrap_or_else(PoisonError::into_inner).barred.clone()
     }
 
     /// Asks the scopes of the chain, and policy, about one request of this session.
@@ -84,9 +135,13 @@ impl Grant {
     pub fn decide(&self, action: Action, facts: &weir_policy::sql::Facts) -> Decision {
         let narrow = self.chain.iter().find(|link| !link.scope.permits(&self.target.resource, action.as_str()));
         if let Some(link) = narrow {
-            return Decision { outcome: Outcome::Deny, policies: [format!("scope:{}", link.id)].into() };
+            return Decision { policies: [format!("scope:{}", link.id)].into(), ..Decision::default() };
         }
-        self.policy.decide(&Question { subject: &self.subject, action, target: &self.target, facts: Some(facts) })
+        let ruled = self.ruled.read().unwrap_or_else(PoisonError::into_inner);
+        match &ruled.barred {
+            Some(barred) => barred.clone(),
+            None => ruled.judge.decide(action, Some(facts), now()),
+        }
     }
 
     /// The database to log in to.
@@ -109,10 +164,19 @@ impl Grant {
     }
 }
 
+fn now() -> Moment {
+    Moment::of(jiff::Timestamp::now().as_microsecond())
+}
+
 /// As policy knows them.
 #[must_use]
 pub fn subject(principal: &Principal) -> Subject {
-    Subject { user: principal.user().to_owned(), roles: principal.roles().to_vec(), depth: principal.depth() }
+    Subject {
+        user: principal.user().to_owned(),
+        roles: principal.roles().to_vec(),
+        depth: principal.depth(),
+        ci: principal.is_workload(),
+    }
 }
 
 /// May this principal open a session with this resource?
@@ -138,11 +202,17 @@ pub fn authorize(
     }
     let subject = subject(principal);
     let target = Target { resource: name.to_string(), labels: resource.labels.clone() };
-    let policy = Arc::clone(&relay.policy);
-    let decision =
-        policy.decide(&Question { subject: &subject, action: Action::Connect, target: &target, facts: None });
-    if decision.outcome != Outcome::Allow {
-        return Err(denied());
+    let (generation, judge) = relay.policy.judge(&subject, &target);
+    match judge.decide(Action::Connect, None, now()).outcome {
+        Outcome::Allow => {}
+        Outcome::Hold => {
+            return Err(Refusal {
+                message: format!("a connection to {name} needs a human's approval, which cannot be asked for yet"),
+                hint: "ask the relay's administrator for a policy that permits it `unattended`".to_owned(),
+                ..denied()
+            });
+        }
+        Outcome::Deny => return Err(denied()),
     }
     let span = tracing::info_span!(
         "session",
@@ -161,7 +231,9 @@ pub fn authorize(
         subject,
         target,
         resource: Arc::clone(resource),
-        policy,
+        policies: Arc::clone(&relay.policy),
+        generation: AtomicU64::new(generation),
+        ruled: RwLock::new(Ruled { judge, barred: None }),
         expires_at: principal.expires_at(),
     })
 }

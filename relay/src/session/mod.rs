@@ -216,7 +216,7 @@ async fn begin_recording(
         database: row.view.database.clone().unwrap_or_default(),
         role: row.role.clone(),
         started_at: row.view.started_at,
-        bundle: grant.bundle().to_owned(),
+        bundle: grant.bundle(),
     };
     recorder.intent(open).map_err(|error| failed(&error))?;
     let agents = principal.chain_ids();

@@ -2,7 +2,7 @@
 //! kept whose scope can apply at all, so that a decision costs the same however many policies there are.
 
 use super::{
-    Action, Bundle, Subject, Target,
+    Bundle, Subject, Target,
     context::{Asked, texts},
     needs::Needs,
     rule::{Enforce, Place, Rule},
@@ -66,16 +66,10 @@ impl Judge {
         self.bundle.hash()
     }
 
-    /// True when the answer to this action may be another at another time.
+    /// True when an answer may be another in another minute.
     #[must_use]
-    pub fn tells_time(&self, action: Action) -> bool {
-        self.needs(action.as_str()).and(self.needs("unattended")).has("time")
-    }
-
-    /// The same of what may be seen unmasked.
-    #[must_use]
-    pub fn unmasks_by_time(&self) -> bool {
-        self.needs("unmasked").has("time")
+    pub fn tells_time(&self) -> bool {
+        self.bundle.tells_time
     }
 
     fn needs(&self, action: &'static str) -> Needs {

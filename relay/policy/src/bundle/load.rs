@@ -236,7 +236,8 @@ fn build(
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(Bundle { schema, rules: all, hash: hash(&files, guardrails) })
+    let tells_time = all.iter().any(|rule| rule.needs.has("time"));
+    Ok(Bundle { schema, rules: all, hash: hash(&files, guardrails), tells_time })
 }
 
 /// The policies of a file, in their order.

@@ -45,6 +45,8 @@ pub struct Bundle {
     schema: Schema,
     rules: Vec<Arc<Rule>>,
     hash: String,
+    /// Whether any policy looks at the time.
+    tells_time: bool,
 }
 
 impl Bundle {
