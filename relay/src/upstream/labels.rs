@@ -47,13 +47,6 @@ impl Labels {
         let table = relation.rsplit('.').next().unwrap_or(relation);
         self.relations.contains(table) && !self.columns.iter().any(|label| label.table == table)
     }
-
-    /// True when this column of this relation is labelled.
-    #[must_use]
-    pub fn labelled(&self, relation: &str, column: &str) -> bool {
-        let table = relation.rsplit('.').next().unwrap_or(relation);
-        self.columns.iter().any(|label| label.table == table && label.column == column)
-    }
 }
 
 pub(super) async fn resolve(connection: &mut Connection, columns: &[ColumnLabel]) -> Result<Labels, UpstreamError> {
