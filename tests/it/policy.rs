@@ -64,7 +64,9 @@ async fn labelled_columns_are_seen_by_whom_policy_names() -> Result<()> {
     ensure!(one(&session, SSN).await? == SECRET, "{}", one(&session, SSN).await?);
     let row = session.query_one(SSN, &[]).await?;
     ensure!(row.get::<_, &str>(0) == SECRET);
-    ensure!(open.sql("COPY customers (id, ssn) TO STDOUT")?.contains(SECRET));
+    // Lines of COPY are searched as a whole: what looks like personal data is masked by its pattern there.
+    let copied = open.sql("COPY customers (id, ssn) TO STDOUT")?;
+    ensure!(!copied.contains("[masked]") && copied.contains("[masked:us-ssn]"), "{copied}");
     for (client, who) in [(&others, "another's role"), (&prod, "another environment")] {
         ensure!(one(client, SSN).await? == "[masked]", "{who}");
     }
