@@ -123,6 +123,9 @@ start_lab() {
   cp "$matrix/policy.cedar" "$lab/relay/policies/matrix.cedar"
   cat >> "$lab/relay/weir-relay.toml" <<CONF
 
+[policy]
+guardrails = false
+
 [resources.matrix]
 kind = "postgres"
 host = "localhost"

@@ -1,7 +1,7 @@
 //! What runs beside the sessions: it ends those whose agent may act no longer, and agents that are silent; it deletes
 //! recordings whose time is over, tends the keys that sign tokens, and looks at the tunnels' paths.
 
-use crate::{record, relay::Relay, session::registry::Reason};
+use crate::{policy::Reloaded, record, relay::Relay, session::registry::Reason};
 use fs_err::tokio as fs;
 use std::{sync::Arc, time::Duration};
 use weir_shared::id::{AgentId, SessionId};
@@ -10,6 +10,8 @@ use weir_shared::id::{AgentId, SessionId};
 const AGENTS: Duration = Duration::from_secs(1);
 /// How often recordings are looked at.
 const RECORDINGS: Duration = Duration::from_secs(600);
+/// How often the policy files are looked at. What has changed is loaded when it was the same twice: not half-written.
+const POLICIES: Duration = Duration::from_secs(1);
 /// How often the paths of tunnels are looked at.
 const TUNNELS: Duration = Duration::from_secs(1);
 
@@ -66,6 +68,50 @@ pub async fn silent(relay: Arc<Relay>) {
             }
         }
     }
+}
+
+/// Brings policies into force that have changed: within two seconds, or at once on SIGHUP.
+pub async fn policies(relay: Arc<Relay>, mut hangups: tokio::signal::unix::Signal) {
+    let look = async || {
+        let policy = Arc::clone(&relay.policy);
+        tokio::task::spawn_blocking(move || policy.look()).await.ok()
+    };
+    let mut loaded = look().await;
+    let mut last = loaded.clone();
+    loop {
+        let asked = tokio::select! {
+            Some(()) = hangups.recv() => true,
+            () = tokio::time::sleep(POLICIES) => false,
+        };
+        let now = look().await;
+        let settled = now == std::mem::replace(&mut last, now.clone());
+        if asked || (settled && now != loaded) {
+            load_policies(&relay).await;
+            loaded = now;
+        }
+    }
+}
+
+async fn load_policies(relay: &Arc<Relay>) {
+    let policy = Arc::clone(&relay.policy);
+    let Ok(reloaded) = tokio::task::spawn_blocking(move || policy.reload()).await else { return };
+    let outcome = match reloaded {
+        Reloaded::Same => "same",
+        Reloaded::Changed { from, to } => {
+            tracing::info!(from, to, "other policies are in force");
+            relay.audit("policy.loaded", "", serde_json::json!({ "from": from, "to": to })).await;
+            "loaded"
+        }
+        Reloaded::Invalid(problems) => {
+            for problem in &problems {
+                tracing::error!(problem, "the policies are not valid: the earlier ones stay in force");
+            }
+            let hash = relay.policy.current().hash().to_owned();
+            relay.audit("policy.refused", "", serde_json::json!({ "in_force": hash, "problems": problems })).await;
+            "refused"
+        }
+    };
+    relay.telemetry.policy_loads.with([outcome.into()]).inc();
 }
 
 /// Measures the paths of tunnels.

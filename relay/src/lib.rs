@@ -6,7 +6,7 @@
 //! 4. [`session`] is the pipeline: authorise (`Grant`), gate each request (`Permit`), mask each answer (`Masked`)
 //! 5. [`credential`] and [`upstream`] reach the resource; [`approval`] asks humans; [`mask`] and [`record`] do what they say
 //! 6. [`api`] answers the CLI; [`keep`] ends what may not go on; [`telemetry`] counts and measures it all;
-//!    [`tls`] is the relay's own certificate, [`workers`] its threads
+//!    [`policy`] is what is in force; [`tls`] the relay's own certificate, [`workers`] its threads
 //!
 //! The manual (threat model, decisions, formats) is [`manual`].
 
@@ -19,6 +19,7 @@ pub mod identity;
 pub mod keep;
 pub mod manual;
 pub mod mask;
+pub mod policy;
 pub mod record;
 pub mod relay;
 pub mod server;

@@ -4,6 +4,7 @@ use crate::{
     approval::Approvals,
     doors::Doors,
     identity::{Principal, Principals, foreign::Foreign, oauth},
+    policy::Policies,
     record::{Index, Syncer},
     session::{
         budget::Budgets,
@@ -15,7 +16,6 @@ use crate::{
 };
 use std::{sync::Arc, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use weir_policy::bundle::Bundle;
 use weir_shared::{config::checked::Config, detect::Detector, id::AgentId, secret::Secret};
 use weir_store::{Store, StoreError};
 
@@ -26,7 +26,7 @@ pub struct Relay {
     /// Durable state.
     pub store: Store,
     /// The policies in force.
-    pub policy: Arc<Bundle>,
+    pub policy: Arc<Policies>,
     /// Connections that are here.
     pub doors: Doors,
     /// Sessions and tunnels open now.

@@ -4,7 +4,9 @@ use crate::{
     api,
     approval::Approvals,
     doors::{Doors, Visit},
-    identity, keep, record,
+    identity, keep,
+    policy::Policies,
+    record,
     relay::Relay,
     session,
     telemetry::{self, Telemetry},
@@ -32,7 +34,6 @@ use std::{
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use weir_policy::bundle::Bundle;
 use weir_shared::{
     config::checked::Config,
     detect::Detector,
@@ -61,6 +62,7 @@ fn failed(what: &str, error: &dyn std::fmt::Display, hint: &str) -> UserFacing {
 /// When it cannot start.
 pub async fn run(config: Config) -> Result<(), UserFacing> {
     let stopped = stop_signal()?;
+    let hangups = hangups()?;
     let certificate = Certificate::load(&config)?;
     let tcp = listen(config.listen, "is another relay running?").await?;
     let metrics = match config.metrics {
@@ -74,7 +76,7 @@ pub async fn run(config: Config) -> Result<(), UserFacing> {
         .map_err(|error| failed("QUIC cannot start", &error, ""))?;
     let relay = Arc::new(start(config).await?);
     close_orphans(&relay).await?;
-    tracing::info!(%address, policy = relay.policy.hash(), resources = relay.config.resources.len(), "listening");
+    tracing::info!(%address, policy = relay.policy.current().hash(), resources = relay.config.resources.len(), "listening");
 
     let workers = Arc::new(Workers::start(relay.config.threads).map_err(|error| failed("no threads", &error, ""))?);
     let stop = CancellationToken::new();
@@ -85,6 +87,7 @@ pub async fn run(config: Config) -> Result<(), UserFacing> {
     relay.tasks.spawn(until(stop.clone(), keep::agents(Arc::clone(&relay))));
     relay.tasks.spawn(until(stop.clone(), keep::silent(Arc::clone(&relay))));
     relay.tasks.spawn(until(stop.clone(), keep::recordings(Arc::clone(&relay))));
+    relay.tasks.spawn(until(stop.clone(), keep::policies(Arc::clone(&relay), hangups)));
     relay.tasks.spawn(until(stop.clone(), keep::tunnels(Arc::clone(&relay))));
     relay.tasks.spawn(until(stop.clone(), keep::token_keys(Arc::clone(&relay))));
     if let Some(listener) = metrics {
@@ -107,7 +110,7 @@ async fn start(config: Config) -> Result<Relay, UserFacing> {
     let store = Store::open(&config.database).await.map_err(|error| {
         failed("the database cannot be opened", &error, "restore it, or run `weir-relay init` anew")
     })?;
-    let policy = Bundle::load(&config.policies).map_err(|problems| {
+    let policy = Policies::load(&config).map_err(|problems| {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         UserFacing::new(Kind::Config, lines.join("\n"), "run `weir-relay check`")
     })?;
@@ -318,6 +321,12 @@ async fn drain(relay: &Relay, stop: &CancellationToken) {
     relay.index.settled().await;
     stop.cancel();
     relay.tasks.close();
+}
+
+/// SIGHUP: the policies are to be loaded now. Listened for from the first moment: it would end the process.
+fn hangups() -> Result<tokio::signal::unix::Signal, UserFacing> {
+    use tokio::signal::unix::{SignalKind, signal};
+    signal(SignalKind::hangup()).map_err(|error| failed("no signals", &error, ""))
 }
 
 /// SIGTERM or SIGINT. Listened for from the first moment, so that one that comes during the start is not the end of the

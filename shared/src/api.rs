@@ -190,6 +190,9 @@ pub struct Status {
     pub pending_approvals: u64,
     /// Hash of the policy bundle in force.
     pub policy: String,
+    /// What is wrong with the policy files that are there now: the bundle in force is an earlier one. Empty when nothing is.
+    #[serde(default)]
+    pub policy_problems: Vec<String>,
     /// True when it goes away.
     pub draining: bool,
     /// What was done since it started, on all resources.
@@ -382,6 +385,26 @@ pub enum Entry {
         state: String,
         /// Who decided.
         by: Option<String>,
+    },
+    /// From here on another policy bundle rules the session.
+    Policy {
+        /// Session time.
+        at: u64,
+        /// Its hash.
+        hash: String,
+    },
+    /// A policy that is not enforced spoke of a statement.
+    Notice {
+        /// Session time.
+        at: u64,
+        /// The statement.
+        number: u64,
+        /// `shadow`: it would have decided; `warn`: the same, with a message; `failed`: it could not be evaluated.
+        kind: String,
+        /// The policy.
+        policy: String,
+        /// What it tells; empty when nothing.
+        message: String,
     },
     /// The columns of the rows that follow.
     Columns {

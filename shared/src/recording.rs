@@ -148,6 +148,22 @@ pub enum Payload {
         /// Root first.
         agents: Vec<AgentId>,
     },
+    /// From here on another policy bundle rules the session.
+    Policy {
+        /// Its hash.
+        hash: String,
+    },
+    /// A policy that is not enforced spoke of a statement.
+    Notice {
+        /// Statement.
+        number: u64,
+        /// `shadow`, `warn` or `failed`.
+        kind: Cow<'static, str>,
+        /// The policy.
+        policy: String,
+        /// What it tells; empty when nothing.
+        message: String,
+    },
 }
 
 /// A frame: when, and what.

@@ -13,6 +13,7 @@
 //! - [`floods`]: strangers that open connections and leave them unfinished, agents that open too many, clients that do not read
 //! - [`hosts`]: a resource of several hosts: which of them a session is with
 //! - [`injection`]: every way in which the relay logs in to a resource, and what it refuses to
+//! - [`policy`]: policies that change, columns that are seen, connections that are held
 //! - [`poolers`]: servers that have no cancel key
 //! - [`mishaps`]: what goes wrong, with its exit code or SQLSTATE and the next step
 //! - [`faults`]: what breaks while it is used: the server, the network, the relay, the disk
@@ -64,6 +65,7 @@ mod nested;
 mod network;
 mod oauth;
 mod people;
+mod policy;
 mod poolers;
 mod property;
 mod protocol;

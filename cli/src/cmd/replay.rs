@@ -51,6 +51,8 @@ fn time(entry: &Entry) -> u64 {
         | Entry::Chain { at, .. }
         | Entry::Statement { at, .. }
         | Entry::Approval { at, .. }
+        | Entry::Policy { at, .. }
+        | Entry::Notice { at, .. }
         | Entry::Columns { at, .. }
         | Entry::Row { at, .. }
         | Entry::Copy { at, .. }
@@ -112,6 +114,10 @@ impl Player {
             Entry::Approval { number, approval, state, by, .. } => {
                 let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
                 self.line(&format!("#{number} approval {approval}: {state}{by}"));
+            }
+            Entry::Policy { hash, .. } => self.line(&format!("policy is now {hash}")),
+            Entry::Notice { number, kind, policy, message, .. } => {
+                self.line(&format!("#{number} {kind} {policy} {}", ui::visible(&message)));
             }
             Entry::Columns { names, .. } => self.names = names,
             Entry::Row { cells, .. } => {

@@ -194,6 +194,7 @@ fn text(status: &Status, relay: &str, rates: Option<Rates>) -> Vec<String> {
     }
     lines.push(format!("  recordings  {} behind", millis(status.recorder_lag)));
     lines.push(format!("  policy      {}", status.policy));
+    lines.extend(status.policy_problems.iter().map(|problem| format!("  NOT LOADED  {}", ui::visible(problem))));
     if !status.resources.is_empty() {
         let head = ["resource", "sessions", "in flight", "statements", "denied", "rows", "masked"];
         let row = |(name, of): (&ResourceName, &weir_shared::api::ResourceStatus)| {
@@ -277,6 +278,7 @@ mod tests {
             tunnels: 1,
             pending_approvals: 0,
             policy,
+            policy_problems: Vec::new(),
             draining: false,
             counters,
             paths,

@@ -10,7 +10,7 @@ use crate::{
 use axum::{Json, extract::State};
 use std::{collections::BTreeMap, sync::Arc};
 use weir_policy::{
-    bundle::{Action, Outcome, Question, Subject, Target},
+    bundle::{Action, Moment, Outcome, Subject, Target},
     sql,
 };
 use weir_shared::{api::ResourceView, config::checked::Resource};
@@ -20,21 +20,23 @@ pub(super) async fn list(
     Caller(principal, _): Caller,
 ) -> Result<Json<Vec<ResourceView>>, ApiError> {
     let subject = authorize::subject(&principal);
-    let mut views = Vec::new();
+    let (mut views, now) = (Vec::new(), Moment::of(relay.now()));
     for resource in relay.config.resources.values() {
         let target = Target { resource: resource.name.to_string(), labels: resource.labels.clone() };
         let may = |depth| {
             let subject = Subject { depth, ..subject.clone() };
-            let question = Question { subject: &subject, action: Action::Connect, target: &target, facts: None };
-            relay.policy.decide(&question).outcome == Outcome::Allow
+            relay.policy.judge(&subject, &target).1.decide(Action::Connect, None, now).outcome
         };
         let narrow = principal.narrowed_by(resource.name.as_str(), Action::Connect.as_str());
         let needs = match narrow {
             // What the user may not reach at all is not there.
-            _ if !may(0) => continue,
+            _ if may(0) == Outcome::Deny => continue,
             Some(agent) => Some(format!("a wider scope: that of agent {agent} leaves it out")),
-            None if !may(subject.depth) => Some("an agent nearer to its root: policy says so".to_owned()),
-            None => None,
+            None => match may(subject.depth) {
+                Outcome::Allow => None,
+                Outcome::Hold => Some("a human's approval of the connection".to_owned()),
+                Outcome::Deny => Some("an agent nearer to its root: policy says so".to_owned()),
+            },
         };
         views.push(view(resource, rights(&relay, &principal, &subject, resource), needs));
     }
@@ -57,16 +59,12 @@ async fn view(resource: &Resource, rights: BTreeMap<String, String>, needs: Opti
 /// What policy and the scopes of the chain say of a plain request of each class.
 fn rights(relay: &Relay, principal: &Principal, subject: &Subject, resource: &Resource) -> BTreeMap<String, String> {
     let target = Target { resource: resource.name.to_string(), labels: resource.labels.clone() };
+    let (judge, now) = (relay.policy.judge(subject, &target).1, Moment::of(relay.now()));
     let say = |action: Action, facts: Option<&sql::Facts>| {
         if principal.narrowed_by(resource.name.as_str(), action.as_str()).is_some() {
             return "deny".to_owned();
         }
-        match relay.policy.decide(&Question { subject, action, target: &target, facts }).outcome {
-            Outcome::Allow => "allow",
-            Outcome::Hold => "hold",
-            Outcome::Deny => "deny",
-        }
-        .to_owned()
+        judge.decide(action, facts, now).outcome.as_str().to_owned()
     };
     let mut rights = BTreeMap::from([("connect".to_owned(), say(Action::Connect, None))]);
     let examples =

@@ -85,7 +85,10 @@ pub(super) async fn entries(
     let body = with_chain(&principal, body);
     relay.store.audit_append("recording.viewed", principal.user(), body, relay.now()).await?;
     let reader = Arc::clone(&relay);
-    let opened = tokio::task::spawn_blocking(move || record::read::entries(&reader, session.id)).await;
+    let opened = tokio::task::spawn_blocking(move || {
+        record::read::entries(&reader.config.recordings, session.id, &reader.sealing_key)
+    });
+    let opened = opened.await;
     let entries = match opened {
         Ok(Ok(entries)) => entries,
         Ok(Err(error)) => {

@@ -3,7 +3,10 @@
 use super::text::{parameters_as_text, visible};
 use crate::session::{authorize::Grant, facts};
 use std::{sync::Arc, time::Duration};
-use weir_policy::{bundle::Decision, sql::Facts};
+use weir_policy::{
+    bundle::{Decision, Terms},
+    sql::Facts,
+};
 use weir_protocol::Action;
 use weir_shared::{
     api::{ApprovalRequest, Needs, Offers, RequestFacts, RequestKind},
@@ -71,10 +74,10 @@ impl Held {
         let changes = state.changes.to_be_bytes();
         let in_transaction = [u8::from(state.in_transaction)];
         let values = action.parameters.digest.as_ref().map_or(&[][..], |digest| digest.as_slice());
-        let (role, name) = (grant.resource().role.as_str(), grant.resource().name.as_str());
+        let (role, name, bundle) = (grant.resource().role.as_str(), grant.resource().name.as_str(), grant.bundle());
         // Who, on what, and under which rules.
         let place: [&[u8]; 5] =
-            [&chain, name.as_bytes(), role.as_bytes(), state.database.as_bytes(), grant.bundle().as_bytes()];
+            [&chain, name.as_bytes(), role.as_bytes(), state.database.as_bytes(), bundle.as_bytes()];
         let of = |kind: &str, parts: &[&[u8]]| digest(&[&[kind.as_bytes()], place.as_slice(), parts].concat());
         let text = action.text.as_bytes();
         let exact = of("statement", &[session.as_bytes(), &changes, &in_transaction, text, values, action.bytes()]);
@@ -83,9 +86,10 @@ impl Held {
         let template_digest = template
             .as_ref()
             .map(|template| of("template", &[session.as_bytes(), &changes, &in_transaction, template.as_bytes()]));
+        let terms = &decision.terms;
         let offers = Offers {
-            uses: limits.uses,
-            window: limits.window.as_secs(),
+            uses: terms.uses.unwrap_or(limits.uses).min(limits.uses).max(1),
+            window: terms.window.unwrap_or(limits.window).min(limits.window).as_secs(),
             template: template.as_deref().map(visible),
             template_digest: template_digest.unwrap_or_default(),
             window_digest: of("window", &[session.as_bytes(), class.as_bytes()]),
@@ -111,10 +115,11 @@ impl Held {
             },
             digest: exact,
             offers,
+            needs: needs(terms),
             ..request(grant, RequestKind::Statement)
         };
         let likeness = of("likeness", &[text, values, class.as_bytes()]);
-        Self { action, number, facts, asked: Asked { request, likeness, pattern, time: None } }
+        Self { action, number, facts, asked: Asked { request, likeness, pattern, time: decision.terms.ttl } }
     }
 }
 
@@ -123,19 +128,23 @@ impl Asked {
     #[must_use]
     pub fn connect(grant: &Grant, database: &str, decision: &Decision, limits: &ApprovalLimits) -> Self {
         let (session, chain) = (grant.session(), chain(grant));
-        let (role, name) = (grant.resource().role.as_str(), grant.resource().name.as_str());
-        let place: [&[u8]; 5] =
-            [&chain, name.as_bytes(), role.as_bytes(), database.as_bytes(), grant.bundle().as_bytes()];
+        let (role, name, bundle) = (grant.resource().role.as_str(), grant.resource().name.as_str(), grant.bundle());
+        let place: [&[u8]; 5] = [&chain, name.as_bytes(), role.as_bytes(), database.as_bytes(), bundle.as_bytes()];
         let of = |kind: &str, parts: &[&[u8]]| digest(&[&[kind.as_bytes()], place.as_slice(), parts].concat());
+        let terms = &decision.terms;
         let request = ApprovalRequest {
             class: "connect".to_owned(),
             statement: format!("a session with {name}, database {}, as role {role}", visible(database)),
             facts: about(grant, database, decision),
             digest: of("connect", &[session.as_bytes()]),
-            offers: Offers { window: limits.window.as_secs(), ..Offers::default() },
+            offers: Offers {
+                window: terms.window.unwrap_or(limits.window).min(limits.window).as_secs(),
+                ..Offers::default()
+            },
+            needs: needs(terms),
             ..request(grant, RequestKind::Connect)
         };
-        Self { request, likeness: of("connect likeness", &[]), pattern: String::new(), time: None }
+        Self { request, likeness: of("connect likeness", &[]), pattern: String::new(), time: terms.ttl }
     }
 
     /// Its id.
@@ -163,6 +172,15 @@ fn about(grant: &Grant, database: &str, decision: &Decision) -> RequestFacts {
         role: grant.resource().role.clone(),
         policies: decision.policies.to_vec(),
         ..RequestFacts::default()
+    }
+}
+
+fn needs(terms: &Terms) -> Needs {
+    Needs {
+        quorum: terms.quorum.into(),
+        groups: terms.approvers.iter().cloned().collect(),
+        passkey: terms.passkey,
+        reason: terms.reason_required,
     }
 }
 

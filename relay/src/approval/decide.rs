@@ -2,7 +2,9 @@
 //! they came.
 
 use super::{extent, text::visible, wait, wait::audit};
-use crate::{identity::Principal, relay::Relay};
+use crate::{identity::Principal, relay::Relay, session::authorize};
+use std::sync::Arc;
+use weir_policy::bundle::{self, Approving, Judge, Moment, Target};
 use weir_shared::{
     api::{ApprovalView, DecisionBody, Vote},
     error::{Kind, UserFacing},
@@ -62,9 +64,20 @@ pub fn objection(relay: &Relay, view: &ApprovalView, principal: &Principal, way:
 }
 
 /// What policy says of who decides.
-fn may_approve(_relay: &Relay, _view: &ApprovalView, principal: &Principal, _way: Way) -> Option<String> {
-    let may = principal.is("reviewer") || principal.is("admin");
-    (!may).then(|| "you are not a reviewer".to_owned())
+fn may_approve(relay: &Relay, view: &ApprovalView, principal: &Principal, way: Way) -> Option<String> {
+    let request = &view.request;
+    let approving =
+        Approving { channel: way.channel, passkey: way.passkey, class: &request.class, requester: &request.user };
+    let Some(judge) = judge(relay, view, principal) else { return Some("its resource is gone".to_owned()) };
+    let may = judge.approve(&approving, Moment::of(relay.now())).outcome == bundle::Outcome::Allow;
+    (!may).then(|| format!("policy does not let you decide this over {}", way.channel))
+}
+
+/// Who decides about this person's decisions on the resource of a request; none when there is no such resource any more.
+fn judge(relay: &Relay, view: &ApprovalView, principal: &Principal) -> Option<Arc<Judge>> {
+    let resource = relay.config.resources.get(&view.request.resource)?;
+    let target = Target { resource: resource.name.to_string(), labels: resource.labels.clone() };
+    Some(relay.policy.judge(&authorize::subject(principal), &target).1)
 }
 
 /// A person decides.
@@ -194,8 +207,11 @@ pub async fn break_glass(
     Ok(after)
 }
 
-fn may_break_glass(_relay: &Relay, _view: &ApprovalView, _principal: &Principal) -> bool {
-    false
+fn may_break_glass(relay: &Relay, view: &ApprovalView, principal: &Principal) -> bool {
+    let judge = judge(relay, view, principal);
+    judge.is_some_and(|judge| {
+        judge.break_glass(&view.request.class, Moment::of(relay.now())).outcome == bundle::Outcome::Allow
+    })
 }
 
 /// Somebody looks at a broken glass.

@@ -2,6 +2,7 @@
 
 use super::{Output, say, system};
 use crate::identity::oauth::clients;
+use crate::policy::{guardrails, shown};
 use std::path::Path;
 use weir_policy::bundle::Bundle;
 use weir_shared::{
@@ -34,10 +35,10 @@ pub(super) fn run(args: &Args, file: &Path, output: Output) -> Result<(), UserFa
     };
     let mut lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     if let Ok((config, _)) = config::parse(&text, file)
-        && let Err(wrong) = Bundle::load(&config.policies)
+        && let Err(wrong) = Bundle::load(&config.policies, &guardrails(&config))
     {
         failed = true;
-        lines.extend(wrong.iter().map(|problem| format!("{problem} ({})", problem.hint)));
+        lines.extend(wrong.iter().map(shown));
     }
     if output == Output::Json {
         say(&serde_json::to_string(&lines).map_err(|error| system(&error))?)?;

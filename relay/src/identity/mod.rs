@@ -72,6 +72,12 @@ impl Principal {
         &self.agent.roles
     }
 
+    /// True when its user is a workload's service, not a person.
+    #[must_use]
+    pub fn is_workload(&self) -> bool {
+        self.agent.workload
+    }
+
     /// The agent.
     #[must_use]
     pub fn agent(&self) -> AgentId {
@@ -123,7 +129,7 @@ impl Principal {
     /// True when it is a person, not a service, who acts here and now: nobody they have handed anything on to.
     #[must_use]
     pub fn is_person(&self) -> bool {
-        self.is_whole() && !self.agent.service
+        self.is_whole() && !self.agent.workload
     }
 
     /// The hop whose scope does not let it do this; none when each does.
@@ -244,7 +250,7 @@ async fn acting(store: &Store, key: Thumbprint, now: i64) -> Result<Option<Princ
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use weir_policy::bundle::{Action, Bundle, DEFAULT_POLICY, Outcome, Question, Subject, Target};
+    use weir_policy::bundle::{Action, Bundle, DEFAULT_POLICY, Moment, Outcome, Subject, Target};
     use weir_shared::{
         hop::Budget,
         id::{LoginId, UserId},
@@ -276,12 +282,12 @@ mod tests {
                 user: UserId::generate(),
                 user_name: "alice".into(),
                 roles: vec!["user".into(), "admin".into(), "dba".into()],
+                workload: false,
                 login: LoginId::generate(),
                 expires: 1,
                 login_expires: 1,
                 max_depth: 64,
                 hop: String::new(),
-                service: false,
                 chain,
             },
             access: access::Access::all(),
@@ -297,7 +303,7 @@ mod tests {
             let rule = "@id(\"x\") forbid (principal, action == Action::\"sql.write\", resource) \
                         when { context.agent.depth == 1 };";
             let text = if deep { format!("{DEFAULT_POLICY}{rule}") } else { DEFAULT_POLICY.to_owned() };
-            let bundle = Bundle::from_text(&text).unwrap();
+            let bundle = Arc::new(Bundle::from_text(&text).unwrap());
             let links: Vec<Link> = agents
                 .iter()
                 .map(|(_, scope)| Link { id: AgentId::generate(), scope: scope.clone(), budget: Budget::default() })
@@ -318,9 +324,10 @@ mod tests {
                     user: principal.user().to_owned(),
                     roles: principal.roles().to_vec(),
                     depth: principal.depth(),
+                    ci: principal.is_workload(),
                 };
                 let target = Target { resource: resource.to_owned(), labels: [("env".into(), "dev".into())].into() };
-                bundle.decide(&Question { subject: &subject, action, target: &target, facts: None }).outcome
+                bundle.judge(&subject, &target).decide(action, None, Moment::default()).outcome
             };
             for (at, (parent, _)) in agents.iter().enumerate().skip(1) {
                 let (child, parent) = (chain(at), chain(*parent));

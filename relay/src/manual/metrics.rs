@@ -17,6 +17,9 @@
 //! | `weir_sessions_open` | gauge | resource | sessions open now |
 //! | `weir_statements_total` | counter | resource, class, outcome | statements judged |
 //! | `weir_policy_evaluations_total` | counter | resource | questions that policy answered anew |
+//! | `weir_policy_notices_total` | counter | resource, kind | matches of policies that are not enforced |
+//! | `weir_policy_loads_total` | counter | outcome | times that changed policy files were loaded |
+//! | `weir_policy_problems` | gauge | | problems of the policy files; an earlier bundle stays in force |
 //! | `weir_cache_lookups_total` | counter | cache, outcome | look-ups in what sessions share |
 //! | `weir_refusals_total` | counter | at, sqlstate | what was refused |
 //! | `weir_approvals_requested_total` | counter | resource | requests that a human was asked about |
@@ -62,6 +65,8 @@
 //!   included), `scram` (keys derived from a credential; each login by SCRAM), `catalog` (a database's labelled columns; each
 //!   session). **outcome** of a look-up: `hit`, or `miss` when it had to be made: for the first time, after a second
 //!   (`principals`) or ten (`catalog`), or because its files, its credential or labelled relations have changed.
+//! - **kind** of a notice: `shadow`, `warn`, or `failed` (a policy in either that could not be evaluated). **outcome** of a load:
+//!   `loaded`, `same` (nothing that counts had changed), `refused` (not valid: nothing has changed).
 //! - **at** of a refusal: `tunnel` (before a session: no login, no right, no room, draining), `session` (while it began),
 //!   `statement`. **sqlstate**: what the client was told; `42501` is policy.
 //! - **outcome** of an approval: `approved`, `denied`, `expired`, `withdrawn` (cancelled, or the client went away), `failed` (the
@@ -81,7 +86,7 @@
 //! - **operation** on a recording: `write` or `sync`. In rest, writes are on the disk within 50 ms.
 //!
 //! Worth an alert: `weir_recording_failures_total` and `weir_connection_errors_total{transport="accept"}` growing at all,
-//! `weir_recording_unsynced_seconds` above 1, `weir_upstream_failures_total` growing, `weir_approvals_pending` above zero for
+//! `weir_recording_unsynced_seconds` above 1, `weir_upstream_failures_total` growing, `weir_policy_problems` above zero, `weir_approvals_pending` above zero for
 //! longer than people take, `process_open_fds` near `process_max_fds`.
 //!
 //! Cost: some fifty nanoseconds of a statement's CPU time at the relay. A running statement takes no lock, allocates nothing,

@@ -10,7 +10,7 @@ pub mod stream;
 use crate::upstream::Catalog;
 use bytes::{Bytes, BytesMut};
 use plan::{Plan, Treatment};
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 use weir_protocol::{Shape, postgres::rows};
 use weir_shared::detect::{Detect, Detector, KnownValues, Span};
 
@@ -50,6 +50,9 @@ pub struct About {
     pub risky: bool,
     /// The snapshot of what is labelled was overtaken: what it does not know for certain is masked whole too.
     pub uncertain: bool,
+    /// Labelled columns that policy lets this session see, by table and attribute. Secrets that are found in them are masked
+    /// all the same, personal data not: that is what they were labelled for.
+    pub clear: Arc<HashSet<(u32, i16)>>,
     /// For COPY: which of its columns are labelled.
     pub copy_labelled: Arc<Vec<bool>>,
 }
@@ -62,6 +65,8 @@ pub struct Masker {
     plan: Plan,
     found: Vec<Span>,
     stream: stream::Held,
+    /// The cell at hand is of a column that may be seen.
+    clear_here: bool,
     /// The chunk at hand holds the credential in some form.
     known_here: bool,
     /// A cell's or line's new text.
@@ -93,6 +98,7 @@ impl Masker {
             plan: Plan::default(),
             found: Vec::new(),
             stream: stream::Held::default(),
+            clear_here: false,
             known_here: true,
             edited: Vec::new(),
         }
@@ -106,6 +112,9 @@ impl Masker {
     fn find(&mut self, text: &[u8]) -> bool {
         self.found.clear();
         self.detector.detect(text, &mut self.found);
+        if self.clear_here {
+            self.found.retain(|span| Detector::is_secret(span.rule));
+        }
         if let Some(known) = self.known.as_ref().filter(|_| self.known_here) {
             let before = self.found.len();
             known.find(text, &mut self.found);
@@ -118,7 +127,7 @@ impl Masker {
 
     /// Text with its secrets replaced, as recordings and errors show it; none when there is nothing to hide.
     pub fn text(&mut self, text: &[u8], counts: &mut Counts) -> Option<Vec<u8>> {
-        self.known_here = true;
+        (self.known_here, self.clear_here) = (true, false);
         if !self.find(text) {
             return None;
         }
@@ -185,10 +194,12 @@ impl Masker {
                 _ => {}
             }
         }
+        self.clear_here = false;
         Ok((out.map_or(bytes, BytesMut::freeze), count))
     }
 
     fn cell(&mut self, index: usize, cell: &[u8], counts: &mut Counts) -> Edit {
+        self.clear_here = self.plan.is_clear(index);
         match self.plan.treatment(index) {
             Treatment::Pass => Edit::Keep,
             Treatment::Whole(text) => {
@@ -231,6 +242,7 @@ impl Masker {
 
     /// Whole messages of COPY data, one line each.
     pub fn copy(&mut self, bytes: Bytes, binary: bool, about: &About, counts: &mut Counts) -> (Bytes, u64) {
+        self.clear_here = false;
         let mut out: Option<BytesMut> = None;
         let mut count = 0;
         self.look_for_known(&bytes);
@@ -315,12 +327,14 @@ impl Masker {
             Some(column) => matches!(self.plan.treatment(column), Treatment::Whole(_)),
             None => about.copy_labelled.iter().any(|labelled| *labelled),
         };
+        self.clear_here = column.is_some_and(|column| self.plan.is_clear(column));
         let mut held = std::mem::take(&mut self.stream);
         let out = held.push(bytes, last, whole, counts, |text| {
             self.find(text);
             std::mem::take(&mut self.found)
         });
         self.stream = held;
+        self.clear_here = false;
         out
     }
 }

@@ -2,6 +2,7 @@
 
 use super::About;
 use crate::upstream::Labels;
+use std::{collections::HashSet, sync::Arc};
 use weir_protocol::{Column, Shape};
 
 /// What stands for a value that is masked whole.
@@ -36,7 +37,10 @@ pub struct Plan {
     shape: Shape,
     risky: bool,
     uncertain: bool,
+    clear: Arc<HashSet<(u32, i16)>>,
     treatments: Vec<Treatment>,
+    /// Columns that are labelled, and may be seen.
+    seen: Vec<bool>,
     nothing: bool,
     otherwise: Option<Treatment>,
 }
@@ -44,16 +48,21 @@ pub struct Plan {
 impl Plan {
     /// Makes the plan fit `shape`; cheap when it does already.
     pub fn prepare(&mut self, shape: &Shape, labels: &Labels, about: &About) {
-        if self.made && self.shape.is(shape) && self.risky == about.risky && self.uncertain == about.uncertain {
+        let same =
+            self.risky == about.risky && self.uncertain == about.uncertain && Arc::ptr_eq(&self.clear, &about.clear);
+        if self.made && self.shape.is(shape) && same {
             return;
         }
         self.made = true;
         self.shape = shape.clone();
         self.risky = about.risky;
         self.uncertain = about.uncertain;
+        self.clear = Arc::clone(&about.clear);
         let columns = shape.columns.as_deref().map(Vec::as_slice).unwrap_or_default();
         self.treatments.clear();
+        self.seen.clear();
         for (index, column) in columns.iter().enumerate() {
+            self.seen.push(is_clear(column, about));
             self.treatments.push(treatment(column, shape.binary(index), labels, about));
         }
         // Columns that nobody described: look at them, and where columns are labelled show nothing of them.
@@ -71,11 +80,22 @@ impl Plan {
         self.nothing
     }
 
+    /// True when the cell at `index` is of a labelled column that may be seen.
+    #[must_use]
+    pub fn is_clear(&self, index: usize) -> bool {
+        self.seen.get(index).copied().unwrap_or(false)
+    }
+
     /// For the cell at `index`.
     #[must_use]
     pub fn treatment(&self, index: usize) -> Treatment {
         self.treatments.get(index).copied().or(self.otherwise).unwrap_or(Treatment::Whole(None))
     }
+}
+
+/// What may have changed its number since is nobody's to see.
+fn is_clear(column: &Column, about: &About) -> bool {
+    !about.uncertain && about.clear.contains(&(column.table, column.attribute))
 }
 
 /// By type OID (`pg_type.dat` of the server's source).
@@ -86,7 +106,8 @@ fn treatment(column: &Column, binary: bool, labels: &Labels, about: &About) -> T
     const TEXT: [u32; 8] = [18, 19, 25, 1042, 1043, 705, 142, 2275];
     let (json, jsonb) = (column.type_oid == 114, column.type_oid == 3802);
     let text = TEXT.contains(&column.type_oid);
-    let labelled = labels.numbers.contains(&(column.table, column.attribute))
+    let number = (column.table, column.attribute);
+    let labelled = (labels.numbers.contains(&number) && !is_clear(column, about))
         // The whole row of a labelled table.
         || (column.attribute == 0 && labels.tables.contains(&column.table))
         // A view over a labelled table, and an expression in a statement that mentions one, may be made of anything in it.

@@ -58,6 +58,27 @@ fn expressions_over_a_labelled_table_are_masked_whole() {
 }
 
 #[test]
+fn a_labelled_column_that_may_be_seen_shows_all_but_secrets() {
+    let shape = shape(&[(100, 3, 25), (100, 2, 25), (0, 0, 25), (100, 0, 2249)], false);
+    let clear = Arc::new(HashSet::from([(100, 3)]));
+    let about = About { risky: true, clear, ..About::default() };
+    let cells: [Option<&[u8]>; 4] =
+        [Some(b"alice@example.com"), Some(b"alice@example.com"), Some(b"x"), Some(b"(1,x)")];
+    let mut masker = masker(labels());
+    let out = run(&mut masker, &shape, &about, &cells);
+    let masked = |text: &[u8]| Some(text.to_vec());
+    assert_eq!(out, [masked(b"alice@example.com"), masked(b"[masked:email]"), masked(b"[masked]"), None]);
+    let secrets: [Option<&[u8]>; 4] = [Some(b"password=hunter2hunter2 upstream-password"), None, None, None];
+    let shown = String::from_utf8(run(&mut masker, &shape, &about, &secrets)[0].clone().unwrap()).unwrap();
+    assert!(!shown.contains("hunter2") && !shown.contains("upstream-password"), "{shown}");
+    // Nothing of it lasts beyond the row, and nothing is seen while the snapshot is uncertain.
+    assert!(masker.text(b"alice@example.com", &mut Counts::new()).is_some());
+    let uncertain = About { uncertain: true, ..about };
+    let out = run(&mut masker, &shape, &uncertain, &cells);
+    assert_eq!(out[0].as_deref(), Some(&b"[masked]"[..]));
+}
+
+#[test]
 fn what_an_overtaken_snapshot_does_not_know_for_certain_is_masked_whole() {
     let mut labels = labels();
     labels.others.insert(200);

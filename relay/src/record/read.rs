@@ -1,7 +1,6 @@
 //! The way back: a recording's frames become [`Entry`]s for people and programs, one after the other in bounded memory.
 
 use super::{RecordError, container::Seal, path, writer};
-use crate::relay::Relay;
 use bytes::{Buf as _, BytesMut};
 use fs_err as fs;
 use std::collections::{HashMap, VecDeque};
@@ -21,14 +20,14 @@ const LARGEST_ROW: usize = 1024 * 1024;
 ///
 /// # Errors
 /// When there is none, or its header is not right.
-pub fn entries(relay: &Relay, session: SessionId) -> Result<Entries, RecordError> {
-    let file = match fs::File::open(path(&relay.config.recordings, session)) {
+pub fn entries(folder: &Path, session: SessionId, relay_key: &Secret<[u8; 32]>) -> Result<Entries, RecordError> {
+    let file = match fs::File::open(path(folder, session)) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(RecordError::Missing),
         Err(error) => return Err(error.into()),
     };
     let mut file = BufReader::new(file);
-    let seal = Seal::open(session, &relay.sealing_key, &mut file)?;
+    let seal = Seal::open(session, relay_key, &mut file)?;
     Ok(Entries { file, seal, decoder: Decoder::default(), ready: VecDeque::new(), over: false })
 }
 
@@ -119,6 +118,13 @@ impl Decoder {
             },
             Payload::Approval { number, approval, digest, state, by } => {
                 Entry::Approval { at, number, approval, digest, state, by }
+            }
+            Payload::Policy { hash } => {
+                self.bundle.clone_from(&hash);
+                Entry::Policy { at, hash }
+            }
+            Payload::Notice { number, kind, policy, message } => {
+                Entry::Notice { at, number, kind: kind.into_owned(), policy, message }
             }
             Payload::Columns { number, columns } => {
                 let columns = Arc::new(columns);

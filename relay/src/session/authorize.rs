@@ -5,9 +5,15 @@
 //! let grant = weir_relay::session::authorize::Grant { expires_at: 0 };
 //! ```
 
-use crate::{identity::Principal, relay::Relay, tunnel::Transport};
-use std::sync::Arc;
-use weir_policy::bundle::{Action, Bundle, Decision, Outcome, Question, Subject, Target};
+use crate::{approval, identity::Principal, policy::Policies, relay::Relay, tunnel::Transport};
+use std::{
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use weir_policy::bundle::{Action, Decision, Judge, Moment, Outcome, Subject, Target};
 use weir_protocol::Refusal;
 use weir_shared::{
     config::checked::{Resource, Scope},
@@ -24,9 +30,50 @@ pub struct Grant {
     subject: Subject,
     target: Target,
     resource: Arc<Resource>,
-    policy: Arc<Bundle>,
+    policies: Arc<Policies>,
+    /// The generation of `ruled`, to be looked at for each statement.
+    generation: AtomicU64,
+    ruled: RwLock<Ruled>,
     expires_at: i64,
+    /// A human must let it begin.
+    held: Option<Decision>,
     span: tracing::Span,
+}
+
+/// The right to begin the session of a grant: policy lets it begin unattended, or a human did. Who dials must hold it.
+///
+/// It cannot be made elsewhere:
+/// ```compile_fail
+/// fn forge(grant: &weir_relay::session::authorize::Grant) -> weir_relay::session::authorize::Admitted<'_> {
+///     weir_relay::session::authorize::Admitted { grant, within: None }
+/// }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Admitted<'g> {
+    grant: &'g Grant,
+    within: Option<Duration>,
+}
+
+impl<'g> Admitted<'g> {
+    /// Whose.
+    #[must_use]
+    pub fn grant(self) -> &'g Grant {
+        self.grant
+    }
+
+    /// How long the session may last, where a human said so.
+    #[must_use]
+    pub fn within(self) -> Option<Duration> {
+        self.within
+    }
+}
+
+/// What rules a session now.
+#[derive(Debug)]
+struct Ruled {
+    judge: Arc<Judge>,
+    /// Policies that came into force later no longer permit the connection: then they permit nothing in it.
+    barred: Option<Decision>,
 }
 
 impl Grant {
@@ -67,16 +114,71 @@ impl Grant {
         &self.resource
     }
 
+    /// Whether the session may begin as it is.
+    ///
+    /// # Errors
+    /// Why a human must let it.
+    pub fn admission(&self) -> Result<Admitted<'_>, &Decision> {
+        match &self.held {
+            None => Ok(Admitted { grant: self, within: None }),
+            Some(held) => Err(held),
+        }
+    }
+
+    /// Whether it may begin by what a human said; none also when policy permits it no longer.
+    #[must_use]
+    pub fn admitted_by(&self, outcome: &approval::Outcome, within: Option<Duration>) -> Option<Admitted<'_>> {
+        let approved = matches!(outcome, approval::Outcome::Approved { .. }) && self.barred().is_none();
+        approved.then_some(Admitted { grant: self, within })
+    }
+
     /// When it ends, microseconds since 1970.
     #[must_use]
     pub fn expires_at(&self) -> i64 {
         self.expires_at
     }
 
-    /// The hash of the policies that rule it.
+    /// The hash of the policies that rule it now.
     #[must_use]
-    pub fn bundle(&self) -> &str {
-        self.policy.hash()
+    pub fn bundle(&self) -> String {
+        self.judge().hash().to_owned()
+    }
+
+    /// Whoever decides about it now. It stays the same until [`Grant::follow`] says true.
+    #[must_use]
+    pub fn judge(&self) -> Arc<Judge> {
+        Arc::clone(&self.ruled.read().unwrap_or_else(PoisonError::into_inner).judge)
+    }
+
+    /// Takes the policies that have come into force since. True when there are others: what was decided before counts no
+    /// more. Costs a load when there are none.
+    pub fn follow(&self) -> bool {
+        if self.policies.generation() == self.generation.load(Ordering::Acquire) {
+            return false;
+        }
+        let mut ruled = self.ruled.write().unwrap_or_else(PoisonError::into_inner);
+        let (generation, judge) = self.policies.judge(&self.subject, &self.target);
+        self.generation.store(generation, Ordering::Release);
+        if judge.hash() == ruled.judge.hash() {
+            return false;
+        }
+        // One that a human let in is still let in.
+        let connect = judge.decide(Action::Connect, None, now());
+        let barred = (connect.outcome == Outcome::Deny).then_some(connect);
+        *ruled = Ruled { judge, barred };
+        true
+    }
+
+    /// True when what policy says may be another thing in another minute.
+    #[must_use]
+    pub fn tells_time(&self) -> bool {
+        self.ruled.read().unwrap_or_else(PoisonError::into_inner).judge.tells_time()
+    }
+
+    /// Why nothing more is permitted in this session; none when that is not so.
+    #[must_use]
+    pub fn barred(&self) -> Option<Decision> {
+        self.ruled.read().unwrap_or_else(PoisonError::into_inner).barred.clone()
     }
 
     /// Asks the scopes of the chain, and policy, about one request of this session.
@@ -84,9 +186,13 @@ impl Grant {
     pub fn decide(&self, action: Action, facts: &weir_policy::sql::Facts) -> Decision {
         let narrow = self.chain.iter().find(|link| !link.scope.permits(&self.target.resource, action.as_str()));
         if let Some(link) = narrow {
-            return Decision { outcome: Outcome::Deny, policies: [format!("scope:{}", link.id)].into() };
+            return Decision { policies: [format!("scope:{}", link.id)].into(), ..Decision::default() };
         }
-        self.policy.decide(&Question { subject: &self.subject, action, target: &self.target, facts: Some(facts) })
+        let ruled = self.ruled.read().unwrap_or_else(PoisonError::into_inner);
+        match &ruled.barred {
+            Some(barred) => barred.clone(),
+            None => ruled.judge.decide(action, Some(facts), now()),
+        }
     }
 
     /// The database to log in to.
@@ -109,10 +215,19 @@ impl Grant {
     }
 }
 
+fn now() -> Moment {
+    Moment::of(jiff::Timestamp::now().as_microsecond())
+}
+
 /// As policy knows them.
 #[must_use]
 pub fn subject(principal: &Principal) -> Subject {
-    Subject { user: principal.user().to_owned(), roles: principal.roles().to_vec(), depth: principal.depth() }
+    Subject {
+        user: principal.user().to_owned(),
+        roles: principal.roles().to_vec(),
+        depth: principal.depth(),
+        ci: principal.is_workload(),
+    }
 }
 
 /// May this principal open a session with this resource?
@@ -138,12 +253,13 @@ pub fn authorize(
     }
     let subject = subject(principal);
     let target = Target { resource: name.to_string(), labels: resource.labels.clone() };
-    let policy = Arc::clone(&relay.policy);
-    let decision =
-        policy.decide(&Question { subject: &subject, action: Action::Connect, target: &target, facts: None });
-    if decision.outcome != Outcome::Allow {
-        return Err(denied());
-    }
+    let (generation, judge) = relay.policy.judge(&subject, &target);
+    let decision = judge.decide(Action::Connect, None, now());
+    let held = match decision.outcome {
+        Outcome::Allow => None,
+        Outcome::Hold => Some(decision),
+        Outcome::Deny => return Err(denied()),
+    };
     let span = tracing::info_span!(
         "session",
         id = %session,
@@ -161,8 +277,11 @@ pub fn authorize(
         subject,
         target,
         resource: Arc::clone(resource),
-        policy,
+        policies: Arc::clone(&relay.policy),
+        generation: AtomicU64::new(generation),
+        ruled: RwLock::new(Ruled { judge, barred: None }),
         expires_at: principal.expires_at(),
+        held,
     })
 }
 

@@ -32,7 +32,7 @@ use crate::{
 use bytes::Bytes;
 use std::{collections::HashMap, sync::Arc, time::Instant};
 use weir_policy::{
-    bundle,
+    bundle::{self, Moment, Notice},
     sql::{Class, Facts},
 };
 use weir_protocol::{
@@ -114,6 +114,8 @@ pub struct Gate<'a> {
     latest: Option<(Arc<str>, Arc<Facts>)>,
     /// By address: each entry holds the Arc it is keyed by, so an address is never another's.
     decided: HashMap<usize, Arc<Decided>>,
+    /// The minute that `decided` is of, where policy tells one from another.
+    moment: Moment,
     /// What SQL-level and protocol-level names may run, at worst.
     prepared: HashMap<String, Class>,
     running: RunningList,
@@ -151,6 +153,7 @@ impl<'a> Gate<'a> {
             masker,
             latest: None,
             decided: HashMap::new(),
+            moment: Moment::default(),
             prepared: HashMap::new(),
             running: RunningList::default(),
             columns: None,
@@ -229,7 +232,8 @@ impl<'a> Gate<'a> {
 
     /// The same, for a request whose facts had to be found elsewhere.
     pub fn judge(&mut self, engine: &mut Postgres, action: Action, facts: Arc<Facts>) -> Verdict {
-        if self.labelled.follow(engine) {
+        let ruled_anew = self.follow_policy();
+        if self.labelled.follow(engine, ruled_anew) || ruled_anew {
             self.masker.catalog = Arc::clone(self.labelled.catalog());
             self.decided.clear();
         }
@@ -238,6 +242,9 @@ impl<'a> Gate<'a> {
         let decided = self.decide(&facts);
         let decision = &decided.decision;
         self.metrics.judged();
+        if action.kind != ActionKind::Prepare {
+            self.note(number, &decision.notices);
+        }
         // Preparing runs nothing.
         if action.kind != ActionKind::Prepare
             && let Err(refusal) = self.limits.take(facts.statements.max(1))
@@ -275,6 +282,29 @@ impl<'a> Gate<'a> {
                     Err(error) => self.unrecorded(action, number, &error),
                 }
             }
+        }
+    }
+
+    /// Takes the policies that are in force now; true when what was decided before counts no more.
+    fn follow_policy(&mut self) -> bool {
+        let other = self.grant.follow();
+        if other {
+            self.recorder.note(Payload::Policy { hash: self.grant.bundle() });
+        }
+        let moment = if self.grant.tells_time() { Moment::of(self.shared.now()) } else { Moment::default() };
+        other | (std::mem::replace(&mut self.moment, moment) != moment)
+    }
+
+    /// Records and counts what policies say of a statement that are not enforced.
+    fn note(&mut self, number: u64, notices: &[Notice]) {
+        for notice in notices {
+            let (kind, policy) = (notice.kind(), notice.id().to_owned());
+            if let Notice::Failed { id } = notice {
+                tracing::error!(parent: self.grant.span(), policy = id, "a policy that is not enforced fails");
+            }
+            self.shared.telemetry.policy_notices.with([self.grant.resource().into(), kind.into()]).inc();
+            let message = notice.message().to_owned();
+            self.recorder.note(Payload::Notice { number, kind: kind.into(), policy, message });
         }
     }
 
@@ -468,7 +498,7 @@ impl<'a> Gate<'a> {
                 self.metrics.evaluated();
                 self.grant.decide(action, facts)
             }
-            None => none(),
+            None => self.grant.barred().unwrap_or_else(none),
         };
         let decided = Arc::new(Decided { _facts: Arc::clone(facts), decision, about: self.labelled.about(facts) });
         if !named {
@@ -598,5 +628,5 @@ impl<'a> Gate<'a> {
 }
 
 fn none() -> bundle::Decision {
-    bundle::Decision { outcome: bundle::Outcome::Allow, policies: [].into() }
+    bundle::Decision { outcome: bundle::Outcome::Allow, ..bundle::Decision::default() }
 }

@@ -6,9 +6,13 @@ use crate::{
     mask::About,
     upstream::{Catalog, Catalogs},
 };
-use std::sync::Arc;
-use weir_policy::sql::{Class, Facts};
+use std::{collections::HashSet, sync::Arc};
+use weir_policy::{
+    bundle::{ColumnName, Moment, Outcome},
+    sql::{Class, Facts},
+};
 use weir_protocol::{Action, Engine as _, Refusal, postgres::Postgres};
+use weir_shared::config::checked::ColumnLabel;
 
 /// One session's labels.
 pub(super) struct Labelled<'a> {
@@ -17,6 +21,10 @@ pub(super) struct Labelled<'a> {
     database: String,
     /// The snapshot that masking goes by.
     catalog: Arc<Catalog>,
+    /// Which of the configuration's columns policy lets this session see, by their places.
+    visible: Vec<bool>,
+    /// The same in the snapshot's numbers.
+    clear: Arc<HashSet<(u32, i16)>>,
     /// It was overtaken when this was last looked at.
     uncertain: bool,
     /// This session has changed, in a transaction that may still be open, what may be labelled.
@@ -25,7 +33,36 @@ pub(super) struct Labelled<'a> {
 
 impl<'a> Labelled<'a> {
     pub(super) fn new(grant: &'a Grant, catalogs: &'a Catalogs, database: String, catalog: Arc<Catalog>) -> Self {
-        Self { grant, catalogs, database, catalog, uncertain: false, changed: false }
+        let (visible, clear) = (Vec::new(), Arc::default());
+        let mut labelled =
+            Self { grant, catalogs, database, catalog, visible, clear, uncertain: false, changed: false };
+        labelled.ask_what_is_visible();
+        labelled
+    }
+
+    /// Asks policy about each labelled column, once for these policies and this snapshot.
+    fn ask_what_is_visible(&mut self) {
+        let (labels, judge) = (&self.catalog.labels, self.grant.judge());
+        let now = Moment::of(jiff::Timestamp::now().as_microsecond());
+        let ask = |column: &ColumnLabel| {
+            let relation = format!("{}.{}", column.schema, column.table);
+            let column = ColumnName { name: &column.column, relation: &relation, label: "" };
+            self.grant.barred().is_none() && judge.unmasked(&column, now).outcome == Outcome::Allow
+        };
+        self.visible = labels.columns.iter().map(ask).collect();
+        let visible = |places: &Vec<usize>| {
+            !places.is_empty() && places.iter().all(|place| self.visible.get(*place).is_some_and(|visible| *visible))
+        };
+        let clear = labels.origins.iter().filter(|(_, places)| visible(places)).map(|(number, _)| *number);
+        self.clear = Arc::new(clear.collect());
+    }
+
+    /// True when this column of a COPY must be masked. By name, as the configuration has it.
+    fn hides(&self, relation: &str, column: &str) -> bool {
+        let table = relation.rsplit('.').next().unwrap_or(relation);
+        let visible = |place: usize| !self.uncertain && self.visible.get(place).is_some_and(|visible| *visible);
+        let mut labels = self.catalog.labels.columns.iter().enumerate();
+        labels.any(|(place, label)| label.table == table && label.column == column && !visible(place))
     }
 
     pub(super) fn catalog(&self) -> &Arc<Catalog> {
@@ -40,8 +77,9 @@ impl<'a> Labelled<'a> {
             risky: !labels.is_empty()
                 && (self.uncertain || mentions(&facts.reads) || mentions(&facts.writes) || !facts.executes.is_empty()),
             uncertain: self.uncertain,
+            clear: Arc::clone(&self.clear),
             copy_labelled: Arc::new(facts.copy_out.as_ref().map_or_else(Vec::new, |(relation, columns)| {
-                columns.iter().map(|column| labels.labelled(relation, column)).collect()
+                columns.iter().map(|column| self.hides(relation, column)).collect()
             })),
         }
     }
@@ -65,9 +103,9 @@ impl<'a> Labelled<'a> {
         self.catalogs.overtaken(&self.grant.resource().name, &self.database, &self.catalog);
     }
 
-    /// Looks whether the snapshot was overtaken, and takes a newer one where there is one. True when what was said of
-    /// statements before counts no more.
-    pub(super) fn follow(&mut self, engine: &Postgres) -> bool {
+    /// Looks whether the snapshot was overtaken, and takes a newer one where there is one; `ruled_anew` when policy may say
+    /// something else since. True when what was said of statements before counts no more.
+    pub(super) fn follow(&mut self, engine: &Postgres, ruled_anew: bool) -> bool {
         if self.changed {
             // Whoever took a snapshot meanwhile did not see what an open transaction has done.
             self.overtake();
@@ -81,6 +119,9 @@ impl<'a> Labelled<'a> {
                 self.catalog = newest;
                 (self.uncertain, taken) = (false, true);
             }
+        }
+        if taken || ruled_anew {
+            self.ask_what_is_visible();
         }
         taken || self.uncertain != before
     }

@@ -44,6 +44,8 @@ pub struct SessionLimits<'a> {
     limits: [&'a Limits; 2],
     buckets: [Option<Arc<Bucket>>; 2],
     purse: &'a Purse,
+    /// How long a human has let the session last.
+    within: Option<Duration>,
     /// What the budgets had left when the session began.
     budget_rows: u64,
 }
@@ -78,7 +80,13 @@ impl<'a> SessionLimits<'a> {
         purse: &'a Purse,
     ) -> Self {
         let (named, limits) = (users.named.contains_key(user), [&resource.limits, users.of(user)]);
-        Self { resource, user, named, limits, buckets, purse, budget_rows: purse.rows_left() }
+        Self { resource, user, named, limits, buckets, purse, within: None, budget_rows: purse.rows_left() }
+    }
+
+    /// The same, no longer than this.
+    #[must_use]
+    pub fn within(self, within: Option<Duration>) -> Self {
+        Self { within, ..self }
     }
 
     fn least<T: Ord>(&self, limit: impl Fn(&Limits) -> T) -> T {
@@ -108,7 +116,8 @@ impl<'a> SessionLimits<'a> {
     /// How long the session may last; none is for ever.
     #[must_use]
     pub fn session_time(&self) -> Option<Duration> {
-        bounded(self.least(|limits| limits.session_time))
+        let configured = bounded(self.least(|limits| limits.session_time));
+        configured.into_iter().chain(self.within).min()
     }
 
     /// How long the session may be idle; none is for ever.
@@ -187,6 +196,10 @@ impl<'a> SessionLimits<'a> {
     /// The session has lasted too long.
     #[must_use]
     pub fn too_long(&self) -> Refusal {
+        if let Some(within) = self.within.filter(|within| Some(*within) == self.session_time()) {
+            let message = format!("the session was let in for {within:?}, and that is over");
+            return refusal("57P01", &message, "", "connect again to ask again");
+        }
         let limit = self.least(|limits| limits.session_time);
         let key = self.names(|limits| limits.session_time, "session_time");
         refusal("57P01", &format!("the session has lasted for {limit:?}, no longer is allowed"), &key, "reconnect")

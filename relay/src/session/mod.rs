@@ -1,13 +1,14 @@
 //! The pipeline of one session, top-down: authorise, record, lease and log in, then gate every request and every
 //! answer, and end. Each hook stands here exactly once.
 //!
-//! - [`authorize`]: `Principal` + resource -> `Grant`
+//! - [`authorize`]: `Principal` + resource -> `Grant`; `admit`: policy or a human lets the session begin -> `Admitted`
 //! - [`gate`]: request -> `Permit`, answer -> `Masked`; `labelled`: what it knows of labelled columns
 //! - [`drive`]: moves bytes both ways, full duplex
 //! - [`limits`]: how much of anything it may use, `clock`: of time, [`bucket`]: of statements a second, [`budget`]: of what its
 //!   chain may use together
 //! - [`registry`]: who is open now, and whom a cancel request means
 
+mod admit;
 pub mod authorize;
 pub mod bucket;
 pub mod budget;
@@ -148,7 +149,7 @@ async fn serve(
     principal: &Principal,
     grant: &authorize::Grant,
     place: &registry::Place,
-    start: SessionStart,
+    mut start: SessionStart,
     stream: &mut Stream,
 ) -> Result<(), Refusal> {
     let database = grant.database(&start.database)?;
@@ -157,9 +158,17 @@ async fn serve(
         Refusal::new("58000", "the budget of this agent cannot be read", "tell the relay's administrator")
     })?;
     let row = row(grant, principal, &database, relay.now());
-    let recorder = begin_recording(relay, principal, grant, &row).instrument(grant.span().clone()).await?;
+    let mut recorder = begin_recording(relay, principal, grant, &row).instrument(grant.span().clone()).await?;
+    let admitted = admit::admit(relay, grant, place, &mut start, &database, &mut recorder, stream);
+    let admitted = match Box::pin(admitted.instrument(grant.span().clone())).await {
+        Ok(admitted) => admitted,
+        Err(refusal) => {
+            end(relay, grant, row, recorder, refusal.clone().into(), &gate::Totals::default()).await;
+            return Err(refusal);
+        }
+    };
     let begun = Instant::now();
-    let connected = relay.upstreams.connect(grant, &start, &database).instrument(grant.span().clone()).await;
+    let connected = relay.upstreams.connect(admitted, &start, &database).instrument(grant.span().clone()).await;
     relay.telemetry.stages.connect.took(begun.elapsed());
     let connected = match connected {
         Ok(connected) => connected,
@@ -172,8 +181,9 @@ async fn serve(
         }
     };
     let key = place.issue_key(start.minor, &connected.canceller);
-    let reply = startup::accepted(&start, &connected.parameters, &key);
-    let limits = SessionLimits::new(grant.resource(), grant.user(), &relay.config.users, place.buckets(), &purse);
+    let reply = startup::accepted(&mut start, &connected.parameters, &key);
+    let limits = SessionLimits::new(grant.resource(), grant.user(), &relay.config.users, place.buckets(), &purse)
+        .within(admitted.within());
     let AnswerLimits { rows, bytes } = limits.answer();
     let mut engine = Postgres::new(limits.statement_bytes()).with_answers_of(rows, bytes);
     tracing::debug!(parent: grant.span(), "began");
@@ -217,7 +227,7 @@ async fn begin_recording(
         database: row.view.database.clone().unwrap_or_default(),
         role: row.role.clone(),
         started_at: row.view.started_at,
-        bundle: grant.bundle().to_owned(),
+        bundle: grant.bundle(),
     };
     recorder.intent(open).map_err(|error| failed(&error))?;
     let agents = principal.chain_ids();
@@ -265,7 +275,7 @@ async fn end(
     let gate::Totals { statements, rows, masked, refused, .. } = *totals;
     tracing::debug!(parent: grant.span(), reason = ending.class, statements, rows, masked, refused, "ended");
     (view.statements, view.rows, view.masked, view.refused) = (statements, rows, masked, refused);
-    if totals.asked > 0 {
+    if totals.asked > 0 || grant.admission().is_err() {
         wait::session_ended(relay, grant.session()).await;
     }
     relay.index.session(row).await;

@@ -21,11 +21,13 @@ pub(super) fn denial(grant: &Grant, facts: &Facts, decision: &bundle::Decision) 
         format!("rule {}", decision.policies.join(", "))
     };
     let session = grant.session();
+    let because = decision.message.as_deref().map(|message| format!(": {message}")).unwrap_or_default();
+    let next = decision.next.as_deref().unwrap_or("run `weir list` for your rights, or ask for the right");
     refusal(
         "42501",
-        &format!("weir does not allow this {} ({})", facts::name(facts.class), facts.reason),
+        &format!("weir does not allow this {} ({}){because}", facts::name(facts.class), facts.reason),
         &format!("{rule}; session {session}"),
-        "run `weir list` for your rights, or ask for the right",
+        next,
     )
 }
 

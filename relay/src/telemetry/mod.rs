@@ -160,6 +160,12 @@ pub struct Telemetry {
     pub statements: Series<3, Counter>,
     /// Questions that policy answered anew, and not from what the session had decided before. By resource.
     pub policy_evaluations: Series<1, Counter>,
+    /// Matches of policies that are not enforced. By resource and kind: `shadow`, `warn`, `failed`.
+    pub policy_notices: Series<2, Counter>,
+    /// Times that the policy files had changed and were loaded. By outcome: `loaded`, `same`, `refused`.
+    pub policy_loads: Series<1, Counter>,
+    /// Problems of the policy files; an earlier bundle is in force while there are any.
+    pub policy_problems: Gauge,
     /// Look-ups in what sessions share. By cache and outcome: `hit`, `miss`.
     pub lookups: Series<2, Counter>,
     /// Whatever was refused. By where (`tunnel`, `session`, `statement`) and SQLSTATE.
@@ -232,6 +238,18 @@ impl Telemetry {
                 ["resource"],
                 "questions that policy answered anew",
             ),
+            policy_notices: list.counters(
+                "weir_policy_notices",
+                ["resource", "kind"],
+                "matches of policies that are not enforced",
+            ),
+            policy_loads: list.counters(
+                "weir_policy_loads",
+                ["outcome"],
+                "times that changed policy files were loaded",
+            ),
+            policy_problems: list
+                .one("weir_policy_problems", "problems of the policy files; an earlier bundle stays in force"),
             lookups: list.counters("weir_cache_lookups", ["cache", "outcome"], "look-ups in what sessions share"),
             refusals: list.counters("weir_refusals", ["at", "sqlstate"], "what was refused"),
             approvals_requested: list.counters(

@@ -58,6 +58,7 @@ fn look(relay: &Relay) {
         telemetry.tunnels_open.with([transport.as_str().into()]).set(signed(relay.registry.tunnels_by(transport)));
     }
     telemetry.approvals_pending.set(signed(relay.approvals.pending()));
+    telemetry.policy_problems.set(signed(relay.policy.problems().len() as u64));
     let lag = relay.syncer.lag();
     telemetry.recording_lag.set(lag.oldest.as_secs_f64());
     telemetry.recording_pending.set(signed(lag.pending));

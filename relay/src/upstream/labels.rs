@@ -1,7 +1,7 @@
 //! Which columns are labelled, in the server's own numbers: a result says table and attribute, not names.
 
 use super::{UpstreamError, login::Connection};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use weir_shared::config::checked::ColumnLabel;
 
 /// Labelled columns of one database.
@@ -9,6 +9,8 @@ use weir_shared::config::checked::ColumnLabel;
 pub struct Labels {
     /// Table OID and attribute number.
     pub numbers: HashSet<(u32, i16)>,
+    /// Which of [`Self::columns`] each of them is, by their places.
+    pub origins: HashMap<(u32, i16), Vec<usize>>,
     /// OIDs of the tables that have any.
     pub tables: HashSet<u32>,
     /// OIDs of views made of them: which of a view's columns show a labelled value, the catalog does not say.
@@ -45,13 +47,6 @@ impl Labels {
         let table = relation.rsplit('.').next().unwrap_or(relation);
         self.relations.contains(table) && !self.columns.iter().any(|label| label.table == table)
     }
-
-    /// True when this column of this relation is labelled.
-    #[must_use]
-    pub fn labelled(&self, relation: &str, column: &str) -> bool {
-        let table = relation.rsplit('.').next().unwrap_or(relation);
-        self.columns.iter().any(|label| label.table == table && label.column == column)
-    }
 }
 
 pub(super) async fn resolve(connection: &mut Connection, columns: &[ColumnLabel]) -> Result<Labels, UpstreamError> {
@@ -81,18 +76,18 @@ pub(super) async fn resolve(connection: &mut Connection, columns: &[ColumnLabel]
              AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass), \
          views(oid) AS (SELECT u.view FROM labelled l JOIN uses u ON u.oid = l.oid AND (u.whole OR u.attnum = l.attnum) \
            UNION SELECT u.view FROM views v JOIN uses u ON u.oid = v.oid), \
-         found(oid, attnum) AS (SELECT oid, attnum FROM labelled UNION SELECT oid, 0 FROM views) \
-         SELECT f.oid::pg_catalog.int8, f.attnum::pg_catalog.int4, r.relname FROM found f \
+         found(oid, attnum, n) AS (SELECT oid, attnum, n FROM labelled UNION SELECT oid, 0, -1 FROM views) \
+         SELECT f.oid::pg_catalog.int8, f.attnum::pg_catalog.int4, r.relname, f.n FROM found f \
            JOIN pg_catalog.pg_class r ON r.oid = f.oid \
-         UNION ALL SELECT 0, n, '' FROM labelled \
-         UNION ALL SELECT r.oid::pg_catalog.int8, -32768, '' FROM pg_catalog.pg_class r \
+         UNION ALL SELECT 0, n, '', -1 FROM labelled \
+         UNION ALL SELECT r.oid::pg_catalog.int8, -32768, '', -1 FROM pg_catalog.pg_class r \
            WHERE r.relkind IN ('r', 'p', 'f') \
              AND r.oid NOT IN (SELECT oid FROM labelled)",
         wanted.join(", ")
     );
     let mut met = HashSet::new();
     for row in connection.query(&query).await? {
-        let [oid, attribute, name] = row.as_slice() else { continue };
+        let [oid, attribute, name, origin] = row.as_slice() else { continue };
         if oid == "0" {
             met.extend(attribute.parse::<usize>());
         } else if let (Ok(oid), Ok(attribute)) = (oid.parse(), attribute.parse()) {
@@ -105,6 +100,7 @@ pub(super) async fn resolve(connection: &mut Connection, columns: &[ColumnLabel]
                 labels.views.insert(oid);
             } else {
                 labels.numbers.insert((oid, attribute));
+                labels.origins.entry((oid, attribute)).or_default().extend(origin.parse::<usize>());
                 labels.tables.insert(oid);
             }
         }

@@ -21,7 +21,7 @@ pub use scram::ScramKeys;
 
 use crate::{
     credential::{self, Lease, Leases},
-    session::authorize::Grant,
+    session::authorize::Admitted,
     telemetry::lookups::Lookups,
 };
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
@@ -126,16 +126,17 @@ pub struct Upstreams {
 }
 
 impl Upstreams {
-    /// Dials and logs in what the grant names.
+    /// Dials and logs in what the grant of an admitted session names.
     ///
     /// # Errors
     /// Says which step failed, without the credential.
     pub async fn connect(
         &self,
-        grant: &Grant,
+        admitted: Admitted<'_>,
         start: &SessionStart,
         database: &str,
     ) -> Result<Connected, UpstreamError> {
+        let grant = admitted.grant();
         self.open(grant.resource(), grant.session(), start, database).await
     }
 

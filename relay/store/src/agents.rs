@@ -52,6 +52,8 @@ pub struct Agent {
     pub user_name: String,
     /// The user's roles.
     pub roles: Vec<String>,
+    /// The user is a workload's service, not a person.
+    pub workload: bool,
     /// The login that its root acts for.
     pub login: LoginId,
     /// When the key expires.
@@ -62,8 +64,6 @@ pub struct Agent {
     pub max_depth: u32,
     /// Its hop statement; empty for a root.
     pub hop: String,
-    /// The user is a service, not a person.
-    pub service: bool,
     /// The agents from the root to this one, both included.
     pub chain: Vec<Link>,
 }
@@ -282,7 +282,7 @@ impl Store {
         let query = concat!(
             "SELECT a.id, a.expires, a.login, a.max_depth, a.hop, a.path, a.scope, a.budget, \
                l.expires AS login_expires, u.id AS user, u.name, u.roles, \
-               EXISTS (SELECT 1 FROM foreign_users f WHERE f.user = u.id AND f.issuer = '') AS service ",
+               EXISTS (SELECT 1 FROM foreign_users f WHERE f.user = u.id AND f.issuer = '') AS workload ",
             may_act!("$2"),
             " AND a.thumbprint = $1"
         );
@@ -295,12 +295,12 @@ impl Store {
             user: parsed(&row, "user", "user id")?,
             user_name: row.try_get("name")?,
             roles: json(&row, "roles", "list of roles")?,
+            workload: row.try_get("workload")?,
             login: parsed(&row, "login", "login id")?,
             expires: row.try_get("expires")?,
             login_expires: row.try_get("login_expires")?,
             max_depth: row.try_get("max_depth")?,
             hop: row.try_get("hop")?,
-            service: row.try_get("service")?,
             chain,
         }))
     }

@@ -5,7 +5,15 @@ mod identity;
 pub use identity::{Claim, Exception, Identity, Issuer, Oidc, Platform, Workload, WorkloadRule};
 
 use crate::id::ResourceName;
-use std::{collections::BTreeMap, fmt, net::SocketAddr, num::NonZero, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::SocketAddr,
+    num::NonZero,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 pub use super::clients::{Client, ClientAuth, GrantType, Scope};
 
@@ -28,6 +36,8 @@ pub struct Config {
     pub database: PathBuf,
     /// Folder of `*.cedar` files.
     pub policies: PathBuf,
+    /// The guardrails in front of them.
+    pub policy: PolicySettings,
     /// Folder of recordings.
     pub recordings: PathBuf,
     /// File of the key that seals recordings and the store's secrets (32 bytes, hexadecimal).
@@ -77,6 +87,15 @@ pub struct ApprovalLimits {
     pub uses: u32,
     /// How long one approval may hold.
     pub window: Duration,
+}
+
+/// Which guardrails stand in front of the folder's policies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicySettings {
+    /// Any at all.
+    pub guardrails: bool,
+    /// Those that do not, by name.
+    pub disable: BTreeSet<String>,
 }
 
 /// One resource. Step by step more kinds follow; today every one is PostgreSQL.

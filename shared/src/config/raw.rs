@@ -5,13 +5,14 @@ mod identity;
 pub use identity::is_reachable;
 
 use super::checked::{
-    ApprovalLimits, ColumnLabel, Config, CredentialSource, Delegation, DoorLimits, Durability, Host, Limits, Rate,
-    RecordRows, Recording, Resource, ResourceKind, TargetSession, UpstreamTls, UpstreamTlsMode, UserLimits,
+    ApprovalLimits, ColumnLabel, Config, CredentialSource, Delegation, DoorLimits, Durability, Host, Limits,
+    PolicySettings, Rate, RecordRows, Recording, Resource, ResourceKind, TargetSession, UpstreamTls, UpstreamTlsMode,
+    UserLimits,
 };
 use super::reference::{self, Key};
 use crate::id::ResourceName;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     net::SocketAddr,
     num::NonZero,
@@ -208,6 +209,7 @@ impl Reader<'_> {
         }
         let (doors, users) = self.everyones_limits(top);
         let delegation = self.delegation(top);
+        let policy = self.policy(top);
         let url = format!("https://{listen}");
         let public_url = self.value(top, "", KEYS, "public_url", url, |item| {
             let url = item.as_str()?.trim_end_matches('/');
@@ -225,6 +227,7 @@ impl Reader<'_> {
             tls_key: self.path(tls, "tls", reference::TLS, "key", "keys/relay.key"),
             database: self.path(top, "", KEYS, "database", "weir.db"),
             policies: self.path(top, "", KEYS, "policies", "policies"),
+            policy,
             recordings: self.path(top, "", KEYS, "recordings", "recordings"),
             sealing_key: self.path(top, "", KEYS, "sealing_key", "keys/sealing.key"),
             token_keys: self.path(top, "", KEYS, "token_keys", "keys/tokens"),
@@ -264,6 +267,19 @@ impl Reader<'_> {
             denied_for: self.value(table, at, KEYS, "denied_for", Duration::from_secs(60), duration),
             uses: self.value(table, at, KEYS, "uses", 20, count),
             window: self.value(table, at, KEYS, "window", Duration::from_secs(3600), duration),
+        }
+    }
+
+    fn policy(&mut self, top: &dyn TableLike) -> PolicySettings {
+        const KEYS: &[Key] = reference::POLICY;
+        let (at, empty) = ("policy", toml_edit::Table::new());
+        let table = self.table(top, "", at, &empty);
+        self.unknown(table, at, KEYS);
+        PolicySettings {
+            guardrails: self.value(table, at, KEYS, "guardrails", true, Item::as_bool),
+            disable: self.value(table, at, KEYS, "disable", BTreeSet::new(), |item| {
+                item.as_array()?.iter().map(|name| name.as_str().map(str::to_owned)).collect()
+            }),
         }
     }
 

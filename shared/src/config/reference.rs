@@ -26,6 +26,7 @@ pub const TOP: &[Key] = keys! {
     "public_url", "https://host:port; from listen", "how agents reach this relay";
     "database", "path; weir.db", "the SQLite file";
     "policies", "path; policies", "folder of *.cedar files";
+    "policy", "table", "the guardrails that stand in front of the policies";
     "recordings", "path; recordings", "folder of recordings";
     "sealing_key", "path; keys/sealing.key", "64 hexadecimal digits that seal recordings";
     "token_keys", "path; keys/tokens", "folder of the keys that sign access tokens; made when it is not there";
@@ -51,6 +52,12 @@ pub const APPROVALS: &[Key] = keys! {
     "denied_for", "duration; 1m", "what was denied is denied again without asking for so long";
     "uses", "number; 20", "runs that one approval may let happen";
     "window", "duration; 1h", "how long one approval may hold";
+};
+
+/// In `[policy]`.
+pub const POLICY: &[Key] = keys! {
+    "guardrails", "true or false; true", "the guardrails that ship with the relay stand in front of the folder's policies";
+    "disable", "list of names, \"guardrail-...\"; none", "guardrails that do not";
 };
 
 /// In `[identity]`.
@@ -183,6 +190,7 @@ pub fn markdown() -> String {
     let tables = [
         ("top", TOP),
         ("[tls]", TLS),
+        ("[policy]", POLICY),
         ("[identity]", IDENTITY),
         ("[[identity.clients]]", CLIENT),
         ("[identity.oidc]", OIDC),

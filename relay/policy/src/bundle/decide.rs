@@ -1,165 +1,217 @@
-//! One decision: the two questions, put to Cedar.
+//! One decision: the questions, put to Cedar.
 
-use super::{Action, Bundle, Decision, Outcome, Question};
-use crate::sql::{Class, Facts};
-use cedar_policy::{
-    Authorizer, Context, Decision as Cedar, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicySet, Request,
-    RestrictedExpression,
+use super::{
+    Action, Approving, Bundle, ColumnName, Decision, Judge, Moment, Notice, Outcome, Subject, Target, Terms,
+    context::Asked,
+    judge::{Ready, Slice},
+    rule::{Enforce, Rule},
 };
-use std::{
-    collections::{HashMap, HashSet},
-    str::FromStr,
-};
+use crate::sql::Facts;
+use cedar_policy::{Authorizer, Decision as Cedar, PolicySet, Request, Response};
+use std::sync::Arc;
 
 /// What one question was answered with.
-struct Answer {
-    permitted: bool,
+pub(super) struct Answer {
+    pub(super) permitted: bool,
     /// A policy failed, or the question could not be put: then nothing of the answer holds.
-    failed: bool,
-    policies: Vec<String>,
+    pub(super) failed: bool,
+    /// The deciding policies; those that failed when any did.
+    pub(super) rules: Vec<Arc<Rule>>,
+    pub(super) notices: Vec<Notice>,
+}
+
+impl Answer {
+    fn names(&self) -> impl Iterator<Item = String> {
+        self.rules.iter().map(|rule| rule.id.clone())
+    }
+
+    fn holds(&self) -> bool {
+        self.permitted && !self.failed
+    }
+}
+
+impl Judge {
+    /// What policy says to `action`, asked for each agent from the root to who asks: the strictest answer counts. Deny when
+    /// no rule permits it or any policy fails while it is evaluated; hold when it is permitted, but not unattended.
+    ///
+    /// `facts` are those of the statement; none stands for a plain one of the action, and for `connect`.
+    #[must_use]
+    pub fn decide(&self, action: Action, facts: Option<&Facts>, now: Moment) -> Decision {
+        let (first, second) = (Asked::First(action, facts), Asked::Unattended(action, facts));
+        let depths = self.depths(&[first, second]);
+        depths.rev().map(|depth| self.decide_at(first, second, depth, now)).reduce(Decision::and).unwrap_or_default()
+    }
+
+    /// May this column, which is labelled, be seen as it is? Asked for each agent of the chain, as [`Judge::decide`]. Allow
+    /// or deny.
+    #[must_use]
+    pub fn unmasked(&self, column: &ColumnName<'_>, now: Moment) -> Decision {
+        self.may(Asked::Unmasked(column), now)
+    }
+
+    /// May the subject decide this request, which is held? Allow or deny.
+    #[must_use]
+    pub fn approve(&self, approving: &Approving<'_>, now: Moment) -> Decision {
+        self.may(Asked::Approve(approving), now)
+    }
+
+    /// May the subject go on without the approval of what is held, of this class (`sql.write`)? Allow or deny.
+    #[must_use]
+    pub fn break_glass(&self, class: &str, now: Moment) -> Decision {
+        self.may(Asked::BreakGlass(class), now)
+    }
+
+    fn may(&self, asked: Asked<'_>, now: Moment) -> Decision {
+        let each = self.depths(&[asked]).rev().map(|depth| {
+            let answer = self.ask(asked, depth, now);
+            let outcome = if answer.holds() { Outcome::Allow } else { Outcome::Deny };
+            Decision::of(outcome, &[answer])
+        });
+        each.reduce(Decision::and).unwrap_or_default()
+    }
+
+    fn decide_at(&self, first: Asked<'_>, second: Asked<'_>, depth: u32, now: Moment) -> Decision {
+        let first = self.ask(first, depth, now);
+        if !first.holds() {
+            return Decision::of(Outcome::Deny, &[first]);
+        }
+        let second = self.ask(second, depth, now);
+        if second.failed {
+            return Decision::of(Outcome::Deny, &[second]);
+        }
+        let outcome = if second.permitted { Outcome::Allow } else { Outcome::Hold };
+        Decision::of(outcome, &[first, second])
+    }
+
+    /// Puts one question for one depth.
+    pub(super) fn ask(&self, asked: Asked<'_>, depth: u32, now: Moment) -> Answer {
+        let failed = || Answer { permitted: false, failed: true, rules: Vec::new(), notices: Vec::new() };
+        let Some((ready, slice)) = self.ready.as_ref().zip(self.slice(asked.action())) else { return failed() };
+        let Some(request) = self.request(ready, slice, asked, depth, now) else { return failed() };
+        let response = Authorizer::new().is_authorized(&request, &slice.enforced, &ready.entities);
+        let notices = slice.notices(&request, ready);
+        // Cedar leaves out a policy that fails: a failing `forbid` would let pass what it was written to stop.
+        let errors = slice.named(&failures(&response));
+        if !errors.is_empty() {
+            return Answer { permitted: false, failed: true, rules: errors, notices };
+        }
+        let rules = slice.named(&reasons(&response));
+        Answer { permitted: response.decision() == Cedar::Allow, failed: false, rules, notices }
+    }
+
+    pub(super) fn request(
+        &self,
+        ready: &Ready,
+        slice: &Slice,
+        asked: Asked<'_>,
+        depth: u32,
+        now: Moment,
+    ) -> Option<Request> {
+        let context = asked.context(slice.needs, &self.subject, depth, now)?;
+        let (principal, resource) = (ready.principal.uid.clone(), ready.resource.uid.clone());
+        // No schema: the context is made by typed code, which a test holds to it, and validation costs more than the rest.
+        Request::new(principal, slice.action.clone(), resource, context, None).ok()
+    }
+}
+
+fn failures(response: &Response) -> Vec<String> {
+    let errors = response.diagnostics().errors().map(|error| {
+        let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
+        error.policy_id().to_string()
+    });
+    errors.collect()
+}
+
+fn reasons(response: &Response) -> Vec<String> {
+    response.diagnostics().reason().map(ToString::to_string).collect()
+}
+
+impl Slice {
+    /// The rules of these names, in the order of their names.
+    fn named(&self, names: &[String]) -> Vec<Arc<Rule>> {
+        let mut rules: Vec<_> = names.iter().filter_map(|name| self.rule(name)).map(Arc::clone).collect();
+        rules.sort_by(|one, other| one.id.cmp(&other.id));
+        rules
+    }
+
+    /// What the policies that are not enforced say.
+    fn notices(&self, request: &Request, ready: &Ready) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        let look = |set: &PolicySet, notices: &mut Vec<Notice>| {
+            let response = Authorizer::new().is_authorized(request, set, &ready.entities);
+            notices.extend(failures(&response).into_iter().map(|id| Notice::Failed { id }));
+            for rule in self.named(&reasons(&response)) {
+                let id = rule.id.clone();
+                notices.push(match rule.says.enforce {
+                    Enforce::Warn => {
+                        let message = rule.says.message.as_deref().unwrap_or_default().to_owned();
+                        Notice::Warn { id, message }
+                    }
+                    Enforce::Shadow | Enforce::Fully => Notice::Shadow { id },
+                });
+            }
+        };
+        self.aside.iter().filter(|set| !set.is_empty()).for_each(|set| look(set, &mut notices));
+        notices
+    }
+}
+
+impl Decision {
+    fn of(outcome: Outcome, answers: &[Answer]) -> Self {
+        let rules = || answers.iter().flat_map(|answer| &answer.rules);
+        let terms = match outcome {
+            Outcome::Hold => rules().fold(Terms::default(), |terms, rule| terms.and(&rule.says.terms)),
+            Outcome::Allow | Outcome::Deny => Terms::default(),
+        };
+        let says = |part: fn(&Rule) -> Option<&Arc<str>>| match outcome {
+            Outcome::Allow => None,
+            Outcome::Hold | Outcome::Deny => {
+                rules().filter(|rule| rule.forbids()).find_map(|rule| part(rule).map(Arc::clone))
+            }
+        };
+        Self {
+            outcome,
+            policies: answers.iter().flat_map(Answer::names).collect(),
+            terms,
+            notices: answers.iter().flat_map(|answer| answer.notices.iter().cloned()).collect(),
+            message: says(|rule| rule.says.message.as_ref()),
+            next: says(|rule| rule.says.next.as_ref()),
+        }
+    }
+
+    /// Both answers at once: the stricter one, with what was noticed of either. Of two holds the terms of both count.
+    fn and(self, other: Self) -> Self {
+        let (mut strict, mild) = if other.outcome > self.outcome { (other, self) } else { (self, other) };
+        if strict.outcome == Outcome::Hold && mild.outcome == Outcome::Hold && strict.policies != mild.policies {
+            strict.terms = strict.terms.and(&mild.terms);
+            let new = mild.policies.iter().filter(|id| !strict.policies.contains(id));
+            strict.policies = strict.policies.iter().chain(new).cloned().collect();
+        }
+        for notice in mild.notices {
+            if !strict.notices.contains(&notice) {
+                strict.notices.push(notice);
+            }
+        }
+        strict
+    }
 }
 
 impl Bundle {
-    /// What policy says to `question`, asked for each agent from the root to who asks: the strictest answer counts. Deny when
-    /// no rule permits it or any policy fails while it is evaluated; hold when it is permitted, but not unattended.
+    /// May this subject decide this request about this target?
     #[must_use]
-    pub fn decide(&self, question: &Question<'_>) -> Decision {
-        let depth = question.subject.depth;
-        let own = self.decide_at(question, depth);
-        if !self.tells_depths {
-            return own;
-        }
-        let others = (0..depth).map(|depth| self.decide_at(question, depth));
-        others.fold(own, |strictest, other| if other.outcome > strictest.outcome { other } else { strictest })
+    pub fn may_approve(
+        self: &Arc<Self>,
+        subject: &Subject,
+        target: &Target,
+        approving: &Approving<'_>,
+        now: Moment,
+    ) -> bool {
+        self.judge(subject, target).approve(approving, now).outcome == Outcome::Allow
     }
 
-    fn decide_at(&self, question: &Question<'_>, depth: u32) -> Decision {
-        let Some(asked) = Asked::new(self, question) else {
-            return Decision { outcome: Outcome::Deny, policies: [].into() };
-        };
-        let first = asked.put(question.action.as_str(), asked.context(question, depth, None));
-        if first.failed || !first.permitted {
-            return Decision { outcome: Outcome::Deny, policies: first.policies.into() };
-        }
-        if question.action == Action::Connect {
-            return Decision { outcome: Outcome::Allow, policies: first.policies.into() };
-        }
-        let second = asked.put(super::UNATTENDED, asked.context(question, depth, Some(question.action.as_str())));
-        if second.failed {
-            return Decision { outcome: Outcome::Deny, policies: second.policies.into() };
-        }
-        let outcome = if second.permitted { Outcome::Allow } else { Outcome::Hold };
-        Decision { outcome, policies: [first.policies, second.policies].concat().into() }
-    }
-}
-
-struct Asked<'a> {
-    bundle: &'a Bundle,
-    principal: EntityUid,
-    resource: EntityUid,
-    entities: Entities,
-}
-
-fn uid(kind: &str, id: &str) -> Option<EntityUid> {
-    Some(EntityUid::from_type_name_and_id(EntityTypeName::from_str(kind).ok()?, EntityId::new(id)))
-}
-
-fn texts<'a>(items: impl IntoIterator<Item = &'a String>) -> RestrictedExpression {
-    RestrictedExpression::new_set(items.into_iter().map(|item| RestrictedExpression::new_string(item.clone())))
-}
-
-impl<'a> Asked<'a> {
-    fn new(bundle: &'a Bundle, question: &Question<'_>) -> Option<Self> {
-        let principal = uid("User", &question.subject.user)?;
-        let resource = uid("Resource", &question.target.resource)?;
-        let mut groups = HashSet::new();
-        let mut entities = Vec::new();
-        for role in &question.subject.roles {
-            groups.insert(uid("Group", role)?);
-        }
-        let environment = match question.target.labels.get("env") {
-            Some(value) => HashSet::from([uid("Env", value)?]),
-            None => HashSet::new(),
-        };
-        entities.extend(groups.iter().chain(&environment).map(|uid| Entity::new_no_attrs(uid.clone(), HashSet::new())));
-        let labels: Vec<String> = question.target.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        let attributes = HashMap::from([("labels".to_owned(), texts(&labels))]);
-        entities.push(Entity::new(resource.clone(), attributes, environment).ok()?);
-        entities.push(Entity::new_no_attrs(principal.clone(), groups));
-        let entities = Entities::from_entities(entities, Some(&bundle.schema)).ok()?;
-        Some(Self { bundle, principal, resource, entities })
-    }
-
-    fn context(&self, question: &Question<'_>, depth: u32, unattended: Option<&str>) -> Option<Context> {
-        let depth = ("depth".to_owned(), RestrictedExpression::new_long(depth.into()));
-        let mut pairs = vec![("agent".to_owned(), RestrictedExpression::new_record([depth]).ok()?)];
-        if let Some(action) = unattended {
-            pairs.push(("action".to_owned(), RestrictedExpression::new_string(action.to_owned())));
-        }
-        if question.action != Action::Connect {
-            pairs.push(("sql".to_owned(), sql(question)?));
-        }
-        Context::from_pairs(pairs).ok()
-    }
-
-    fn put(&self, action: &str, context: Option<Context>) -> Answer {
-        let failed = |policies| Answer { permitted: false, failed: true, policies };
-        let empty = PolicySet::new();
-        let policies = self.bundle.slices.get(action).unwrap_or(&empty);
-        let request = context.zip(uid("Action", action)).and_then(|(context, action)| {
-            Request::new(self.principal.clone(), action, self.resource.clone(), context, Some(&self.bundle.schema)).ok()
-        });
-        let Some(request) = request else { return failed(Vec::new()) };
-        let response = Authorizer::new().is_authorized(&request, policies, &self.entities);
-        // Cedar leaves out a policy that fails: a failing `forbid` would let pass what it was written to stop.
-        let mut errors: Vec<String> = response
-            .diagnostics()
-            .errors()
-            .map(|error| {
-                let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
-                error.policy_id().to_string()
-            })
-            .collect();
-        if !errors.is_empty() {
-            errors.sort();
-            return failed(errors);
-        }
-        let mut policies: Vec<String> = response.diagnostics().reason().map(ToString::to_string).collect();
-        policies.sort();
-        Answer { permitted: response.decision() == Cedar::Allow, failed: false, policies }
-    }
-}
-
-/// The facts as policy sees them; those of a plain statement of the class when there are none.
-fn sql(question: &Question<'_>) -> Option<RestrictedExpression> {
-    let plain;
-    let facts = match question.facts {
-        Some(facts) => facts,
-        None => {
-            plain = Facts { class: class_of(question.action), statements: 1, has_where: true, ..Facts::default() };
-            &plain
-        }
-    };
-    let field = |name: &str, value| (name.to_owned(), value);
-    RestrictedExpression::new_record([
-        field("class", RestrictedExpression::new_string(facts.class.as_str().to_owned())),
-        field("reads", texts(&facts.reads)),
-        field("writes", texts(&facts.writes)),
-        field("columns", texts(&facts.columns)),
-        field("functions", texts(&facts.functions)),
-        field("statements", RestrictedExpression::new_long(i64::try_from(facts.statements).unwrap_or(i64::MAX))),
-        field("has_where", RestrictedExpression::new_bool(facts.has_where)),
-        field("destructive", RestrictedExpression::new_bool(facts.destructive)),
-    ])
-    .ok()
-}
-
-fn class_of(action: Action) -> Class {
-    match action {
-        Action::Connect => Class::Session,
-        Action::SqlRead => Class::Read,
-        Action::SqlWrite => Class::Write,
-        Action::SqlDdl => Class::Ddl,
-        Action::SqlAdmin => Class::Admin,
+    /// May this subject go on without an approval of what is of this class (`sql.write`)?
+    #[must_use]
+    pub fn may_break_glass(self: &Arc<Self>, subject: &Subject, target: &Target, class: &str, now: Moment) -> bool {
+        self.judge(subject, target).break_glass(class, now).outcome == Outcome::Allow
     }
 }

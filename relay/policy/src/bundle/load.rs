@@ -1,14 +1,46 @@
 //! From policy files to a [`Bundle`]: parsed, named by `@id`, validated strictly, and hashed. Every problem is reported.
 
-use super::Bundle;
-use cedar_policy::{ActionConstraint, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use super::{
+    Bundle, GUARDRAILS,
+    needs::Needs,
+    rule::{Rule, Says},
+};
+use cedar_policy::{Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use miette::Diagnostic;
-use std::{collections::BTreeMap, fmt, path::Path, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::Path,
+    str::FromStr,
+    sync::Arc,
+};
 
 /// What policies may speak of.
 pub(super) const SCHEMA: &str = include_str!("schema.cedarschema");
 /// Most bytes of all policy files together.
 const MOST_BYTES: u64 = 4 << 20;
+/// The guardrails' file, as problems and hashes name it.
+const GUARDRAILS_NAME: &str = "guardrails/sql.cedar";
+
+/// Which of the guardrails stand in front of the folder's policies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guardrails {
+    /// Any at all; true by default.
+    pub on: bool,
+    /// Those that do not, by their names.
+    pub disable: BTreeSet<String>,
+}
+
+impl Default for Guardrails {
+    fn default() -> Self {
+        Self { on: true, disable: BTreeSet::new() }
+    }
+}
+
+impl Guardrails {
+    /// None of them.
+    pub const OFF: Self = Self { on: false, disable: BTreeSet::new() };
+}
 
 /// Something wrong with a policy file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,17 +49,25 @@ pub struct PolicyProblem {
     pub file: String,
     /// From 1; 0 when it is about the whole file.
     pub line: usize,
+    /// From 1, in characters; 0 when it is about the whole file.
+    pub column: usize,
     /// What is wrong.
     pub message: String,
     /// What to write instead.
     pub hint: String,
 }
 
+impl PolicyProblem {
+    fn whole(file: impl Into<String>, message: impl Into<String>, hint: &str) -> Self {
+        Self { file: file.into(), line: 0, column: 0, message: message.into(), hint: hint.to_owned() }
+    }
+}
+
 impl fmt::Display for PolicyProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             0 => write!(f, "{}: error: {}", self.file, self.message),
-            line => write!(f, "{}:{line}: error: {}", self.file, self.message),
+            line => write!(f, "{}:{line}:{}: error: {}", self.file, self.column, self.message),
         }
     }
 }
@@ -40,31 +80,55 @@ struct File {
 }
 
 impl File {
+    fn guardrails() -> Self {
+        Self { name: GUARDRAILS_NAME.to_owned(), text: GUARDRAILS.to_owned() }
+    }
+
     fn problem(&self, error: &dyn Diagnostic, hint: &str) -> PolicyProblem {
         let offset = error.labels().and_then(|mut labels| labels.next()).map(|label| label.offset());
         let hint = error.help().map_or_else(|| hint.to_owned(), |help| help.to_string());
-        PolicyProblem {
-            file: self.name.clone(),
-            line: offset.map_or(0, |at| self.line(at)),
-            message: error.to_string(),
-            hint,
-        }
+        self.problem_at(offset, error.to_string(), hint)
     }
 
-    fn line(&self, offset: usize) -> usize {
-        self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+    fn problem_at(&self, offset: Option<usize>, message: String, hint: String) -> PolicyProblem {
+        let (line, column) = offset.map_or((0, 0), |at| self.place(at));
+        PolicyProblem { file: self.name.clone(), line, column, message, hint }
+    }
+
+    /// Line and column of an offset.
+    fn place(&self, offset: usize) -> (usize, usize) {
+        let before = self.text.as_bytes().get(..offset).unwrap_or(self.text.as_bytes());
+        let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let column = before.get(line_start..).map_or(0, |part| String::from_utf8_lossy(part).chars().count()) + 1;
+        (line, column)
+    }
+
+    /// Where a policy stands, and in it an annotation when one is named.
+    fn find(&self, policy: &Policy, annotation: Option<&str>) -> Option<usize> {
+        let text = policy.to_string();
+        // What stands at the start of a line or behind another policy: the same text may be the rest of a longer one.
+        let begins = |at: &usize| {
+            let before = self.text.get(..*at).unwrap_or_default();
+            let line = before.rsplit('\n').next().unwrap_or_default().trim_end();
+            line.is_empty() || line.ends_with(';')
+        };
+        let mut places = self.text.match_indices(&text).map(|(at, _)| at);
+        let at = places.clone().find(begins).or_else(|| places.next())?;
+        let within = annotation.and_then(|name| text.find(&format!("@{name}"))).unwrap_or(0);
+        Some(at + within)
     }
 }
 
 impl Bundle {
-    /// Loads every `*.cedar` file of the folder, in the order of their names.
+    /// Loads the guardrails and every `*.cedar` file of the folder, in the order of their names.
     ///
     /// # Errors
-    /// Every problem of every file: unreadable, not parseable, without or with a second `@id`, not valid.
-    pub fn load(folder: &Path) -> Result<Self, Vec<PolicyProblem>> {
-        let whole = |message: String, hint: &str| {
-            vec![PolicyProblem { file: folder.display().to_string(), line: 0, message, hint: hint.to_owned() }]
-        };
+    /// Every problem of every file: unreadable, not parseable, without or with a second `@id`, with an annotation that is not
+    /// known, not valid.
+    pub fn load(folder: &Path, guardrails: &Guardrails) -> Result<Self, Vec<PolicyProblem>> {
+        let whole =
+            |message: String, hint: &str| vec![PolicyProblem::whole(folder.display().to_string(), message, hint)];
         let list = std::fs::read_dir(folder)
             .map_err(|error| whole(format!("cannot be read: {error}"), "make the folder, or name another one"))?;
         let mut paths: Vec<_> = list
@@ -88,111 +152,145 @@ impl Bundle {
             }
             match std::fs::read_to_string(&path) {
                 Ok(text) => files.push(File { name, text }),
-                Err(error) => {
-                    problems.push(PolicyProblem { file: name, line: 0, message: error.to_string(), hint: hint.into() })
-                }
+                Err(error) => problems.push(PolicyProblem::whole(name, error.to_string(), hint)),
             }
         }
-        build(&files, problems)
+        build(files, guardrails, problems)
     }
 
-    /// A bundle of one text.
+    /// A bundle of one text, without the guardrails.
     ///
     /// # Errors
     /// Every problem of the text.
     pub fn from_text(text: &str) -> Result<Self, Vec<PolicyProblem>> {
-        build(&[File { name: "policy.cedar".into(), text: text.into() }], Vec::new())
+        Self::guarded(text, &Guardrails::OFF)
+    }
+
+    /// A bundle of one text behind the guardrails.
+    ///
+    /// # Errors
+    /// Every problem of the text.
+    pub fn guarded(text: &str, guardrails: &Guardrails) -> Result<Self, Vec<PolicyProblem>> {
+        build(vec![File { name: "policy.cedar".into(), text: text.into() }], guardrails, Vec::new())
     }
 }
 
-fn build(files: &[File], mut problems: Vec<PolicyProblem>) -> Result<Bundle, Vec<PolicyProblem>> {
+fn build(
+    mut files: Vec<File>,
+    guardrails: &Guardrails,
+    mut problems: Vec<PolicyProblem>,
+) -> Result<Bundle, Vec<PolicyProblem>> {
     let schema = match Schema::from_cedarschema_str(SCHEMA) {
         Ok((schema, _)) => schema,
         Err(error) => {
-            let file = "schema.cedarschema".to_owned();
-            problems.push(PolicyProblem { file, line: 0, message: error.to_string(), hint: "this is a defect".into() });
+            problems.push(PolicyProblem::whole("schema.cedarschema", error.to_string(), "this is a defect"));
             return Err(problems);
         }
     };
+    if guardrails.on {
+        files.insert(0, File::guardrails());
+    }
+    let mut unmet = guardrails.disable.clone();
     let mut owners: BTreeMap<PolicyId, usize> = BTreeMap::new();
     let mut all = Vec::new();
     for (index, file) in files.iter().enumerate() {
-        let parsed = match PolicySet::from_str(&file.text) {
-            Ok(parsed) => parsed,
-            Err(errors) => {
-                let hint = "each policy is: @id(\"name\") permit (principal, action, resource) when { ... };";
-                problems.extend(errors.iter().map(|error| file.problem(error, hint)));
-                continue;
-            }
-        };
-        let mut problem = |message: String, hint: &str| {
-            problems.push(PolicyProblem { file: file.name.clone(), line: 0, message, hint: hint.to_owned() });
-        };
-        if parsed.templates().next().is_some() {
-            problem("has a template (?principal or ?resource)".into(), "name the group, user or environment instead");
-        }
-        for policy in parsed.policies() {
-            let Some(id) = policy.annotation("id").filter(|id| !id.is_empty()) else {
-                problem(format!("a policy has no @id: {}", first_line(policy)), "write @id(\"name\") before it");
+        for policy in parse(file, &mut problems) {
+            let Some(id) = policy.annotation("id").filter(|id| !id.is_empty()).map(str::to_owned) else {
+                let message = format!("a policy has no @id: {}", first_line(&policy));
+                let hint = "write @id(\"name\") before it".to_owned();
+                problems.push(file.problem_at(file.find(&policy, None), message, hint));
                 continue;
             };
-            let id = PolicyId::new(id);
-            if owners.contains_key(&id) {
-                problem(format!("a second policy has the @id \"{id}\""), "give each policy a name of its own");
+            if file.name == GUARDRAILS_NAME && guardrails.disable.contains(&id) {
+                unmet.remove(&id);
                 continue;
             }
-            owners.insert(id.clone(), index);
-            all.push(policy.new_id(id));
+            let key = PolicyId::new(&id);
+            if let Some(first) = owners.get(&key).and_then(|owner| files.get(*owner)) {
+                let message = format!("a second policy has the @id \"{id}\"");
+                let hint = match first.name == GUARDRAILS_NAME {
+                    true => "it is a guardrail that ships with the relay: remove this one, or give it another name",
+                    false => "give each policy a name of its own",
+                };
+                problems.push(file.problem_at(file.find(&policy, Some("id")), message, hint.to_owned()));
+                continue;
+            }
+            owners.insert(key.clone(), index);
+            match Says::read(&policy) {
+                Ok(says) => {
+                    let (policy, needs) = (policy.new_id(key), Needs::of(&policy));
+                    all.push(Arc::new(Rule { id, policy, says, needs }));
+                }
+                Err(wrong) => problems.extend(wrong.into_iter().map(|wrong| {
+                    let offset = file.find(&policy, Some(&wrong.annotation));
+                    file.problem_at(offset, format!("{id}: {}", wrong.message), wrong.hint)
+                })),
+            }
         }
     }
-    let set = match PolicySet::from_policies(all.iter().cloned()) {
-        Ok(set) => set,
-        Err(error) => {
-            problems.push(PolicyProblem {
-                file: String::new(),
-                line: 0,
-                message: error.to_string(),
-                hint: String::new(),
-            });
-            return Err(problems);
-        }
-    };
-    let result = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
-    for error in result.validation_errors() {
-        let hint = "weir's schema names every entity, action and fact that a policy may speak of";
-        if let Some(file) = owners.get(error.policy_id()).and_then(|index| files.get(*index)) {
-            problems.push(file.problem(error, hint));
-        }
+    for name in unmet.iter().filter(|_| guardrails.on) {
+        let known = "`weir-relay policy check --guardrails` prints them";
+        problems.push(PolicyProblem::whole("[policy] disable", format!("there is no guardrail {name:?}"), known));
     }
+    problems.extend(validate(&schema, &files, &owners, &all));
     if !problems.is_empty() {
         return Err(problems);
     }
-    // The depth is only in `context.agent`: who does not name it cannot tell.
-    let tells_depths = all.iter().any(|policy| policy.to_string().contains("agent"));
-    Ok(Bundle { schema, slices: slices(&all)?, hash: hash(files), tells_depths })
+    let tells_time = all.iter().any(|rule| rule.needs.has("time"));
+    Ok(Bundle { schema, rules: all, hash: hash(&files, guardrails), tells_time })
+}
+
+/// The policies of a file, in their order.
+fn parse(file: &File, problems: &mut Vec<PolicyProblem>) -> Vec<Policy> {
+    let parsed = match PolicySet::from_str(&file.text) {
+        Ok(parsed) => parsed,
+        Err(errors) => {
+            let hint = "each policy is: @id(\"name\") permit (principal, action, resource) when { ... };";
+            problems.extend(errors.iter().map(|error| file.problem(error, hint)));
+            return Vec::new();
+        }
+    };
+    if parsed.templates().next().is_some() {
+        let message = "has a template (?principal or ?resource)";
+        problems.push(PolicyProblem::whole(&file.name, message, "name the group, user or environment instead"));
+    }
+    let mut policies: Vec<Policy> = parsed.policies().cloned().collect();
+    policies.sort_by_key(|policy| file.find(policy, None));
+    policies
+}
+
+fn validate(
+    schema: &Schema,
+    files: &[File],
+    owners: &BTreeMap<PolicyId, usize>,
+    all: &[Arc<Rule>],
+) -> Vec<PolicyProblem> {
+    let set = match PolicySet::from_policies(all.iter().map(|rule| rule.policy.clone())) {
+        Ok(set) => set,
+        Err(error) => return vec![PolicyProblem::whole("policies", error.to_string(), "this is a defect")],
+    };
+    let result = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
+    let hint = "weir's schema names every entity, action and fact that a policy may speak of";
+    let problems = result.validation_errors().map(|error| {
+        let file = owners.get(error.policy_id()).and_then(|index| files.get(*index));
+        match file {
+            Some(file) => file.problem(error, hint),
+            None => PolicyProblem::whole("policies", error.to_string(), hint),
+        }
+    });
+    let mut problems: Vec<_> = problems.collect();
+    // One mistake is one problem, however many actions it is met with.
+    let place = |problem: &PolicyProblem| (problem.file.clone(), problem.line, problem.column);
+    problems.sort_by_key(|problem| (place(problem), problem.message.clone()));
+    problems.dedup_by_key(|problem| place(problem));
+    problems
 }
 
 fn first_line(policy: &Policy) -> String {
     policy.to_string().lines().next().unwrap_or_default().chars().take(120).collect()
 }
 
-/// The policies that could apply to each action: most name theirs, and evaluating the others would cost time for nothing.
-fn slices(policies: &[Policy]) -> Result<BTreeMap<&'static str, PolicySet>, Vec<PolicyProblem>> {
-    let mut slices = BTreeMap::new();
-    for action in super::ACTIONS {
-        let applies = |policy: &&Policy| match policy.action_constraint() {
-            ActionConstraint::Eq(uid) => uid.id().unescaped() == action,
-            ActionConstraint::In(_) | ActionConstraint::Any => true,
-        };
-        let slice = PolicySet::from_policies(policies.iter().filter(applies).cloned()).map_err(|error| {
-            vec![PolicyProblem { file: String::new(), line: 0, message: error.to_string(), hint: String::new() }]
-        })?;
-        slices.insert(action, slice);
-    }
-    Ok(slices)
-}
-
-fn hash(files: &[File]) -> String {
+fn hash(files: &[File], guardrails: &Guardrails) -> String {
     let mut hasher = blake3::Hasher::new();
     let mut part = |bytes: &[u8]| {
         hasher.update(&(bytes.len() as u64).to_le_bytes());
@@ -203,5 +301,6 @@ fn hash(files: &[File]) -> String {
         part(file.name.as_bytes());
         part(file.text.as_bytes());
     }
+    guardrails.disable.iter().filter(|_| guardrails.on).for_each(|name| part(name.as_bytes()));
     hasher.finalize().to_hex().to_string()
 }

@@ -2,6 +2,7 @@
 //! What cannot be parsed, and what nobody named here, takes the most dangerous class.
 
 mod cache;
+mod exposure;
 mod function;
 mod parse;
 mod setting;
@@ -14,6 +15,7 @@ mod walk;
 mod tests;
 
 pub use cache::FactsCache;
+pub use exposure::Exposure;
 pub use parse::is_quick;
 
 /// The class of a statement: the policy action it needs. Ordered by danger.
@@ -65,6 +67,8 @@ pub struct Facts {
     pub has_where: bool,
     /// True when something is dropped or truncated, a column included.
     pub destructive: bool,
+    /// Programs and files of the server, and secrets that it keeps.
+    pub exposure: Exposure,
     /// True when it may change what names and columns stand for: DDL, and what does something that its text does not show.
     pub redefines: bool,
     /// Why the class is what it is, for people: `DROP TABLE`, `COPY ... PROGRAM`, `unparseable: ...`.

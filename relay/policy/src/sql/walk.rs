@@ -51,6 +51,7 @@ impl Walk {
     }
 
     fn node(&mut self, node: &Node, place: Use) {
+        self.facts.exposure.see(node);
         let in_scope = self.ctes.len();
         self.common_table_expressions(node);
         if matches!(node.name, "UpdateStmt" | "OnConflictClause" | "MergeWhenClause") {

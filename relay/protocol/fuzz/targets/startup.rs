@@ -17,7 +17,7 @@ fuzz_target!(|data: &[u8]| {
                 return;
             }
             Ok(Startup::Session(start)) => {
-                assert!(accepted(&start, &start.parameters, &[0; 8]).into_bytes().ends_with(b"Z\0\0\0\x05I"));
+                assert!(accepted(&mut start.clone(), &start.parameters, &[0; 8]).into_bytes().ends_with(b"Z\0\0\0\x05I"));
                 for (name, _) in &start.parameters {
                     assert!(!matches!(name.as_str(), "role" | "session_authorization" | "replication" | "user"));
                 }

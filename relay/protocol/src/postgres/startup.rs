@@ -3,6 +3,7 @@
 use super::message::{self, Reader};
 use crate::{Refusal, Reply};
 use bytes::{BufMut, Bytes, BytesMut};
+use weir_shared::native::PostgresError;
 
 /// The server's own limit on a start-up packet (`MAX_STARTUP_PACKET_LENGTH`).
 pub const LARGEST_STARTUP: usize = 10_000;
@@ -36,6 +37,8 @@ pub struct SessionStart {
     pub minor: u16,
     /// `NegotiateProtocolVersion`, when the client asked for more.
     negotiate: Option<Bytes>,
+    /// It was told that it is authenticated.
+    authenticated: bool,
 }
 
 /// Parameters a client may set at start-up. Whatever changes who acts (`role`, `session_authorization`) or the
@@ -199,14 +202,33 @@ fn options(text: &str) -> Result<Vec<(String, String)>, Refusal> {
     Ok(settings)
 }
 
-/// What the client gets once the upstream login stands: authentication, parameters, its cancel key, ready.
-#[must_use]
-pub fn accepted(start: &SessionStart, parameters: &[(String, String)], key: &[u8]) -> Reply {
-    let mut out = BytesMut::new();
+fn authenticated(start: &mut SessionStart, out: &mut BytesMut) {
+    if std::mem::replace(&mut start.authenticated, true) {
+        return;
+    }
     if let Some(negotiate) = &start.negotiate {
         out.extend_from_slice(negotiate);
     }
-    message::put(&mut out, b'R', |out| out.put_u32(0));
+    message::put(out, b'R', |out| out.put_u32(0));
+}
+
+/// What the client gets while its session waits for somebody: authentication, and a notice of why. Clients take a notice
+/// only after authentication.
+#[must_use]
+pub fn waiting(start: &mut SessionStart, text: &str, hint: &str) -> Reply {
+    let mut out = BytesMut::new();
+    authenticated(start, &mut out);
+    let notice = PostgresError { severity: "NOTICE", code: "00000", message: text, detail: "", hint };
+    notice.encode(b'N', &mut out);
+    Reply(out.freeze())
+}
+
+/// What the client gets once the upstream login stands: authentication (unless it had that), parameters, its cancel key,
+/// ready.
+#[must_use]
+pub fn accepted(start: &mut SessionStart, parameters: &[(String, String)], key: &[u8]) -> Reply {
+    let mut out = BytesMut::new();
+    authenticated(start, &mut out);
     for (name, value) in parameters {
         message::put(&mut out, b'S', |out| {
             message::put_cstr(out, name);
@@ -289,7 +311,7 @@ mod tests {
     #[test]
     fn newer_minors_and_options_are_negotiated() {
         let Ok(Startup::Session(start)) = read(&mut packet(3 << 16 | 9999, b"_pq_.x\0y\0\0")) else { panic!() };
-        let reply = accepted(&start, &[], b"12345678").into_bytes();
+        let reply = accepted(&mut start, &[], b"12345678").into_bytes();
         assert!(reply.starts_with(b"v\0\0\0\x13\0\x03\0\x02\0\0\0\x01_pq_.x\0R\0\0\0\x08\0\0\0\0K"));
     }
 
