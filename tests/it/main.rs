@@ -24,7 +24,7 @@
 //! - [`attacks`]: what an attacker tries with agents of agents: each refused, and in the audit log
 //! - [`metrics`]: what the relay counts, and `weir status --watch`
 //! - [`oauth`]: the authorization server, by a client of others, and attacks on it
-//! - [`leaks`]: planted secrets are nowhere
+//! - [`leaks`]: planted secrets are nowhere; where the login is kept, and what nobody enforces, is said
 
 /// Makes a test for each transport of `async fn name(transport) -> Result<()>`.
 macro_rules! over_both_transports {
