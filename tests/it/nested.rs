@@ -175,6 +175,36 @@ async fn an_isolated_command_reaches_its_ports_and_nothing_else() -> Result<()> 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn weir_in_an_isolated_command_says_why_it_cannot_run() -> Result<()> {
+    let lab = Lab::start().await?;
+    let alice = lab.login("alice").await?;
+    let ticket = lab.folder().join("ticket");
+    let script = format!(
+        "for what in list 'connect shop-dev' 'run -- true'; do $WEIR $what; echo $what: $?; done; \
+         $WEIR ticket > {} && echo handed on; env -u WEIR_SOCK $WEIR list; echo without: $?",
+        ticket.display()
+    );
+    let (code, said) = outcome(run(&alice, &["--isolate", "--connect", "shop-dev"], &script)?)?;
+    if said.contains("cannot be isolated") {
+        eprintln!("not held here, since this kernel lets nobody make namespaces: {said}");
+        return Ok(());
+    }
+    ensure!(code == Some(0), "{said}");
+    ensure!(
+        ["list: 6\n", "connect shop-dev: 6\n", "run -- true: 6\n"].iter().all(|line| said.contains(line)),
+        "{said}"
+    );
+    ensure!(said.matches("this command is isolated").count() == 3 && said.contains("hint: open its ports"), "{said}");
+    // Its supervisor is reached, and works for it outside; the stored login is of no use without a way to the relay.
+    ensure!(said.contains("handed on\n") && said.contains("without: 6\n"), "{said}");
+    let path = ticket.to_str().context("no path")?;
+    ensure!(lab.audited("agent.delegated")?.is_empty(), "no hop was signed in vain");
+    let (code, said) = outcome(run(&alice, &["--ticket", path], "true")?)?;
+    ensure!(code == Some(4) || code == Some(5), "the one that gave the ticket has ended: {said}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_sees_what_it_needs_and_its_exit_code_comes_through() -> Result<()> {
     let lab = Lab::start().await?;
     let alice = lab.login("alice").await?;

@@ -80,7 +80,8 @@ pub(super) struct Args {
     /// Answer processes of this user that are not below this one: for a socket that is mounted into a container.
     #[arg(long)]
     share_socket: bool,
-    /// Give the command a network of its own, in which only these ports exist (Linux). It cannot run weir itself then.
+    /// Give the command a network of its own, in which only these ports exist (Linux). Of weir it can run `weir ticket` only
+    /// then.
     #[arg(long)]
     isolate: bool,
     /// How the relay is reached.
@@ -140,7 +141,7 @@ pub(super) async fn run(settings: &Settings, args: Args) -> Result<ExitCode, Use
     tasks.spawn(Arc::clone(&session).live_on(over.clone()));
     let wait = ui::spinner("opening the ports");
     let Ports { opened, door, serving } = ports(settings, &args, &session, &tasks).await?;
-    let supervisor = Supervisor::open(settings, Arc::clone(&session), args.share_socket)?;
+    let supervisor = Supervisor::open(settings, Arc::clone(&session), args.share_socket, args.isolate)?;
     wait.finish_and_clear();
     let mut environment = environment::of(&opened, &args.templates)?;
     environment.set.insert(identity::SOCKET.to_owned(), supervisor.path().into());

@@ -56,6 +56,10 @@
 //!   death signal, its terminal, its network) is then done by ordinary code, without `unsafe`.
 //! - **An isolated command's ports are opened by itself and handed over** (SCM_RIGHTS): the supervisor never enters the namespace, and
 //!   no address of the machine leads into it.
+//! - **No way leads from an isolated command to the relay**, although its supervisor's socket is reached by its path and could
+//!   carry one. Who holds a session key proves it in TLS to the relay itself, so weir in there would need a raw connection; and
+//!   any program in there could use it with the stored login that it can read, and would be free of what it was given. So the
+//!   supervisor signs no hop for it, and says why; a ticket, which it makes itself and which is used elsewhere, it gives.
 //! - **What a command prints is searched for secrets only.** Whose personal data it is the relay knew; here addresses and numbers
 //!   are what tests print.
 //! - **A tunnel stays on one thread.** Each thread has a runtime of its own, and a tunnel's connection and sessions live on
