@@ -13,7 +13,7 @@
 //! | `GET /api/v1/sessions/{id}` | [`SessionView`] |
 //! | `GET /api/v1/sessions/{id}/entries` | JSON lines of [`Entry`], in recorded order |
 //! | `GET /api/v1/agents?all=&ended=` | `[AgentView]`, oldest first |
-//! | `POST /api/v1/agents/{id}/end` | `[AgentId]`: it and all below it that were alive |
+//! | `POST /api/v1/agents/{id}/end`; `self` is the caller | `[AgentId]`: it and all below it that were alive |
 //! | `POST /api/v1/tickets` with [`TicketBody`] | nothing |
 //! | `GET /api/v1/approvals?state=` | `[ApprovalView]`, newest first |
 //! | `GET /api/v1/approvals/{id}` | [`ApprovalView`] |
