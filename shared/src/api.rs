@@ -140,6 +140,10 @@ pub struct Claims {
     /// The process id of the supervisor that it runs under, when it asks for a root of its own all the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub supervisor: Option<u32>,
+    /// True of `weir run`: it has a tunnel for as long as it lives, and what it runs dies with it. Who is without one for longer
+    /// than the relay's grace is gone.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_tunnel: bool,
 }
 
 impl Claims {

@@ -22,6 +22,7 @@
 //! - [`network`]: networks that are in the way
 //! - [`nested`]: agents of agents: what they may, how they end, what attackers try
 //! - [`attacks`]: what an attacker tries with agents of agents: each refused, and in the audit log
+//! - [`grace`]: agents whose tunnel is lost
 //! - [`metrics`]: what the relay counts, and `weir status --watch`
 //! - [`oauth`]: the authorization server, by a client of others, and attacks on it
 //! - [`leaks`]: planted secrets are nowhere; where the login is kept, and what nobody enforces, is said
@@ -50,6 +51,7 @@ mod attacks;
 mod clients;
 mod faults;
 mod floods;
+mod grace;
 mod hosts;
 mod injection;
 mod install;

@@ -10,8 +10,12 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{Message, protocol::Role, protocol::WebSocketConfig},
@@ -23,6 +27,9 @@ pub type Upgraded = hyper_util::rt::TokioIo<hyper::upgrade::Upgraded>;
 
 /// Largest message, either way.
 const LARGEST: usize = 64 * 1024;
+
+/// A connection on which nothing moves for so long is asked whether its peer is there, twice.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// A WebSocket connection as a stream of bytes.
 pub struct Socket {
@@ -43,6 +50,18 @@ pub async fn connection(relay: Arc<Relay>, key: Thumbprint, upgraded: Upgraded, 
     let inner = WebSocketStream::from_raw_socket(upgraded, Role::Server, Some(config)).await;
     let socket = Socket { inner, rest: Bytes::new(), ended: false };
     serve(relay, key, Stream::new(Carrier::WebSocket(Box::new(socket))), Some(visit)).await;
+}
+
+/// A peer that is gone without a word is noticed as soon as over QUIC: the kernel asks for it (tcp(7)).
+///
+/// # Errors
+/// The system refuses; then it is noticed when something is sent.
+pub fn watch(tcp: &TcpStream) -> io::Result<()> {
+    use rustix::net::sockopt;
+    sockopt::set_tcp_keepidle(tcp, SILENCE)?;
+    sockopt::set_tcp_keepintvl(tcp, SILENCE / 2)?;
+    sockopt::set_tcp_keepcnt(tcp, 2)?;
+    Ok(sockopt::set_socket_keepalive(tcp, true)?)
 }
 
 impl AsyncRead for Socket {
