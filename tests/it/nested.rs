@@ -150,6 +150,30 @@ async fn a_budget_is_for_all_below() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_budget_of_rows_holds_over_sessions_that_run_at_the_same_time() -> Result<()> {
+    let lab = Lab::start().await?;
+    let alice = lab.login("alice").await?;
+    // COPY, since psql shows its rows as they come, up to the error. Some are sessions of children.
+    let copy = "psql -X -At -v VERBOSITY=verbose -c 'COPY (SELECT generate_series(1, 40000)) TO STDOUT'";
+    let script = format!(
+        "for n in 1 2 3; do {copy} > $OUT.own.$n 2>&1 & $WEIR run --connect shop-dev -- {copy} > $OUT.child.$n 2>&1 & done; \
+         wait; psql -X -At -v VERBOSITY=verbose -c 'SELECT 4711'"
+    );
+    let mut command = run(&alice, &["--connect", "shop-dev", "--budget", "rows=100000"], &script)?;
+    command.env("OUT", lab.folder().join("out"));
+    let (_, said) = outcome(command)?;
+    ensure!(said.contains("53400") && !said.contains("4711"), "{said}");
+    let (mut rows, mut cut) = (0, 0);
+    for name in ["own.1", "own.2", "own.3", "child.1", "child.2", "child.3"] {
+        let text = std::fs::read_to_string(lab.folder().join(format!("out.{name}")))?;
+        rows += text.lines().filter(|line| line.parse::<u32>().is_ok()).count();
+        cut += usize::from(text.contains("54000") && text.contains("budget had left") || text.contains("53400"));
+    }
+    ensure!(rows == 100_000 && cut > 2, "{rows} rows, {cut} cut");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_isolated_command_reaches_its_ports_and_nothing_else() -> Result<()> {
     let lab = Lab::start().await?;
     let alice = lab.login("alice").await?;

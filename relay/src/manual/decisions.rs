@@ -56,6 +56,9 @@
 //!   death signal, its terminal, its network) is then done by ordinary code, without `unsafe`.
 //! - **An isolated command's ports are opened by itself and handed over** (SCM_RIGHTS): the supervisor never enters the namespace, and
 //!   no address of the machine leads into it.
+//! - **Rows are taken from a budget before they are given**, by the engine, all at once that came in one read: one atomic
+//!   addition for each budget of the chain, none where there is no budget. Nothing is reserved ahead, so nothing has to be given
+//!   back, and all of a budget can be used. Rows that the client then did not get (it went away) stay counted.
 //! - **Two times end an agent whose process is gone.** `tunnel_grace` (60 s) is for `weir run`, which keeps a tunnel whether it has
 //!   opened a port or not: who is without one for longer is gone, and its command with it. `agent_idle` (30 min) is for the
 //!   others, of which calls are heard too: the `weir connect` of a machine that slept goes on. A loss without a word shows

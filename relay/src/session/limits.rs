@@ -44,8 +44,6 @@ pub struct SessionLimits<'a> {
     limits: [&'a Limits; 2],
     buckets: [Option<Arc<Bucket>>; 2],
     purse: &'a Purse,
-    /// What the budgets had left when the session began.
-    budget_rows: u64,
 }
 
 /// A session for which there is no room.
@@ -78,7 +76,7 @@ impl<'a> SessionLimits<'a> {
         purse: &'a Purse,
     ) -> Self {
         let (named, limits) = (users.named.contains_key(user), [&resource.limits, users.of(user)]);
-        Self { resource, user, named, limits, buckets, purse, budget_rows: purse.rows_left() }
+        Self { resource, user, named, limits, buckets, purse }
     }
 
     fn least<T: Ord>(&self, limit: impl Fn(&Limits) -> T) -> T {
@@ -92,11 +90,10 @@ impl<'a> SessionLimits<'a> {
         self.least(|limits| limits.statement_bytes)
     }
 
-    /// Largest answer of one statement.
+    /// Largest answer of one statement. Budgets bound all answers together; the engine takes from them.
     #[must_use]
     pub fn answer(&self) -> AnswerLimits {
-        let rows = self.least(|limits| limits.rows).min(self.budget_rows);
-        AnswerLimits { rows, bytes: self.least(|limits| limits.result_bytes) }
+        AnswerLimits { rows: self.least(|limits| limits.rows), bytes: self.least(|limits| limits.result_bytes) }
     }
 
     /// How long a statement may run; none is for ever.
@@ -158,8 +155,10 @@ impl<'a> SessionLimits<'a> {
     pub fn exceeded(&self, excess: Excess) -> Refusal {
         let AnswerLimits { rows, bytes } = self.answer();
         let (limit, key) = match excess {
-            Excess::Rows if rows < self.least(|limits| limits.rows) => {
-                (format!("the {rows} rows that the agent's budget had left"), "--budget rows".to_owned())
+            Excess::Budget => {
+                let message = "weir canceled the statement: its answer is larger than what the agent's budget had left";
+                let hint = "add a LIMIT or a condition, or ask whoever started the agent for a larger --budget";
+                return refusal("54000", message, "--budget rows", hint);
             }
             Excess::Rows => (format!("{rows} rows"), self.names(|limits| limits.rows, "rows")),
             Excess::Bytes => (format!("{bytes} bytes"), self.names(|limits| limits.result_bytes, "result_bytes")),
