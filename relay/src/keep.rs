@@ -70,7 +70,7 @@ pub async fn lost(relay: Arc<Relay>) {
     if grace.is_zero() {
         return;
     }
-    // Those that an earlier relay had may come back to this one.
+    // Those that an earlier relay had may come back to this one: no other has this store.
     while let Err(error) = relay.store.agents_keeping_tunnels(relay.now()).await.map(|all| relay.standing.expect(all)) {
         tracing::error!(%error, "agents cannot be read");
         tokio::time::sleep(LOST).await;

@@ -161,6 +161,12 @@ async fn the_stored_login_is_where_weir_says() -> Result<()> {
     }
     here.weir(&["logout"])?;
     ensure!(!here.home().join("login.sealed").exists() && here.try_weir(&["whoami"])?.status.code() == Some(4));
+    // Who logs in there is told the same, and no key was on the disk before.
+    let said = here.log_in(lab.url(), &lab.ca(), "alice", &password_of("alice")).await?;
+    ensure!(said.contains(kept_in), "{said}");
+    ensure!(here.home().join("login.key").exists() != kept_in.contains("kernel's keyring until"));
+    here.weir(&["list"])?;
+    here.weir(&["logout"])?;
     Ok(())
 }
 

@@ -111,3 +111,20 @@ impl AsyncWrite for Socket {
         Pin::new(&mut this.inner).poll_flush(cx).map_err(io::Error::other)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::net::sockopt;
+
+    #[tokio::test]
+    async fn a_silent_peer_is_asked_for() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        assert!(!sockopt::socket_keepalive(&tcp).unwrap());
+        watch(&tcp).unwrap();
+        assert!(sockopt::socket_keepalive(&tcp).unwrap());
+        let asked = (sockopt::tcp_keepidle(&tcp).unwrap(), sockopt::tcp_keepintvl(&tcp).unwrap());
+        assert_eq!(asked, (SILENCE, SILENCE / 2));
+    }
+}
