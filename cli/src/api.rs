@@ -107,10 +107,7 @@ impl Session {
 
     /// Ends it, and all below it. The relay forgets it anyway, later.
     pub(crate) async fn end(&self) {
-        let end = async {
-            let agent = self.who().await.ok()?.agent;
-            self.post::<Vec<AgentId>>(&format!("/agents/{agent}/end"), &()).await.ok()
-        };
+        let end = self.post::<Vec<AgentId>>("/agents/self/end", &());
         let _ = tokio::time::timeout(Duration::from_secs(3), end).await;
     }
 

@@ -1,7 +1,8 @@
 //! `weir`: the wrapper CLI on each agent's machine.
 //!
 //! - [`cmd`]: the commands, one file each
-//! - [`settings`]: environment variables and folders; [`keystore`]: the stored login; [`ui`]: what people see
+//! - [`settings`]: environment variables and folders; [`ui`]: what people see
+//! - [`keystore`]: the stored login; [`kernel_keyring`]: a key that the kernel keeps
 //! - [`trust`]: how the relay is verified; [`login_flow`], [`device_flow`]: how a login comes to be; [`ci`]: by a platform's
 //!   token; [`api`]: the relay's HTTPS API
 //! - [`identity`]: whose session a process opens, and what it hands on; [`run`]: the command of `weir run`
@@ -12,6 +13,7 @@ mod ci;
 mod cmd;
 mod device_flow;
 mod identity;
+mod kernel_keyring;
 mod keystore;
 mod listen;
 mod login_flow;

@@ -14,7 +14,7 @@ use weir_shared::error::UserFacing;
 ///
 /// | variable | meaning |
 /// |---|---|
-/// | `WEIR_HOME` | folder for everything weir keeps, instead of the XDG state folder; the OS keyring is not used then |
+/// | `WEIR_HOME` | folder for everything weir keeps, instead of the XDG state folder; no keyring is used then, neither the OS's nor the kernel's |
 /// | `WEIR_SOCK` | socket of the supervisor that a process runs under; `weir run` sets it |
 /// | `WEIR_RELAY`, `WEIR_CA` (a file), `WEIR_PIN` | where a CI job that nobody logged in is logged in by itself |
 /// | `HTTPS_PROXY`, `NO_PROXY` | proxy for the WebSocket transport and the API |

@@ -1,10 +1,11 @@
-//! What runs beside the sessions: it ends those whose agent may act no longer, and agents that are silent; it deletes
-//! recordings whose time is over, tends the keys that sign tokens, and looks at the tunnels' paths.
+//! What runs beside the sessions: it ends those whose agent may act no longer, agents that are silent, and those of `weir run`
+//! that have lost their tunnel; it deletes recordings whose time is over, tends the keys that sign tokens, and looks at the tunnels' paths.
 
 use crate::{policy::Reloaded, record, relay::Relay, session::registry::Reason};
 use fs_err::tokio as fs;
 use std::{sync::Arc, time::Duration};
 use weir_shared::id::{AgentId, SessionId};
+use weir_store::StoreError;
 
 /// How often agents with open sessions are looked at: a revoked login ends its sessions within this.
 const AGENTS: Duration = Duration::from_secs(1);
@@ -12,6 +13,8 @@ const AGENTS: Duration = Duration::from_secs(1);
 const RECORDINGS: Duration = Duration::from_secs(600);
 /// How often the policy files are looked at. What has changed is loaded when it was the same twice: not half-written.
 const POLICIES: Duration = Duration::from_secs(1);
+/// How often lost tunnels are looked for, at least.
+const LOST: Duration = Duration::from_secs(1);
 /// How often the paths of tunnels are looked at.
 const TUNNELS: Duration = Duration::from_secs(1);
 
@@ -54,20 +57,57 @@ pub async fn silent(relay: Arc<Relay>) {
                 relay.principals.heard([agent]);
                 continue;
             }
-            match relay.end_agent(agent, "silent for too long").await {
-                // It had ended by itself.
-                Ok(ended) if ended.is_empty() => {}
-                Ok(ended) => {
-                    let body = serde_json::json!({ "agent": agent, "ended": ended, "why": "silent for too long" });
-                    relay.audit("agent.ended", "", body).await;
-                }
-                Err(error) => {
-                    tracing::error!(%error, "a silent agent cannot be ended");
-                    relay.principals.heard([agent]);
-                }
+            if let Err(error) = end(&relay, agent, "silent for too long").await {
+                tracing::error!(%error, "a silent agent cannot be ended");
+                relay.principals.heard([agent]);
             }
         }
     }
+}
+
+/// Ends agents of `weir run` that have been without a tunnel for longer than the grace, and all below them: the supervisor is
+/// gone, and its command with it. Others may be without one for as long as something is heard of them ([`silent`]).
+pub async fn lost(relay: Arc<Relay>) {
+    let grace = relay.config.tunnel_grace;
+    if grace.is_zero() {
+        return;
+    }
+    // Those that an earlier relay had may come back to this one: no other has this store.
+    while let Err(error) = relay.store.agents_keeping_tunnels(relay.now()).await.map(|all| relay.standing.expect(all)) {
+        tracing::error!(%error, "agents cannot be read");
+        tokio::time::sleep(LOST).await;
+    }
+    loop {
+        tokio::time::sleep(LOST.min(grace / 4)).await;
+        // Who leaves a relay that goes away has not gone.
+        if relay.draining.is_cancelled() {
+            return;
+        }
+        for agent in relay.standing.lost_for(grace) {
+            if let Err(error) = end_lost(&relay, agent).await {
+                tracing::error!(%error, "an agent that lost its tunnel cannot be ended");
+                relay.standing.expect([agent]);
+            }
+        }
+    }
+}
+
+async fn end_lost(relay: &Relay, agent: AgentId) -> Result<(), StoreError> {
+    match relay.store.agent_view(agent, relay.now()).await? {
+        Some(view) if view.alive && view.evidence.keeps_tunnel => end(relay, agent, "its tunnel was lost").await,
+        _ => Ok(()),
+    }
+}
+
+/// Ends an agent and all below it, for a reason that is the relay's own.
+async fn end(relay: &Relay, agent: AgentId, why: &str) -> Result<(), StoreError> {
+    let ended = relay.end_agent(agent, why).await?;
+    // It may have ended by itself.
+    if !ended.is_empty() {
+        let body = serde_json::json!({ "agent": agent, "ended": ended, "why": why });
+        relay.audit("agent.ended", "", body).await;
+    }
+    Ok(())
 }
 
 /// Brings policies into force that have changed: within two seconds, or at once on SIGHUP.

@@ -12,6 +12,7 @@ use crate::{
         registry::{Reason, Registry},
     },
     telemetry::Telemetry,
+    tunnel::standing::Standing,
     upstream::Upstreams,
 };
 use std::{sync::Arc, time::Instant};
@@ -35,6 +36,8 @@ pub struct Relay {
     pub index: Index,
     /// Who opened a stream a moment ago.
     pub principals: Principals,
+    /// Who has a tunnel, and who has lost it.
+    pub standing: Standing,
     /// Those who vouch for others.
     pub foreign: Foreign,
     /// What agents have used of what they may.

@@ -86,6 +86,7 @@ pub async fn run(config: Config) -> Result<(), UserFacing> {
     relay.tasks.spawn(until(stop.clone(), certificate.watch()));
     relay.tasks.spawn(until(stop.clone(), keep::agents(Arc::clone(&relay))));
     relay.tasks.spawn(until(stop.clone(), keep::silent(Arc::clone(&relay))));
+    relay.tasks.spawn(until(stop.clone(), keep::lost(Arc::clone(&relay))));
     relay.tasks.spawn(until(stop.clone(), keep::recordings(Arc::clone(&relay))));
     relay.tasks.spawn(until(stop.clone(), keep::policies(Arc::clone(&relay), hangups)));
     relay.tasks.spawn(until(stop.clone(), keep::tunnels(Arc::clone(&relay))));
@@ -131,6 +132,7 @@ async fn start(config: Config) -> Result<Relay, UserFacing> {
         registry,
         index,
         principals: identity::Principals::default(),
+        standing: tunnel::standing::Standing::default(),
         foreign: identity::foreign::Foreign::new(&config.identity)?,
         budgets: session::budget::Budgets::default(),
         oauth: identity::oauth::Server::open(&config)?,
@@ -251,7 +253,7 @@ async fn accept_tcp(
             continue;
         };
         let (router, acceptor, relay) = (router.clone(), acceptor.clone(), Arc::clone(&relay));
-        let _ = tcp.set_nodelay(true);
+        let _ = tcp.set_nodelay(true).and_then(|()| tunnel::websocket::watch(&tcp));
         let Ok(tcp) = tcp.into_std() else { continue };
         let serve = async move {
             // Readiness is told to the thread that serves it.

@@ -13,7 +13,7 @@
 //! | `GET /api/v1/sessions/{id}` | [`SessionView`] |
 //! | `GET /api/v1/sessions/{id}/entries` | JSON lines of [`Entry`], in recorded order |
 //! | `GET /api/v1/agents?all=&ended=` | `[AgentView]`, oldest first |
-//! | `POST /api/v1/agents/{id}/end` | `[AgentId]`: it and all below it that were alive |
+//! | `POST /api/v1/agents/{id}/end`; `self` is the caller | `[AgentId]`: it and all below it that were alive |
 //! | `POST /api/v1/tickets` with [`TicketBody`] | nothing |
 //! | `GET /api/v1/approvals?state=` | `[ApprovalView]`, newest first |
 //! | `GET /api/v1/approvals/{id}` | [`ApprovalView`] |
@@ -146,6 +146,10 @@ pub struct Claims {
     /// The process id of the supervisor that it runs under, when it asks for a root of its own all the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub supervisor: Option<u32>,
+    /// True of `weir run`: it has a tunnel for as long as it lives, and what it runs dies with it. Who is without one for longer
+    /// than the relay's grace is gone.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_tunnel: bool,
 }
 
 impl Claims {

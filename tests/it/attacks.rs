@@ -60,11 +60,16 @@ async fn forged_hops_make_no_child() -> Result<()> {
     let child = Forger::stranger(&lab)?;
     let hop = alice.hop(child.thumbprint()?).await?;
     ensure!(child.present(&hop.sign(&alice.key)?).await?.0 == 200);
-    ensure!(child.get("/whoami").await?.1["chain"].as_array().map(Vec::len) == Some(2));
+    let (_, who) = child.get("/whoami").await?;
+    ensure!(who["chain"].as_array().map(Vec::len) == Some(2));
     let again = adam.hop(child.thumbprint()?).await?;
     ensure!(child.present(&again.sign(&adam.key)?).await?.0 == 400, "a second parent");
     // Stolen: whoever presents it does not hold its key.
     ensure!(stranger.present(&hop.sign(&alice.key)?).await?.0 == 400);
+    // Who ends itself needs not know who it is, and ends nobody else.
+    let (status, ended) = child.post("/agents/self/end", &json!(null)).await?;
+    ensure!(status == 200 && ended == json!([who["agent"]]), "{ended}");
+    ensure!(child.get("/whoami").await?.0 == 401 && alice.get("/whoami").await?.0 == 200);
     Ok(())
 }
 

@@ -1,10 +1,11 @@
 //! Planted secrets are nowhere: not in logs, recordings, the store, arguments or environments.
 
+use crate::nested::{outcome, run};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use weir_tests::{
-    agent::{Transport, json},
+    agent::{Agent, Transport, json},
     lab::{Lab, USERS, output, password_of},
 };
 
@@ -107,5 +108,84 @@ async fn planted_secrets_are_nowhere() -> Result<()> {
             ensure!(!contains(bytes, secret), "{name} holds {secret}");
         }
     }
+    Ok(())
+}
+
+/// A copy of what a user keeps, as another user of this machine, or whoever finds the disk, would have it.
+fn copied(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for name in ["login.sealed", "login.key"].iter().filter(|name| from.join(name).exists()) {
+        std::fs::copy(from.join(name), to.join(name))?;
+    }
+    Ok(())
+}
+
+/// A user whose state lies where the XDG specification says, below `state`; without a Secret Service.
+fn at_home(state: &Path) -> Result<Agent> {
+    let mut agent = Agent::new(state.join("weir"))?;
+    let variables = [
+        ("WEIR_HOME", ""),
+        ("XDG_STATE_HOME", state.to_str().context("no path")?),
+        ("XDG_RUNTIME_DIR", ""),
+        ("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent"),
+    ];
+    agent.environment = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    Ok(agent)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_stored_login_is_where_weir_says() -> Result<()> {
+    let lab = Lab::start().await?;
+    let alice = lab.login("alice").await?;
+    let said = alice.weir(&["whoami"])?;
+    ensure!(said.contains("its key in a file beside it") && alice.home().join("login.key").exists(), "{said}");
+
+    let (here, found) = (at_home(&lab.folder().join("state"))?, at_home(&lab.folder().join("found"))?);
+    copied(alice.home(), here.home())?;
+    let said = here.weir(&["whoami"])?;
+    let shown: Value = serde_json::from_str(&here.weir(&["whoami", "--output", "json"])?)?;
+    let kept_in = shown["kept_in"].as_str().context("nowhere")?;
+    ensure!(said.contains(kept_in), "{said} {shown}");
+    copied(here.home(), found.home())?;
+    let elsewhere = found.try_weir(&["whoami"])?;
+    let told = String::from_utf8_lossy(&elsewhere.stderr).into_owned();
+    if kept_in.contains("kernel's keyring until") {
+        // The key that lay on the disk is gone, and what is on the disk now opens nothing: so it is after a restart, too.
+        ensure!(!here.home().join("login.key").exists(), "{said}");
+        ensure!(elsewhere.status.code() == Some(4), "{told}");
+        ensure!(told.contains("key is gone") && told.contains("hint: run `weir login` again"), "{told}");
+    } else {
+        eprintln!("the kernel keeps no keys here: {kept_in}");
+        ensure!(kept_in.contains("its key in a file beside it") && here.home().join("login.key").exists(), "{said}");
+        ensure!(elsewhere.status.success(), "{told}");
+    }
+    here.weir(&["logout"])?;
+    ensure!(!here.home().join("login.sealed").exists() && here.try_weir(&["whoami"])?.status.code() == Some(4));
+    // Who logs in there is told the same, and no key was on the disk before.
+    let said = here.log_in(lab.url(), &lab.ca(), "alice", &password_of("alice")).await?;
+    ensure!(said.contains(kept_in), "{said}");
+    ensure!(here.home().join("login.key").exists() != kept_in.contains("kernel's keyring until"));
+    here.weir(&["list"])?;
+    here.weir(&["logout"])?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoami_says_what_cannot_be_enforced() -> Result<()> {
+    let lab = Lab::start().await?;
+    let alice = lab.login("alice").await?;
+    let said = alice.weir(&["whoami"])?;
+    for note in ["can use the open ports", "can read the stored login", "root on this machine"] {
+        ensure!(said.contains(note), "{note}: {said}");
+    }
+    // A command is told what its own supervisor cannot keep it from, where it cannot.
+    let (_, said) = outcome(run(&alice, &[], "$WEIR whoami; rm $WEIR_HOME/login.sealed; $WEIR whoami --output json")?)?;
+    ensure!(said.contains("act beyond what the command was given") && said.contains("--isolate"), "{said}");
+    let shown = said.lines().find(|line| line.starts_with('{')).context("no JSON")?;
+    let shown: Value = serde_json::from_str(shown)?;
+    ensure!(
+        shown["kept_in"].is_null() && shown["not_enforced"].as_array().is_some_and(|notes| notes.len() == 3),
+        "{shown}"
+    );
     Ok(())
 }

@@ -23,9 +23,10 @@
 //! - [`network`]: networks that are in the way
 //! - [`nested`]: agents of agents: what they may, how they end, what attackers try
 //! - [`attacks`]: what an attacker tries with agents of agents: each refused, and in the audit log
+//! - [`grace`]: agents whose tunnel is lost
 //! - [`metrics`]: what the relay counts, and `weir status --watch`
 //! - [`oauth`]: the authorization server, by a client of others, and attacks on it
-//! - [`leaks`]: planted secrets are nowhere
+//! - [`leaks`]: planted secrets are nowhere; where the login is kept, and what nobody enforces, is said
 
 /// Makes a test for each transport of `async fn name(transport) -> Result<()>`.
 macro_rules! over_both_transports {
@@ -51,6 +52,7 @@ mod attacks;
 mod clients;
 mod faults;
 mod floods;
+mod grace;
 mod hosts;
 mod injection;
 mod install;

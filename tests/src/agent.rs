@@ -63,11 +63,21 @@ impl Agent {
     /// The login fails.
     pub async fn login(home: PathBuf, relay: &str, ca: &Path, user: &str, password: &str) -> Result<Self> {
         let agent = Self::new(home)?;
-        let mut command = agent.command()?;
+        agent.log_in(relay, ca, user, password).await?;
+        Ok(agent)
+    }
+
+    /// The same of somebody who is here already; what `weir login` says at its end.
+    ///
+    /// # Errors
+    /// The login fails.
+    pub async fn log_in(&self, relay: &str, ca: &Path, user: &str, password: &str) -> Result<String> {
+        let mut command = self.command()?;
         // A browser that does nothing: the form is filled in here.
         command.args(["login", "--relay", relay, "--ca"]).arg(ca).env("BROWSER", "true");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
+        let said = Lines::of(child.stdout.take().context("no standard output")?);
         let lines = Lines::of(child.stderr.take().context("no standard error")?);
         let url = lines.find(PATIENCE, |line| Some(line.trim().to_owned()).filter(|line| line.starts_with("https://")));
         let url = match url {
@@ -86,7 +96,7 @@ impl Agent {
         loop {
             if let Some(status) = child.try_wait()? {
                 ensure!(status.success(), "weir login: {status}");
-                return Ok(agent);
+                return said.find(PATIENCE, |line| line.starts_with("logged in").then(|| line.to_owned()));
             }
             ensure!(Instant::now() < until, "weir login does not end");
             tokio::time::sleep(Duration::from_millis(20)).await;

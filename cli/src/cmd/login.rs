@@ -63,10 +63,9 @@ pub(super) async fn log_in(settings: &Settings, args: Args, output: Output) -> R
     } else {
         login_flow::log_in(&client, &login.relay).await?
     };
-    keystore::save(settings, &login)?;
-    let place = keystore::place(settings);
+    let place = keystore::save(settings, &login)?;
     match output {
-        Output::Json => ui::json(&serde_json::json!({ "relay": login.relay, "kept_in": place })),
+        Output::Json => ui::json(&serde_json::json!({ "relay": login.relay, "kept_in": place.to_string() })),
         Output::Text => ui::say(&format!("logged in at {}; the login is kept in {place}", login.relay)),
     }
     // What was bound to this process's key ends with it; the login stays.
@@ -76,7 +75,7 @@ pub(super) async fn log_in(settings: &Settings, args: Args, output: Output) -> R
 
 pub(super) async fn log_out(settings: &Settings) -> Result<(), UserFacing> {
     let _lock = settings.lock("login.lock")?;
-    let login = keystore::load(settings)?;
+    let (login, _) = keystore::load(settings)?;
     let key = SessionKey::generate().map_err(|error| ui::system("no key", &error))?;
     let told = login_flow::revoke(&api::client(&login, &key)?, &login).await;
     keystore::forget(settings);

@@ -10,8 +10,9 @@ mod sessions;
 mod status;
 mod ticket;
 mod tree;
+mod whoami;
 
-use crate::{api::Session, settings::Settings, ui, ui::Output};
+use crate::{settings::Settings, ui, ui::Output};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::process::ExitCode;
 use weir_shared::{error::UserFacing, id::AgentId};
@@ -103,7 +104,7 @@ async fn dispatch(settings: &Settings, command: Command, output: Output) -> Resu
     match command {
         Command::Login(args) => login::log_in(settings, args, output).await?,
         Command::Logout => login::log_out(settings).await?,
-        Command::Whoami { chain } => whoami(settings, chain, output).await?,
+        Command::Whoami { chain } => whoami::run(settings, chain, output).await?,
         Command::Ticket(args) => ticket::run(settings, &args).await?,
         Command::Revoke { id } => tree::revoke(settings, id, output).await?,
         Command::List => list::run(settings, output).await?,
@@ -115,30 +116,4 @@ async fn dispatch(settings: &Settings, command: Command, output: Output) -> Resu
         Command::Completions { .. } | Command::Version => {}
     }
     Ok(ExitCode::SUCCESS)
-}
-
-async fn whoami(settings: &Settings, chain: bool, output: Output) -> Result<(), UserFacing> {
-    let session = Session::open(settings).await?;
-    let who = session.who().await?;
-    if output == Output::Json {
-        ui::json(who);
-        return Ok(());
-    }
-    ui::say(&format!("{} ({})", who.user, who.roles.join(", ")));
-    ui::say(&format!("  relay    {}", who.relay));
-    ui::say(&format!("  agent    {}", who.agent));
-    let kept = match session.standing.parent {
-        Some(_) => "which is its supervisor's".to_owned(),
-        None => format!("kept in {}", crate::keystore::place(settings)),
-    };
-    ui::say(&format!("  login    until {}, {kept}", ui::time(who.login_expires_at)));
-    if chain {
-        for view in &who.chain {
-            let command = ui::visible(view.evidence.command.as_deref().unwrap_or("?"));
-            ui::say(&format!("  depth {}  {} \"{command}\" may at most: {}", view.depth, view.id, view.scope));
-        }
-    }
-    // What cannot be enforced is said.
-    ui::say("  note     programs of the same user on this machine can use the open ports, and read the stored login");
-    Ok(())
 }

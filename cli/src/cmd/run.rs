@@ -18,7 +18,7 @@ use crate::{
 use std::{ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc, time::Duration, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use weir_shared::{
-    api::{ResourceView, SessionView},
+    api::{Claims, ResourceView, SessionView},
     config,
     detect::KnownValues,
     error::{Kind, UserFacing},
@@ -80,7 +80,8 @@ pub(super) struct Args {
     /// Answer processes of this user that are not below this one: for a socket that is mounted into a container.
     #[arg(long)]
     share_socket: bool,
-    /// Give the command a network of its own, in which only these ports exist (Linux). It cannot run weir itself then.
+    /// Give the command a network of its own, in which only these ports exist (Linux). Of weir it can run `weir ticket` only
+    /// then.
     #[arg(long)]
     isolate: bool,
     /// How the relay is reached.
@@ -133,14 +134,14 @@ pub(super) async fn run(settings: &Settings, args: Args) -> Result<ExitCode, Use
     let begun = Instant::now();
     let program = args.command.first().map(PathBuf::from).unwrap_or_default();
     let program = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let claims = identity::claims(&program);
+    let claims = Claims { keeps_tunnel: true, ..identity::claims(&program) };
     let asked = Asked { ticket: args.ticket.clone(), claims, ..args.narrow.asked() };
     let session = identity::open(settings, &asked).await?;
     let (tasks, over) = (TaskTracker::new(), CancellationToken::new());
     tasks.spawn(Arc::clone(&session).live_on(over.clone()));
     let wait = ui::spinner("opening the ports");
     let Ports { opened, door, serving } = ports(settings, &args, &session, &tasks).await?;
-    let supervisor = Supervisor::open(settings, Arc::clone(&session), args.share_socket)?;
+    let supervisor = Supervisor::open(settings, Arc::clone(&session), args.share_socket, args.isolate)?;
     wait.finish_and_clear();
     let mut environment = environment::of(&opened, &args.templates)?;
     environment.set.insert(identity::SOCKET.to_owned(), supervisor.path().into());
@@ -201,6 +202,8 @@ async fn ports(
     let (who, resources, connected) = tokio::join!(session.who(), resources, connected);
     let (who, resources) = (who?, resources?);
     connected?;
+    // Without any port, too: by its tunnel the relay knows that it lives.
+    tasks.spawn(Arc::clone(&tunnel).keep());
     let (mut locals, mut opened) = (Vec::new(), Vec::new());
     for (at, Connect { name, port }) in args.connect.iter().enumerate() {
         let view = list::find(&resources, name)?;

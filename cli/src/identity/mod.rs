@@ -114,7 +114,7 @@ async fn root(settings: &Settings, key: Arc<SessionKey>, asked: &Asked) -> Resul
     let _lock = settings.lock("login.lock")?;
     let mut login = match keystore::load(settings) {
         Err(error) if error.kind == Kind::Unauthenticated => workload(settings).await?.ok_or(error)?,
-        loaded => loaded?,
+        loaded => loaded?.0,
     };
     let client = api::client(&login, &key)?;
     // Whoever is below a supervisor says so: the relay decides.

@@ -1,6 +1,10 @@
 //! What `weir run` answers to the processes below it, on a UNIX socket: hop statements, signed with its session key, never
 //! the key. Only processes of the same user are answered that descend from its command without another supervisor between:
 //! that one's processes have what it was given, and not more by asking here.
+//!
+//! An isolated command reaches the socket, since it has a path, and not the relay: it gets tickets for elsewhere, and no hop
+//! statement, which it could not present. A way to the relay would not be weir's alone: a program that has read the stored
+//! login would come out of its isolation by it.
 
 use super::{
     Ticket,
@@ -93,6 +97,8 @@ pub(crate) struct Supervisor {
     command: Arc<AtomicU32>,
     /// Whether processes are answered that are not below this one, as in a container that the socket is mounted into.
     shared: bool,
+    /// Whether the command has a network of its own, which does not lead to the relay.
+    isolated: bool,
 }
 
 impl Drop for Supervisor {
@@ -102,8 +108,13 @@ impl Drop for Supervisor {
 }
 
 impl Supervisor {
-    /// Opens the socket.
-    pub(crate) fn open(settings: &Settings, session: Arc<Session>, shared: bool) -> Result<Self, UserFacing> {
+    /// Opens the socket; `shared` and `isolated` as `weir run` was asked.
+    pub(crate) fn open(
+        settings: &Settings,
+        session: Arc<Session>,
+        shared: bool,
+        isolated: bool,
+    ) -> Result<Self, UserFacing> {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = settings.runtime()?;
         let path = folder.join(format!("{}.sock", std::process::id()));
@@ -111,7 +122,8 @@ impl Supervisor {
         let failed = |error: std::io::Error| ui::system(&format!("{} cannot be opened", path.display()), &error);
         let listener = UnixListener::bind(&path).map_err(failed)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
-        Ok(Self { session, listener, path, command: Arc::default(), shared })
+        // Who is let in from outside is not in the command's network.
+        Ok(Self { session, listener, path, command: Arc::default(), shared, isolated: isolated && !shared })
     }
 
     /// Where the command's process id is to be told.
@@ -131,9 +143,10 @@ impl Supervisor {
             let Ok((stream, _)) = self.listener.accept().await else { continue };
             let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
             let (session, command) = (Arc::clone(&self.session), (!self.shared).then(|| Arc::clone(&self.command)));
+            let child = Child { isolated: self.isolated, ..Child::default() };
             tasks.spawn(async move {
                 let _place = place;
-                if let Some(agent) = answer(&session, stream, command.as_deref()).await {
+                if let Some(agent) = answer(&session, stream, command.as_deref(), child).await {
                     // Whoever it was is gone: so is what it could do.
                     let _ = session.post::<Vec<AgentId>>(&format!("/agents/{agent}/end"), &()).await;
                 }
@@ -143,14 +156,18 @@ impl Supervisor {
 }
 
 /// Serves one connection to its end; the child that lived by it.
-async fn answer(session: &Session, stream: UnixStream, command: Option<&AtomicU32>) -> Option<AgentId> {
+async fn answer(
+    session: &Session,
+    stream: UnixStream,
+    command: Option<&AtomicU32>,
+    mut child: Child,
+) -> Option<AgentId> {
     let peer = stream.peer_cred().ok()?;
     let ours = peer.uid() == rustix::process::getuid().as_raw();
     let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok());
     let below = command.is_none_or(|command| pid.is_some_and(|pid| descends(pid, command.load(Ordering::Acquire))));
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
-    let mut child = Child::default();
     loop {
         let mut line = Vec::new();
         match (&mut read).take(LONGEST).read_until(b'\n', &mut line).await {
@@ -182,6 +199,8 @@ fn descends(pid: u32, command: u32) -> bool {
 /// What one connection has been given: a second request gives no more.
 #[derive(Default)]
 struct Child {
+    /// It could not present a statement.
+    isolated: bool,
     /// The statement, and when its child ends for good, seconds since 1970.
     hop: Option<(Hop, i64)>,
     agent: Option<AgentId>,
@@ -191,6 +210,12 @@ impl Child {
     async fn answer(&mut self, session: &Session, line: &[u8]) -> Result<Answer, UserFacing> {
         let bad = |what: &str| UserFacing::new(Kind::Usage, what, "use `weir`, of the same version");
         match serde_json::from_slice(line).map_err(|_| bad("the request cannot be read"))? {
+            Ask::Hop { .. } if self.isolated => {
+                let message =
+                    "weir cannot run here: this command is isolated, and its network does not lead to the relay";
+                let hint = "open its ports from outside: weir run --isolate --connect NAME; or leave out --isolate";
+                Err(UserFacing::new(Kind::Unreachable, message, hint))
+            }
             Ask::Hop { key, scope, ttl, hops, budget } => {
                 if self.hop.is_some() {
                     return Err(bad("one connection gets one hop statement"));

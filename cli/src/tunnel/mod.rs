@@ -20,7 +20,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     sync::Mutex,
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use weir_shared::{
     error::{Kind, UserFacing},
     id::ResourceName,
@@ -33,6 +33,8 @@ const HEAD_START: Duration = Duration::from_millis(250);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the relay may take to answer to an `Open`.
 const ANSWER: Duration = Duration::from_secs(4);
+/// How long nobody tries again to make a tunnel that is kept.
+const PAUSE: Duration = Duration::from_secs(1);
 /// How often QUIC is tried again while WebSocket is used.
 const RETRY: Duration = Duration::from_secs(60);
 
@@ -87,6 +89,8 @@ struct Live {
     since: Instant,
     /// The control stream ended, or the relay said that it goes away: new streams need a new tunnel.
     over: Arc<AtomicBool>,
+    /// The control stream ended.
+    gone: CancellationToken,
 }
 
 /// The tunnel of this process.
@@ -114,9 +118,45 @@ impl Tunnel {
 
     async fn live(&self) -> Result<Live, UserFacing> {
         let (carrier, control) = self.race().await?;
-        let over = Arc::new(AtomicBool::new(false));
-        self.tasks.spawn(watch(control, Arc::clone(&over), Arc::clone(&self.events)));
-        Ok(Live { carrier, since: Instant::now(), over })
+        let (over, gone) = (Arc::new(AtomicBool::new(false)), CancellationToken::new());
+        let (ends, events) = (gone.clone().drop_guard(), Arc::clone(&self.events));
+        let watched = watch(control, Arc::clone(&over), events);
+        self.tasks.spawn(async move {
+            watched.await;
+            drop(ends);
+        });
+        Ok(Live { carrier, since: Instant::now(), over, gone })
+    }
+
+    /// Has a tunnel standing for as long as this process lives, whether anything connects or not. It ends when the relay
+    /// takes no tunnel of this session any more.
+    pub(crate) async fn keep(self: Arc<Self>) {
+        loop {
+            let gone = self.live.lock().await.as_ref().map(|live| live.gone.clone());
+            if let Some(gone) = &gone {
+                gone.cancelled().await;
+            }
+            let mut live = self.live.lock().await;
+            // A connection may have made a new one meanwhile.
+            if live.as_ref().is_none_or(|live| live.gone.is_cancelled()) {
+                match self.live().await {
+                    Ok(fresh) => {
+                        if gone.is_some() {
+                            (self.events)("tunnel", None, &format!("connected again over {}", fresh.carrier.name()));
+                        }
+                        *live = Some(fresh);
+                    }
+                    Err(error)
+                        if matches!(error.kind, Kind::Unauthenticated | Kind::Untrusted | Kind::Incompatible) =>
+                    {
+                        return (self.events)("tunnel", None, &format!("is over: {}", error.message));
+                    }
+                    Err(_) => {}
+                }
+            }
+            drop(live);
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// Opens a stream to a resource, with the local client's first bytes; connects again when the tunnel was lost.

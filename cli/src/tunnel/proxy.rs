@@ -2,12 +2,16 @@
 
 use super::lost;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 use url::Url;
 use weir_shared::error::{Kind, UserFacing};
+
+/// A connection on which nothing moves for so long is asked whether the relay is there, twice.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// The relay's host and port.
 pub(super) fn host_and_port(relay: &str) -> Result<(String, u16), UserFacing> {
@@ -27,8 +31,17 @@ pub(super) async fn dial(host: &str, port: u16) -> Result<TcpStream, UserFacing>
     } else {
         through(&proxy, host, port).await?
     };
-    stream.set_nodelay(true).map_err(|error| lost(&error))?;
+    stream.set_nodelay(true).and_then(|()| watch(&stream)).map_err(|error| lost(&error))?;
     Ok(stream)
+}
+
+/// A relay that is gone without a word is noticed as soon as over QUIC: the kernel asks for it (tcp(7)).
+fn watch(stream: &TcpStream) -> std::io::Result<()> {
+    use rustix::net::sockopt;
+    sockopt::set_tcp_keepidle(stream, SILENCE)?;
+    sockopt::set_tcp_keepintvl(stream, SILENCE / 2)?;
+    sockopt::set_tcp_keepcnt(stream, 2)?;
+    Ok(sockopt::set_socket_keepalive(stream, true)?)
 }
 
 async fn through(proxy: &str, host: &str, port: u16) -> Result<TcpStream, UserFacing> {

@@ -72,6 +72,15 @@ pub enum Excess {
     Rows,
     /// Bytes of rows.
     Bytes,
+    /// Rows of a [`RowBudget`].
+    Budget,
+}
+
+/// Rows that several sessions may give together. Rows are taken before they are given, so that they cannot give more.
+pub trait RowBudget: std::fmt::Debug + Send + Sync {
+    /// Takes as many as there are, `rows` at most; how many. When it is fewer, none are left. Called once for all rows that
+    /// came together.
+    fn take(&self, rows: u64) -> u64;
 }
 
 /// Bytes that carry no request and no value from the resource.

@@ -57,7 +57,7 @@ pub(super) async fn end(
     Path(id): Path<String>,
 ) -> Result<Json<Vec<AgentId>>, ApiError> {
     let missing = || UserFacing::new(Kind::NotFound, format!("no agent {id}"), "run `weir sessions tree`");
-    let agent: AgentId = id.parse().map_err(|_| missing())?;
+    let agent: AgentId = if id == "self" { principal.agent() } else { id.parse().map_err(|_| missing())? };
     let view = relay.store.agent_view(agent, relay.now()).await?.ok_or_else(missing)?;
     let may = if principal.is_whole() {
         view.user == principal.user() || principal.is("admin")

@@ -56,6 +56,18 @@
 //!   death signal, its terminal, its network) is then done by ordinary code, without `unsafe`.
 //! - **An isolated command's ports are opened by itself and handed over** (SCM_RIGHTS): the supervisor never enters the namespace, and
 //!   no address of the machine leads into it.
+//! - **Rows are taken from a budget before they are given**, by the engine, all at once that came in one read: one atomic
+//!   addition for each budget of the chain, none where there is no budget. Nothing is reserved ahead, so nothing has to be given
+//!   back, and all of a budget can be used. Rows that the client then did not get (it went away) stay counted.
+//! - **Two times end an agent whose process is gone.** `tunnel_grace` (60 s) is for `weir run`, which keeps a tunnel whether it has
+//!   opened a port or not: who is without one for longer is gone, and its command with it. `agent_idle` (30 min) is for the
+//!   others, of which calls are heard too: the `weir connect` of a machine that slept goes on. A loss without a word shows
+//!   after 20 s, and the grace begins then; after a restart of the relay it begins anew for all that the store knows. Who ends
+//!   says so, and has ended at once. That it is a `weir run` is the client's claim: without it, it is one of the others.
+//! - **No way leads from an isolated command to the relay**, although its supervisor's socket is reached by its path and could
+//!   carry one. Who holds a session key proves it in TLS to the relay itself, so weir in there would need a raw connection; and
+//!   any program in there could use it with the stored login that it can read, and would be free of what it was given. So the
+//!   supervisor signs no hop for it, and says why; a ticket, which it makes itself and which is used elsewhere, it gives.
 //! - **What a command prints is searched for secrets only.** Whose personal data it is the relay knew; here addresses and numbers
 //!   are what tests print.
 //! - **A tunnel stays on one thread.** Each thread has a runtime of its own, and a tunnel's connection and sessions live on

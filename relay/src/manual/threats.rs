@@ -27,7 +27,7 @@
 //! | leave the supervision and open a session from the stored login | the CLI says that a supervisor is above it and the relay refuses, an alert; a program of the same user that is not weir can read the login: `weir whoami` says so, other users and containers cannot |
 //! | read the supervisor's keys | it is not dumpable, keys are in its memory only; nothing secret is in arguments or environment, and a CI platform's tokens are taken out of the command's |
 //! | approve, or see others' sessions, through a reviewer's agent | roles at the relay hold for whole roots only |
-//! | outlive the session | the command dies with its supervisor, what it left behind is killed at its end; a supervisor's children end with its connection |
+//! | outlive the session | the command dies with its supervisor, what it left behind is killed at its end; a supervisor's children end with its connection, and what is below it elsewhere with its tunnel, after a grace |
 //! | have the relay fetch keys without end, or from elsewhere | unknown keys are looked for every 30 s at most; answers are bounded in size and time; no redirects; keys in tokens are not looked at |
 //! | run what was not approved | the relay holds the bytes that were judged and sends those; an approval is bound by digest to text, values, session, role, resource and policy, and is consumed in one transaction |
 //! | prepare one text, run another | a name stands for what the server confirmed; what is unsettled waits; what is unknown is refused |

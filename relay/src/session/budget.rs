@@ -1,5 +1,8 @@
 //! What agents may use, together with everything below them: counted by the relay across all sessions of a chain, and kept in
 //! the store when a session ends, so that a relay that starts again goes on from there.
+//!
+//! Both are taken before they are used: a statement before it runs, rows before they are given, all that came in one read at
+//! once. So sessions that run at the same time cannot use more together than there is.
 
 use super::refusals::refusal;
 use std::{
@@ -9,7 +12,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
-use weir_protocol::Refusal;
+use weir_protocol::{Refusal, RowBudget};
 use weir_shared::{hop::Budget, id::AgentId};
 use weir_store::{Store, StoreError, agents::Link};
 
@@ -21,6 +24,15 @@ const MOST: usize = 10_000;
 struct Used {
     statements: AtomicU64,
     rows: AtomicU64,
+}
+
+impl Used {
+    /// Takes up to `rows` of those that `limit` leaves; how many.
+    fn take_rows(&self, limit: u64, rows: u64) -> u64 {
+        let fits = |used: u64| rows.min(limit.saturating_sub(used));
+        let before = self.rows.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| Some(used + fits(used)));
+        before.map_or(0, fits)
+    }
 }
 
 /// Every budget that is being used.
@@ -90,21 +102,15 @@ impl Purse {
         Ok(())
     }
 
-    /// Rows were delivered.
+    /// A statement has delivered rows, which had been taken: they are to be kept.
     pub fn delivered(&self, rows: u64) {
-        for (_, _, used) in &self.budgets {
-            used.rows.fetch_add(rows, Ordering::Relaxed);
-        }
         self.own.rows.fetch_add(rows, Ordering::Relaxed);
     }
 
-    /// The rows that the smallest of the budgets has left.
+    /// True when one of the budgets bounds rows: where none does, none need to be taken.
     #[must_use]
-    pub fn rows_left(&self) -> u64 {
-        let left = |(_, budget, used): &(AgentId, Budget, Arc<Used>)| {
-            budget.rows.map(|rows| rows.saturating_sub(used.rows.load(Ordering::Relaxed)))
-        };
-        self.budgets.iter().filter_map(left).min().unwrap_or(u64::MAX)
+    pub fn bounds_rows(&self) -> bool {
+        self.budgets.iter().any(|(_, budget, _)| budget.rows.is_some())
     }
 
     /// Keeps what the session has used.
@@ -118,6 +124,23 @@ impl Purse {
         let agents: Vec<AgentId> = self.budgets.iter().map(|(agent, ..)| *agent).collect();
         let (statements, rows) = (&self.own.statements, &self.own.rows);
         store.agent_used(&agents, statements.load(Ordering::Relaxed), rows.load(Ordering::Relaxed)).await
+    }
+}
+
+impl RowBudget for Purse {
+    /// From the lowest agent's up. Where one higher up has fewer it has none left then, so that those below it may get back what
+    /// was taken too much: whoever saw too few there meanwhile finds none here either.
+    fn take(&self, rows: u64) -> u64 {
+        let bounded = || self.budgets.iter().rev().filter_map(|(_, budget, used)| Some((budget.rows?, used)));
+        bounded().enumerate().fold(rows, |wanted, (above, (limit, used))| {
+            let got = used.take_rows(limit, wanted);
+            if got < wanted {
+                for (_, below) in bounded().take(above) {
+                    below.rows.fetch_sub(wanted - got, Ordering::Relaxed);
+                }
+            }
+            got
+        })
     }
 }
 
@@ -145,12 +168,50 @@ mod tests {
         assert!(two.take(1).is_err(), "which is used up now");
         let three = budgets.purse(&store, &[link(None, Some(10))]).await.unwrap();
         assert!(three.take(1).is_ok());
-        three.delivered(9);
-        assert_eq!(three.rows_left(), 1);
-        three.delivered(1);
+        assert_eq!((RowBudget::take(&three, 9), RowBudget::take(&three, 9)), (9, 1));
         assert!(three.take(1).is_err());
         let free = budgets.purse(&store, std::slice::from_ref(&root)).await.unwrap();
         assert!(free.take(1_000_000).is_ok());
-        assert_eq!(free.rows_left(), u64::MAX);
+        assert!(!free.bounds_rows() && three.bounds_rows());
+    }
+
+    #[tokio::test]
+    async fn sessions_that_run_at_the_same_time_get_no_more_rows_than_there_are() {
+        const EACH: u64 = 700;
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("db")).await.unwrap();
+        let budgets = Budgets::default();
+        let (root, parent) = (link(None, Some(1_000_000)), link(None, Some(2000)));
+        // Two sessions of each of four children, who may have more together than their parent may.
+        let mut purses = Vec::new();
+        for _ in 0..4 {
+            let chain = [root.clone(), parent.clone(), link(None, Some(EACH))];
+            purses.push([budgets.purse(&store, &chain).await.unwrap(), budgets.purse(&store, &chain).await.unwrap()]);
+        }
+        let takes = |purse: &Purse, step: u64| {
+            let mut sum = 0;
+            loop {
+                let got = RowBudget::take(purse, step);
+                sum += got;
+                if got < step {
+                    return sum;
+                }
+            }
+        };
+        let taken: Vec<[u64; 2]> = std::thread::scope(|scope| {
+            let threads: Vec<_> = purses
+                .iter()
+                .map(|[one, two]| [scope.spawn(move || takes(one, 7)), scope.spawn(move || takes(two, 3))])
+                .collect();
+            threads.into_iter().map(|both| both.map(|thread| thread.join().unwrap())).collect()
+        });
+        assert_eq!(taken.iter().flatten().sum::<u64>(), 2000, "all of it, and no more: {taken:?}");
+        assert!(taken.iter().all(|both| both.iter().sum::<u64>() <= EACH), "{taken:?}");
+        // What the parent could not give is not lost to its child, nor counted above.
+        let used = |purse: &Purse| purse.budgets.iter().map(|(_, _, used)| used.rows.load(Ordering::Relaxed)).collect();
+        let all: Vec<Vec<u64>> = purses.iter().map(|[one, _]| used(one)).collect();
+        for (used, both) in all.iter().zip(&taken) {
+            assert_eq!(*used, [2000, 2000, both.iter().sum::<u64>()]);
+        }
     }
 }

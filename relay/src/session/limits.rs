@@ -46,8 +46,6 @@ pub struct SessionLimits<'a> {
     purse: &'a Purse,
     /// How long a human has let the session last.
     within: Option<Duration>,
-    /// What the budgets had left when the session began.
-    budget_rows: u64,
 }
 
 /// A session for which there is no room.
@@ -80,7 +78,7 @@ impl<'a> SessionLimits<'a> {
         purse: &'a Purse,
     ) -> Self {
         let (named, limits) = (users.named.contains_key(user), [&resource.limits, users.of(user)]);
-        Self { resource, user, named, limits, buckets, purse, within: None, budget_rows: purse.rows_left() }
+        Self { resource, user, named, limits, buckets, purse, within: None }
     }
 
     /// The same, no longer than this.
@@ -100,11 +98,10 @@ impl<'a> SessionLimits<'a> {
         self.least(|limits| limits.statement_bytes)
     }
 
-    /// Largest answer of one statement.
+    /// Largest answer of one statement. Budgets bound all answers together; the engine takes from them.
     #[must_use]
     pub fn answer(&self) -> AnswerLimits {
-        let rows = self.least(|limits| limits.rows).min(self.budget_rows);
-        AnswerLimits { rows, bytes: self.least(|limits| limits.result_bytes) }
+        AnswerLimits { rows: self.least(|limits| limits.rows), bytes: self.least(|limits| limits.result_bytes) }
     }
 
     /// How long a statement may run; none is for ever.
@@ -167,8 +164,10 @@ impl<'a> SessionLimits<'a> {
     pub fn exceeded(&self, excess: Excess) -> Refusal {
         let AnswerLimits { rows, bytes } = self.answer();
         let (limit, key) = match excess {
-            Excess::Rows if rows < self.least(|limits| limits.rows) => {
-                (format!("the {rows} rows that the agent's budget had left"), "--budget rows".to_owned())
+            Excess::Budget => {
+                let message = "weir canceled the statement: its answer is larger than what the agent's budget had left";
+                let hint = "add a LIMIT or a condition, or ask whoever started the agent for a larger --budget";
+                return refusal("54000", message, "--budget rows", hint);
             }
             Excess::Rows => (format!("{rows} rows"), self.names(|limits| limits.rows, "rows")),
             Excess::Bytes => (format!("{bytes} bytes"), self.names(|limits| limits.result_bytes, "result_bytes")),

@@ -157,6 +157,7 @@ async fn serve(
         tracing::error!(parent: grant.span(), %error, "budgets cannot be read");
         Refusal::new("58000", "the budget of this agent cannot be read", "tell the relay's administrator")
     })?;
+    let purse = Arc::new(purse);
     let row = row(grant, principal, &database, relay.now());
     let mut recorder = begin_recording(relay, principal, grant, &row).instrument(grant.span().clone()).await?;
     let admitted = admit::admit(relay, grant, place, &mut start, &database, &mut recorder, stream);
@@ -186,6 +187,9 @@ async fn serve(
         .within(admitted.within());
     let AnswerLimits { rows, bytes } = limits.answer();
     let mut engine = Postgres::new(limits.statement_bytes()).with_answers_of(rows, bytes);
+    if purse.bounds_rows() {
+        engine = engine.with_budget(Arc::<budget::Purse>::clone(&purse));
+    }
     tracing::debug!(parent: grant.span(), "began");
     let tally = Arc::clone(&place.handle().tally);
     let metrics = SessionMetrics::new(&relay.telemetry, grant.resource(), grant.session(), tally);

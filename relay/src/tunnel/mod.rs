@@ -2,8 +2,10 @@
 //! with `Open`.
 //!
 //! - [`quic`]: a connection of many streams; [`websocket`]: one WebSocket connection a stream
+//! - [`standing`]: who has a tunnel, and who has lost it
 
 pub mod quic;
+pub mod standing;
 pub mod websocket;
 
 use crate::{doors::Visit, identity, identity::Principal, relay::Relay, session};
@@ -156,6 +158,8 @@ async fn control(
     };
     let transport = stream.transport();
     let _place = relay.registry.enter_tunnel(transport);
+    // Without a grace nobody looks at who has lost one.
+    let _stands = (!relay.config.tunnel_grace.is_zero()).then(|| relay.standing.enter(principal.agent()));
     relay.telemetry.tunnels_opened.with([transport.as_str().into()]).inc();
     let welcome = Frame::Welcome {
         version,

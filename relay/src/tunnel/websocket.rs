@@ -10,8 +10,12 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{Message, protocol::Role, protocol::WebSocketConfig},
@@ -23,6 +27,9 @@ pub type Upgraded = hyper_util::rt::TokioIo<hyper::upgrade::Upgraded>;
 
 /// Largest message, either way.
 const LARGEST: usize = 64 * 1024;
+
+/// A connection on which nothing moves for so long is asked whether its peer is there, twice.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// A WebSocket connection as a stream of bytes.
 pub struct Socket {
@@ -43,6 +50,18 @@ pub async fn connection(relay: Arc<Relay>, key: Thumbprint, upgraded: Upgraded, 
     let inner = WebSocketStream::from_raw_socket(upgraded, Role::Server, Some(config)).await;
     let socket = Socket { inner, rest: Bytes::new(), ended: false };
     serve(relay, key, Stream::new(Carrier::WebSocket(Box::new(socket))), Some(visit)).await;
+}
+
+/// A peer that is gone without a word is noticed as soon as over QUIC: the kernel asks for it (tcp(7)).
+///
+/// # Errors
+/// The system refuses; then it is noticed when something is sent.
+pub fn watch(tcp: &TcpStream) -> io::Result<()> {
+    use rustix::net::sockopt;
+    sockopt::set_tcp_keepidle(tcp, SILENCE)?;
+    sockopt::set_tcp_keepintvl(tcp, SILENCE / 2)?;
+    sockopt::set_tcp_keepcnt(tcp, 2)?;
+    Ok(sockopt::set_socket_keepalive(tcp, true)?)
 }
 
 impl AsyncRead for Socket {
@@ -90,5 +109,22 @@ impl AsyncWrite for Socket {
         ready!(Pin::new(&mut this.inner).poll_ready(cx)).map_err(io::Error::other)?;
         Pin::new(&mut this.inner).start_send(Message::Binary(Bytes::new())).map_err(io::Error::other)?;
         Pin::new(&mut this.inner).poll_flush(cx).map_err(io::Error::other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::net::sockopt;
+
+    #[tokio::test]
+    async fn a_silent_peer_is_asked_for() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        assert!(!sockopt::socket_keepalive(&tcp).unwrap());
+        watch(&tcp).unwrap();
+        assert!(sockopt::socket_keepalive(&tcp).unwrap());
+        let asked = (sockopt::tcp_keepidle(&tcp).unwrap(), sockopt::tcp_keepintvl(&tcp).unwrap());
+        assert_eq!(asked, (SILENCE, SILENCE / 2));
     }
 }

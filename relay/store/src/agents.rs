@@ -352,6 +352,16 @@ impl Store {
         rows.iter().map(|row| parsed(row, "id", "agent id")).collect()
     }
 
+    /// The agents that may act now and say that they keep a tunnel for as long as they live.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn agents_keeping_tunnels(&self, now: i64) -> Result<Vec<AgentId>, StoreError> {
+        let query = concat!("SELECT a.id ", may_act!("$1"), " AND a.evidence ->> '$.keeps_tunnel' = 1");
+        let rows = sqlx::query(query).bind(now).fetch_all(&self.pool).await?;
+        rows.iter().map(|row| parsed(row, "id", "agent id")).collect()
+    }
+
     /// Agents, oldest first: of one user or of all, at or below one or anywhere, alive or also those that have ended.
     ///
     /// # Errors

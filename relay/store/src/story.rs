@@ -203,6 +203,11 @@ async fn agents_are_a_tree() {
     assert_eq!(store.agent_view(leaf, 2).await.unwrap().unwrap().ended_why.as_deref(), Some("revoked"));
     child(root, 7, 400).await.unwrap();
 
+    let keeps = NewAgent { evidence: "{\"pid\":7,\"keeps_tunnel\":true}", ..agent_of(8, 100) };
+    let keeps = store.agent_add(login, &keeps, 2).await.unwrap();
+    assert_eq!(store.agents_keeping_tunnels(2).await.unwrap(), [keeps]);
+    assert!(store.agents_keeping_tunnels(100).await.unwrap().is_empty(), "it has expired");
+
     store.agent_used(&[root, beside], 3, 70).await.unwrap();
     assert_eq!(store.agent_usage(root).await.unwrap(), (3, 70));
 

@@ -54,6 +54,8 @@ pub struct Config {
     pub agent_lifetime: Duration,
     /// An agent of which nothing is heard for so long ends; zero never.
     pub agent_idle: Duration,
+    /// An agent of `weir run` whose tunnel is lost for so long ends; zero never.
+    pub tunnel_grace: Duration,
     /// How long a held request waits.
     pub approval_timeout: Duration,
     /// How much may be asked and granted.

@@ -239,6 +239,9 @@ impl Reader<'_> {
             agent_idle: self.value(top, "", KEYS, "agent_idle", Duration::from_secs(1800), |item| {
                 duration(item).filter(|time| time.is_zero() || *time >= Duration::from_secs(10))
             }),
+            tunnel_grace: self.value(top, "", KEYS, "tunnel_grace", Duration::from_secs(60), |item| {
+                duration(item).filter(|time| time.is_zero() || *time >= Duration::from_secs(1))
+            }),
             approval_timeout: self.value(top, "", KEYS, "approval_timeout", Duration::from_secs(900), duration),
             approvals: self.approvals(top),
             drain_timeout: self.value(top, "", KEYS, "drain_timeout", Duration::from_secs(30), duration),

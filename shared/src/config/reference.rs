@@ -34,6 +34,7 @@ pub const TOP: &[Key] = keys! {
     "login_lifetime", "duration; 12h", "how long a login lasts";
     "agent_lifetime", "duration; 8h", "how long an agent's key lasts";
     "agent_idle", "duration of at least 10s; 30m, 0 never", "an agent whose process is gone, without a tunnel or a call, ends after this";
+    "tunnel_grace", "duration of at least 1s; 60s, 0 never", "an agent of `weir run` whose tunnel is lost, and all below it, ends after this unless it comes back";
     "approval_timeout", "duration; 15m", "how long a held request waits";
     "approvals", "table", "how much people may be asked, and how much they may grant";
     "drain_timeout", "duration; 30s", "how long sessions may go on after SIGTERM";

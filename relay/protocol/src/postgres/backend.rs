@@ -8,7 +8,7 @@ use super::{
     pending::{CopyIn, Pending},
     rows, uncertain,
 };
-use crate::{Chunk, Column, Control, Event, Refusal, Reply, Shape, Step};
+use crate::{Chunk, Column, Control, Event, Excess, Refusal, Reply, Shape, Step};
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 
@@ -125,10 +125,7 @@ fn next(engine: &mut Postgres, input: &mut BytesMut) -> Step {
         && engine.server.cut.is_none()
         && let Some(excess) = cut::excess(engine.answer, &engine.server, size)
     {
-        return match current(engine) {
-            0 => out_of_step(kind),
-            number => cut::begin(engine, number, excess),
-        };
+        return cut_off(engine, kind, excess);
     }
     match kind {
         b'D' if size > WHOLE => return begin_large_row(engine, input, size),
@@ -142,6 +139,13 @@ fn next(engine: &mut Postgres, input: &mut BytesMut) -> Step {
     }
     let bytes = input.split_to(size).freeze();
     whole(engine, kind, bytes)
+}
+
+fn cut_off(engine: &mut Postgres, kind: u8, excess: Excess) -> Step {
+    match current(engine) {
+        0 => out_of_step(kind),
+        number => cut::begin(engine, number, excess),
+    }
 }
 
 fn forward(bytes: Bytes) -> Step {
@@ -415,6 +419,13 @@ fn run(engine: &mut Postgres, input: &mut BytesMut, kind: u8) -> Step {
     if end == 0 {
         return Step::NeedMore;
     }
+    let granted = cut::granted(engine, rows);
+    if granted == 0 {
+        return cut_off(engine, kind, Excess::Budget);
+    }
+    if granted < rows {
+        (end, rows) = (length(input, granted), granted);
+    }
     engine.server.given.add(rows, end);
     let Some((number, shape, announce)) = flowing(engine) else { return out_of_step(kind) };
     if kind == b'd' {
@@ -429,9 +440,20 @@ fn run(engine: &mut Postgres, input: &mut BytesMut, kind: u8) -> Step {
     Step::Data(Chunk::Rows { number, bytes: input.split_to(end).freeze(), shape })
 }
 
+/// How many bytes the first so many messages have.
+fn length(input: &[u8], messages: u64) -> usize {
+    (0..messages).fold(0, |end, _| match peek(input.get(end..).unwrap_or_default()) {
+        Ok(Some((_, size))) => end + size,
+        _ => end,
+    })
+}
+
 fn begin_large_row(engine: &mut Postgres, input: &mut BytesMut, size: usize) -> Step {
     const HEAD: usize = HEADER + 2;
     let Some(cells) = input.get(HEADER..HEAD).and_then(|count| Reader(count).u16()) else { return Step::NeedMore };
+    if cut::granted(engine, 1) == 0 {
+        return cut_off(engine, b'D', Excess::Budget);
+    }
     let Some((number, shape, announce)) = flowing(engine) else { return out_of_step(b'D') };
     let bytes = input.split_to(HEAD).freeze();
     engine.server.given.add(1, size);
@@ -455,6 +477,9 @@ fn begin_large_row(engine: &mut Postgres, input: &mut BytesMut, size: usize) -> 
 fn begin_large_copy(engine: &mut Postgres, input: &mut BytesMut, size: usize) -> Step {
     if engine.server.copy_out.is_none() {
         return out_of_step(b'd');
+    }
+    if cut::granted(engine, 1) == 0 {
+        return cut_off(engine, b'd', Excess::Budget);
     }
     let Some((number, shape, _)) = flowing(engine) else { return out_of_step(b'd') };
     let bytes = input.split_to(HEADER).freeze();

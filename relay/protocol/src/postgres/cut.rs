@@ -75,6 +75,14 @@ pub(super) fn room(limits: AnswerLimits, state: &State, buffered: usize) -> (usi
     (buffered.min(left), limits.rows.saturating_sub(rows))
 }
 
+/// How many of so many rows the budget lets by: all where there is none, and of an answer that is dropped anyway.
+pub(super) fn granted(engine: &Postgres, rows: u64) -> u64 {
+    match &engine.budget {
+        Some(budget) if engine.server.cut.is_none() => budget.take(rows),
+        _ => rows,
+    }
+}
+
 /// From here on the answer is dropped.
 pub(super) fn begin(engine: &mut Postgres, number: u64, excess: Excess) -> Step {
     let refusal = Refusal {

@@ -20,7 +20,7 @@ mod pending;
 pub mod rows;
 pub mod startup;
 
-use crate::{Action, ActionKind, Column, Engine, Event, Refusal, Reply, Step};
+use crate::{Action, ActionKind, Column, Engine, Event, Refusal, Reply, RowBudget, Step};
 use bytes::{BufMut, Bytes, BytesMut};
 use cut::AnswerLimits;
 use names::Names;
@@ -99,6 +99,8 @@ pub struct Postgres {
     statement_bytes: usize,
     /// Largest answer of one.
     answer: AnswerLimits,
+    /// What the rows of all are taken from.
+    budget: Option<Arc<dyn RowBudget>>,
 }
 
 impl Postgres {
@@ -114,6 +116,7 @@ impl Postgres {
             server: backend::State::default(),
             statement_bytes,
             answer: AnswerLimits { rows: u64::MAX, bytes: u64::MAX },
+            budget: None,
         }
     }
 
@@ -121,6 +124,13 @@ impl Postgres {
     #[must_use]
     pub fn with_answers_of(mut self, rows: u64, bytes: u64) -> Self {
         self.answer = AnswerLimits { rows, bytes };
+        self
+    }
+
+    /// The same, whose rows are taken from this before they are given.
+    #[must_use]
+    pub fn with_budget(mut self, budget: Arc<dyn RowBudget>) -> Self {
+        self.budget = Some(budget);
         self
     }
 

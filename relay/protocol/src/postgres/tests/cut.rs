@@ -230,6 +230,50 @@ fn bulk_data_and_large_rows_are_cut_too() {
     assert_eq!(events, ["1 exceeds Bytes"]);
 }
 
+/// Rows that are left, and how often they were asked for.
+#[derive(Debug)]
+struct Left(AtomicU64, AtomicU64);
+
+impl RowBudget for Left {
+    fn take(&self, rows: u64) -> u64 {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        let got = rows.min(self.0.load(Ordering::Relaxed));
+        self.0.fetch_sub(got, Ordering::Relaxed);
+        got
+    }
+}
+
+#[test]
+fn a_budget_is_for_all_statements_together_and_asked_once_for_what_came_together() {
+    let left = Arc::new(Left(5.into(), 0.into()));
+    let budget: Arc<dyn RowBudget> = Arc::<Left>::clone(&left);
+    let mut engine = Postgres::new(1000).with_budget(Arc::clone(&budget));
+    sends(&mut engine, &[q("SELECT"), q("SELECT again"), q("SELECT large"), q("SELECT copy")]);
+    let three = [row("a"), row("b"), row("c")];
+    let (down, events) = gets(&mut engine, &[&three[..], &[complete("SELECT 3"), ready(b'I')]].concat());
+    assert_eq!((down.as_str(), events.len(), left.1.load(Ordering::Relaxed)), ("DDDCZI", 1, 1));
+    // What fits of the next three is given, what does not is cut off; what is dropped takes nothing.
+    let (down, events) = gets(&mut engine, &[&three[..], &three[..], &[canceled(), ready(b'I')]].concat());
+    assert_eq!((down.as_str(), events), ("DDE54000:cutZI", vec!["2 exceeds Budget".to_owned()]));
+    assert_eq!(left.0.load(Ordering::Relaxed), 0);
+    let large = row(&"x".repeat(600_000));
+    assert_eq!(gets(&mut engine, &[large, canceled(), ready(b'I')]).0, "E54000:cutZI");
+    let begin = message(b'H', |out| out.put_slice(&[0, 0, 0]));
+    let line = message(b'd', |out| out.put_slice(&[b'x'; 600_000]));
+    assert_eq!(gets(&mut engine, &[begin, line, canceled(), ready(b'I')]).0, "HE54000:cutZI");
+
+    // An incomplete row is not taken twice.
+    left.0.store(1, Ordering::Relaxed);
+    let mut engine = Postgres::new(1000).with_budget(budget);
+    sends(&mut engine, &[q("SELECT")]);
+    let mut input = BytesMut::new();
+    for byte in row("a") {
+        assert!(matches!(engine.upstream_bytes(&mut input), Step::NeedMore));
+        input.put_u8(byte);
+    }
+    assert!(matches!(engine.upstream_bytes(&mut input), Step::Data(_)) && left.0.load(Ordering::Relaxed) == 0);
+}
+
 #[test]
 fn notices_and_parameters_pass_while_an_answer_is_dropped() {
     let mut engine = engine();
