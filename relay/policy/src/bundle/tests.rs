@@ -334,7 +334,7 @@ fn time_reaches_policy_and_is_told_apart() {
     // 1970-01-01 was a Thursday, the third a Saturday.
     assert_eq!([0, 6 * 3600, 2 * 86_400 + 7 * 3600].map(at), [Outcome::Deny, Outcome::Allow, Outcome::Deny]);
     assert!(judge.tells_time());
-    assert!(!self::bundle(DEFAULT_POLICY).judge(&subject(&[], 0), &target("dev")).tells_time());
+    assert!(!bundle(DEFAULT_POLICY).judge(&subject(&[], 0), &target("dev")).tells_time());
 }
 
 /// Requests are not validated when a decision is made: this is what stands for it.

@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn newer_minors_and_options_are_negotiated() {
-        let Ok(Startup::Session(start)) = read(&mut packet(3 << 16 | 9999, b"_pq_.x\0y\0\0")) else { panic!() };
+        let Ok(Startup::Session(mut start)) = read(&mut packet(3 << 16 | 9999, b"_pq_.x\0y\0\0")) else { panic!() };
         let reply = accepted(&mut start, &[], b"12345678").into_bytes();
         assert!(reply.starts_with(b"v\0\0\0\x13\0\x03\0\x02\0\0\0\x01_pq_.x\0R\0\0\0\x08\0\0\0\0K"));
     }
