@@ -60,7 +60,7 @@ fn expressions_over_a_labelled_table_are_masked_whole() {
 #[test]
 fn a_labelled_column_that_may_be_seen_shows_all_but_secrets() {
     let shape = shape(&[(100, 3, 25), (100, 2, 25), (0, 0, 25), (100, 0, 2249)], false);
-    let clear = Arc::new(std::collections::HashSet::from([(100, 3)]));
+    let clear = Arc::new(HashSet::from([(100, 3)]));
     let about = About { risky: true, clear, ..About::default() };
     let cells: [Option<&[u8]>; 4] =
         [Some(b"alice@example.com"), Some(b"alice@example.com"), Some(b"x"), Some(b"(1,x)")];
