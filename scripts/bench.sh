@@ -19,8 +19,7 @@ case ${1:-} in
     ;;
   policy)
     install_build_tools
-    cargo build --locked --release -p weir-tests --bin bench-policy
-    exec "${CARGO_TARGET_DIR:-${CARGO_BUILD_TARGET_DIR:-$root/target}}/release/bench-policy" "${@:2}"
+    exec cargo bench --locked -p weir-policy --bench decide -- "${@:2}"
     ;;
   *) sed -n '2,8s/^# //p' "$0" >&2; exit 2 ;;
 esac
