@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measures weir against the same database reached directly, and through what people use for it today.
 # bench.sh identity [quick]: what logins, delegations and `weir run` cost, on loopback. About two minutes.
+# bench.sh policy [quick]: what a decision of policy costs, by the number of policies and the depth. Some seconds, no server.
 # bench.sh pg [quick] [PATH...]: interleaved rounds of every path, so that a busy machine disturbs all alike; prints the
 #   median of each figure, its ratio to direct, the CPU time of each path's own processes (both ends together), and their memory
 #   for a connection that does nothing. quick: one short round, to see that it works. Paths: direct pgbouncer haproxy stunnel ssh
@@ -16,7 +17,11 @@ case ${1:-} in
     bin=${CARGO_TARGET_DIR:-${CARGO_BUILD_TARGET_DIR:-$root/target}}/release
     WEIR_TEST_BIN=$bin exec "$bin/bench-identity" "${@:2}"
     ;;
-  *) sed -n '2,7s/^# //p' "$0" >&2; exit 2 ;;
+  policy)
+    install_build_tools
+    exec cargo bench --locked -p weir-policy --bench decide -- "${@:2}"
+    ;;
+  *) sed -n '2,8s/^# //p' "$0" >&2; exit 2 ;;
 esac
 rounds=3 seconds=3 scale=10 idle=300
 if [ "${1:-}" = quick ]; then rounds=1 seconds=1 scale=1 idle=30; shift; fi

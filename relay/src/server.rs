@@ -149,7 +149,11 @@ async fn start(config: Config) -> Result<Relay, UserFacing> {
     })
 }
 
-fn sealing_key(config: &Config) -> Result<Secret<[u8; 32]>, UserFacing> {
+/// The key that seals recordings, from its file.
+///
+/// # Errors
+/// When it cannot be read, or is none.
+pub(crate) fn sealing_key(config: &Config) -> Result<Secret<[u8; 32]>, UserFacing> {
     let bad = || UserFacing::new(Kind::Config, "the sealing key is not 64 hexadecimal digits", "restore the key file");
     let text = fs::read_to_string(&config.sealing_key)
         .map_err(|error| failed("the sealing key cannot be read", &error, "restore the key file"))?;

@@ -45,7 +45,7 @@ fn all(folder: &Path, runs: &[(&[&str], &str)]) -> String {
 #[test]
 fn help_of_every_command() {
     let folder = tempfile::tempdir().unwrap();
-    let commands: [&[&str]; 20] = [
+    let commands: [&[&str]; 26] = [
         &["--help"],
         &["init", "--help"],
         &["check", "--help"],
@@ -62,6 +62,12 @@ fn help_of_every_command() {
         &["resource", "--help"],
         &["resource", "list", "--help"],
         &["resource", "test", "--help"],
+        &["policy", "--help"],
+        &["policy", "check", "--help"],
+        &["policy", "test", "--help"],
+        &["policy", "explain", "--help"],
+        &["policy", "diff", "--help"],
+        &["policy", "replay", "--help"],
         &["audit", "--help"],
         &["audit", "list", "--help"],
         &["audit", "verify", "--help"],
@@ -154,6 +160,84 @@ tls = "disable"
         .unwrap();
     let seen = [check(wrong), check("listen = "), check(missing)].join("\n");
     assert!(!seen.contains("hunter2"), "what was typed may be a secret");
+    insta::assert_snapshot!(seen);
+}
+
+#[test]
+fn policies_are_checked_tried_explained_and_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let init = run(folder.path(), &["init", "relay", "--password-stdin"], "long enough\n");
+    assert!(init.contains("exit code: 0"), "{init}");
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    for made in ["wrong", "other"] {
+        std::fs::create_dir(folder.path().join(made)).unwrap();
+    }
+    write("wrong/a.cedar", "@id(\"a\")\n@qourum(\"2\")\npermit (principal, action, resource);\n");
+    write(
+        "wrong/b.cedar",
+        "@id(\"b\") permit (principal, action == Action::\"sql.read\", resource)\nwhen { context.nope };",
+    );
+    let default = std::fs::read_to_string(folder.path().join("relay/policies/default.cedar")).unwrap();
+    let other = default.replace("@id(\"admin\")", "@id(\"admins\") @quorum(\"2\") @approvers(\"dba\")");
+    let lab = "@id(\"lab\") permit (principal in Group::\"lab\", action in Action::\"sql\", resource in Env::\"lab\");";
+    write("other/a.cedar", &format!("{other}{lab}"));
+    let cases = r#"
+[[case]]
+name = "a write in production waits"
+roles = ["user"]
+labels = { env = "prod" }
+sql = "UPDATE t SET a = 1 WHERE b = 2"
+expect = "hold"
+policies = ["write"]
+
+[[case]]
+name = "a connection is made"
+roles = ["user"]
+action = "connect"
+expect = "allow"
+
+[[case]]
+name = "roles wait for two"
+roles = ["dba"]
+at = "2026-11-26T10:00:00Z"
+sql = "GRANT SELECT ON t TO r"
+expect = "hold"
+terms = ['@quorum("2")', '@approvers("dba")']
+
+[[case]]
+name = "personal data stays masked"
+roles = ["user"]
+action = "unmasked"
+column = "public.customers.ssn"
+expect = "deny"
+"#;
+    write("cases.toml", cases);
+    write("bad.toml", "[[case]]\nsql = \"SELECT 1\"\nexpect = \"yes\"\n");
+    let config = ["--config", "relay/weir-relay.toml", "policy"];
+    let runs: [&[&str]; 13] = [
+        &["check"],
+        &["check", "wrong"],
+        &["check", "wrong", "--output", "json"],
+        &["check", "nothing"],
+        &["test", "cases.toml"],
+        &["test", "cases.toml", "--policies", "other"],
+        &["test", "cases.toml", "--output", "json"],
+        &["test", "bad.toml"],
+        &["explain", "--as", "admin", "--connect", "shop", "--label", "env=prod", "--sql", "DROP TABLE t"],
+        &["explain", "--as", "bob:user", "--depth", "1", "--connect", "shop", "--sql", "DELETE FROM t"],
+        &["explain", "--as", "bob:nobody", "--connect", "shop", "--output", "json"],
+        &["diff", "relay/policies", "other"],
+        &["diff", "relay/policies", "other", "--cases", "cases.toml"],
+    ];
+    let seen: Vec<String> =
+        runs.iter().map(|arguments| run(folder.path(), &[&config, *arguments].concat(), "")).collect();
+    // Hashes change with every guardrail.
+    let hash = |word: &str| {
+        let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+        let is_hash = bare.len() == 64 && bare.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_hash { word.replace(bare, "HASH") } else { word.to_owned() }
+    };
+    let seen: String = seen.join("\n").split_inclusive([' ', '\n', ',']).map(hash).collect();
     insta::assert_snapshot!(seen);
 }
 

@@ -4,8 +4,8 @@ use anyhow::{Context as _, Result, ensure};
 use std::time::{Duration, Instant};
 use weir_tests::{agent::Transport, lab::Lab};
 
-/// Of customer 1, whom no detector would know.
-const SECRET: &str = "36-90-4399";
+/// Of customer 1.
+const SECRET: &str = "536-90-4399";
 const SUPPORT: &str = r#"@id("support-sees-ssn")
 permit (principal in Group::"admin", action == Action::"unmasked", resource in Env::"dev")
 when { context.column.name == "ssn" && context.column.relation == "public.customers" && context.agent.depth == 0 };
@@ -139,6 +139,34 @@ async fn policies_change_under_sessions_that_run() -> Result<()> {
     let to = loaded.first().and_then(|event| event.pointer("/body/to")).and_then(|to| to.as_str());
     ensure!(replay.contains(&format!("policy is now {}", to.context("no hash")?)), "{replay}");
     ensure!(replay.contains("[no-orders]") && replay.contains("[shut]"), "{replay}");
+    Ok(())
+}
+
+/// What was recorded is judged again by other policies; nothing but the audit log changes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_recorded_is_judged_again() -> Result<()> {
+    let lab = Lab::start().await?;
+    let alice = lab.login("alice").await?;
+    let shop = alice.connect("shop-dev", Transport::Quic)?;
+    ensure!(shop.sql("SELECT status FROM orders WHERE id = 1")? == "open");
+    ensure!(shop.sql("SELECT count(*) FROM customers WHERE email = 'ada@example.com'")? == "1");
+    shop.refused("DROP TABLE orders")?;
+    ensure!(lab.admin(&["policy", "replay", "--since", "1h"])?.is_empty(), "the same policies decide the same");
+
+    let other = lab.folder().join("other");
+    std::fs::create_dir(&other)?;
+    let text = std::fs::read_to_string(lab.relay_folder().join("policies/default.cedar"))?;
+    let more = "@id(\"no-orders\") forbid (principal, action == Action::\"sql.read\", resource)
+        when { context.sql.reads.contains(\"orders\") };";
+    std::fs::write(other.join("a.cedar"), format!("{text}{more}"))?;
+    let folder = other.display().to_string();
+    let lines = lab.admin(&["--output", "json", "policy", "replay", "--since", "1h", "--policies", &folder])?;
+    let lines = weir_tests::agent::json(&lines)?;
+    ensure!(lines.len() == 1, "{lines:?}");
+    let said = |name: &str| lines.first().and_then(|line| line.get(name)).map(ToString::to_string).unwrap_or_default();
+    ensure!(said("before").contains("allow") && said("after").contains("deny"), "{lines:?}");
+    ensure!(said("policies").contains("no-orders") && said("text").contains("FROM orders"), "{lines:?}");
+    ensure!(lab.audited("policy.replayed")?.len() == 2);
     Ok(())
 }
 

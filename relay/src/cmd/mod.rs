@@ -4,6 +4,7 @@ mod audit;
 mod check;
 mod init;
 mod keys;
+mod policy;
 mod resource;
 mod serve;
 mod user;
@@ -66,6 +67,11 @@ enum Command {
         #[command(subcommand)]
         command: resource::Command,
     },
+    /// Check, try, compare and replay policies.
+    Policy {
+        #[command(subcommand)]
+        command: policy::Command,
+    },
     /// Look at the audit log.
     Audit {
         #[command(subcommand)]
@@ -119,6 +125,7 @@ async fn run(cli: Cli) -> Result<(), UserFacing> {
         Command::User { command } => user::run(command, &load(&config)?, output).await,
         Command::Keys { command } => keys::run(&command, &load(&config)?, output),
         Command::Resource { command } => resource::run(command, &load(&config)?, output).await,
+        Command::Policy { command } => Box::pin(policy::run(command, &config, output)).await,
         Command::Audit { command } => audit::run(command, &load(&config)?, output).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "weir-relay", &mut std::io::stdout());
