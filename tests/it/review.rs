@@ -264,3 +264,132 @@ async fn watching_shows_requests_as_they_come() -> Result<()> {
     watch.kill()?;
     Ok(())
 }
+
+/// Policies of a lab, instead of the ones that it began with.
+fn policies(lab: &Lab, change: impl FnOnce(String) -> String) -> Result<()> {
+    let folder = lab.relay_folder().join("policies");
+    let default = folder.join("default.cedar");
+    let text = change(std::fs::read_to_string(&default)?);
+    Ok(std::fs::write(default, text)?)
+}
+
+/// A session that is held: the client is told, waits, and is let in, for as long as it was granted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_waits_until_a_human_lets_it_begin() -> Result<()> {
+    let mut lab = Lab::start().await?;
+    let held = r#"when { context.action == "connect" } unless { resource in Env::"prod" };"#;
+    policies(&lab, |text| text.replace(r#"when { context.action == "connect" };"#, held))?;
+    lab.restart_with(|config| config).await?;
+    let (alice, rita) = (lab.login("alice").await?, lab.login("rita").await?);
+    let shop = alice.connect("shop-prod", Transport::Quic)?;
+    ensure!(alice.connect("shop-dev", Transport::Quic)?.sql("SELECT 1")? == "1", "what is not held waits");
+
+    let waiting = Waiting::begin(&lab, &shop, "SELECT 41 + 1")?;
+    let id = rita.next_pending().await?;
+    let seen = reviewer::at_page(&lab, &format!("/approvals/{id}"), "rita", "approve", &["minutes=1"])?;
+    ensure!(seen.before.contains("connect on shop-prod"), "{}", seen.before);
+    waiting.lines.find(PATIENCE, |line| (line == "42").then_some(()))?;
+    ensure!(waiting.psql.log().contains(&id), "psql was not told: {}", waiting.psql.log());
+    let view = shown(&rita, &id)?;
+    ensure!(
+        view.get("state") == Some(&"consumed".into()) && view.pointer("/granted/extent/window") == Some(&60.into())
+    );
+
+    // Each session asks for itself; who is not let in learns why, and nothing was dialled.
+    let waiting = Waiting::begin(&lab, &shop, "SELECT 1")?;
+    let id = rita.next_pending().await?;
+    rita.weir(&["approvals", "deny", &id, "--reason", "the freeze is on"])?;
+    let said = waiting.refused()?;
+    ensure!(said.contains("the freeze is on"), "{said}");
+
+    // Who gives up takes the request along.
+    let mut waiting = Waiting::begin(&lab, &shop, "SELECT 2")?;
+    let id = rita.next_pending().await?;
+    waiting.psql.kill()?;
+    for _ in 0..200 {
+        if rita.pending()?.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    ensure!(!rita.try_weir(&["approvals", "approve", &id, "--yes"])?.status.success(), "it could still be let in");
+    Ok(())
+}
+
+/// Two people of two groups; each once, neither the requester.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quorum_is_of_different_people_and_all_groups() -> Result<()> {
+    let mut lab = Lab::start().await?;
+    let terms = "@id(\"write\") @quorum(\"2\") @approvers(\"reviewer,admin\") @reason_required";
+    policies(&lab, |text| text.replace("@id(\"write\")", terms))?;
+    lab.restart_with(|config| config).await?;
+    let (alice, rita, adam) = (lab.login("alice").await?, lab.login("rita").await?, lab.login("adam").await?);
+    let shop = alice.connect("shop-prod", Transport::Quic)?;
+    let waiting = Waiting::begin(&lab, &shop, "DELETE FROM orders WHERE id = 50")?;
+    let id = rita.next_pending().await?;
+    let approve = |who: &Agent, reason: &[&str]| {
+        who.try_weir(&[&["approvals", "approve", &id, "--yes", "--uses", "3"], reason].concat())
+    };
+    let unreasoned = approve(&rita, &[])?;
+    ensure!(!unreasoned.status.success() && String::from_utf8_lossy(&unreasoned.stderr).contains("needs a reason"));
+    ensure!(approve(&rita, &["--reason", "ticket 7"])?.status.success());
+    ensure!(!approve(&rita, &["--reason", "again"])?.status.success(), "one person is not two");
+    ensure!(shown(&rita, &id)?.get("state") == Some(&"pending".into()));
+    ensure!(lab.sql("SELECT count(*) FROM orders")?.trim() == "100", "it ran on half a quorum");
+    rita_is_not_enough(&lab, &adam, &id)?;
+    waiting.done("DELETE 1")?;
+    // What all of them granted: adam granted one run only.
+    let view = shown(&rita, &id)?;
+    ensure!(
+        view.get("state") == Some(&"consumed".into()) && view.get("decided_by") == Some(&"rita, adam".into()),
+        "{view}"
+    );
+    Ok(())
+}
+
+fn rita_is_not_enough(lab: &Lab, adam: &Agent, id: &str) -> Result<()> {
+    let seen = adam.weir(&["approvals", "show", id])?;
+    ensure!(seen.contains("2 people of admin and reviewer"), "{seen}");
+    let seen = reviewer::without_script(lab, &format!("/approvals/{id}"), "adam", "approve", &["reason=ticket 7"])?;
+    ensure!(seen.before.contains("rita") && seen.before.contains("ticket 7"), "{}", seen.before);
+    Ok(())
+}
+
+/// Glass is broken where policy lets one; it is an alert, and until somebody else has looked, no more is broken.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn glass_that_is_broken_must_be_reviewed() -> Result<()> {
+    let mut lab = Lab::start().await?;
+    let rule =
+        "@id(\"break-glass\") permit (principal in Group::\"user\", action == Action::\"break_glass\", resource);";
+    policies(&lab, |text| format!("{text}\n{rule}\n"))?;
+    lab.restart_with(|config| config).await?;
+    let (alice, rita) = (lab.login("alice").await?, lab.login("rita").await?);
+    let shop = alice.connect("shop-prod", Transport::Quic)?;
+    let waiting = Waiting::begin(&lab, &shop, "DELETE FROM orders WHERE id = 60")?;
+    let id = alice.next_pending().await?;
+    // Not an agent of hers, and not another.
+    let weir = weir_tests::process::program("weir")?.get_program().to_string_lossy().into_owned();
+    let nested = ["run", "--", &weir, "approvals", "break-glass", &id, "--reason", "fire", "--yes"];
+    ensure!(!alice.try_weir(&nested)?.status.success(), "an agent broke the glass");
+    ensure!(!rita.try_weir(&["approvals", "break-glass", &id, "--reason", "fire", "--yes"])?.status.success());
+    alice.weir(&["approvals", "break-glass", &id, "--reason", "the shop is down", "--yes"])?;
+    waiting.done("DELETE 1")?;
+    ensure!(lab.audited("alert.glass_broken")?.len() == 1);
+
+    let waiting = Waiting::begin(&lab, &shop, "DELETE FROM orders WHERE id = 61")?;
+    let next = rita.next_pending().await?;
+    let again = alice.try_weir(&["approvals", "break-glass", &next, "--reason", "more fire", "--yes"])?;
+    ensure!(!again.status.success(), "broken twice without a review");
+    ensure!(!alice.try_weir(&["approvals", "review", &id, "--reason", "fine"])?.status.success(), "her own");
+    let page = format!("/approvals/{id}");
+    let seen = reviewer::at_page(&lab, &page, "rita", "review", &["reason=it was right"])?;
+    ensure!(
+        seen.before.contains("broke the glass") && seen.after.contains("it was right"),
+        "{} {}",
+        seen.before,
+        seen.after
+    );
+    alice.weir(&["approvals", "break-glass", &next, "--reason", "more fire", "--yes"])?;
+    waiting.done("DELETE 1")?;
+    Ok(())
+}

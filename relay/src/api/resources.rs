@@ -33,8 +33,8 @@ pub(super) async fn list(
             _ if may(0) == Outcome::Deny => continue,
             Some(agent) => Some(format!("a wider scope: that of agent {agent} leaves it out")),
             None => match may(subject.depth) {
-                Outcome::Allow => None,
-                Outcome::Hold => Some("a human's approval of the connection".to_owned()),
+                // One that is held waits for a human when it is opened: `rights` say so.
+                Outcome::Allow | Outcome::Hold => None,
                 Outcome::Deny => Some("an agent nearer to its root: policy says so".to_owned()),
             },
         };

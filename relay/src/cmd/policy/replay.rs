@@ -3,7 +3,7 @@
 
 use super::{bundle, named};
 use crate::{
-    approval::visible,
+    approval::text::visible,
     cmd::{Output, say, system, tell},
     policy::guardrails,
     record::read,
