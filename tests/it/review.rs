@@ -279,7 +279,7 @@ async fn a_session_waits_until_a_human_lets_it_begin() -> Result<()> {
     let mut lab = Lab::start().await?;
     let held = r#"when { context.action == "connect" } unless { resource in Env::"prod" };"#;
     policies(&lab, |text| text.replace(r#"when { context.action == "connect" };"#, held))?;
-    lab.restart_with(|config| config).await?;
+    lab.restart_with(|config| format!("{config}\n[approvals]\ndenied_for = \"0s\"\n")).await?;
     let (alice, rita) = (lab.login("alice").await?, lab.login("rita").await?);
     let shop = alice.connect("shop-prod", Transport::Quic)?;
     ensure!(alice.connect("shop-dev", Transport::Quic)?.sql("SELECT 1")? == "1", "what is not held waits");
