@@ -424,6 +424,22 @@ fn two_bundles_differ_by_policies_and_by_what_they_decide() {
 }
 
 #[test]
+fn the_example_of_the_readme_is_valid() {
+    let readme = include_str!("../../../../README.md");
+    let example = readme.split("```cedar\n").nth(1).unwrap().split("```").next().unwrap();
+    let bundle = Arc::new(Bundle::guarded(&format!("{DEFAULT_POLICY}{example}"), &Guardrails::default()).unwrap());
+    let thursday = Moment::of(0);
+    let facts = facts("UPDATE orders SET a = 1 WHERE b = 2");
+    let judge = bundle.judge(&subject(&["orders"], 2), &target("prod"));
+    let held = judge.decide(Action::SqlWrite, Some(&facts), thursday);
+    assert_eq!((held.outcome, held.terms.quorum, held.terms.reason_required), (Outcome::Hold, 2, true));
+    let deep = bundle.judge(&subject(&["orders"], 3), &target("prod"));
+    assert_eq!(deep.decide(Action::SqlWrite, Some(&facts), thursday).outcome, Outcome::Deny);
+    let salary = decide(&bundle, &["user"], "prod", Some("SELECT salary FROM people"));
+    assert_eq!((salary.outcome, salary.notices.len()), (Outcome::Allow, 1));
+}
+
+#[test]
 fn problems_have_file_line_and_hint() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
