@@ -1,5 +1,16 @@
 //! Decisions, with their reasons.
 //!
+//! - **Approval and masking are questions of their own, not annotations.** What is forgotten is then held and masked. Annotations only
+//!   say what an approval must satisfy, and are checked when they are loaded: a misspelt `@quorum` must not be a quorum of one.
+//! - **A session has a judge of its own.** Entities are built once, and policies whose scope names another user, group, resource,
+//!   environment or action are left out: with all scopes known, they could not apply. Sessions of the same user and depth with the same
+//!   resource share it.
+//! - **A request's context is not validated for each decision**, and holds only what the policies at hand name. A test validates every
+//!   context there is; what was left out by mistake is an error of the policy, and an error denies.
+//! - **Policy files are loaded when they were the same for two looks**, a second apart: half a file can be valid, without its forbids.
+//! - **Open sessions follow new policies at their next statement**, their connection included. What runs is not ended by them.
+//! - **A column that may be seen still hides secrets.** It was labelled for the personal data in it; a token in it was never meant.
+//! - **A policy that fails in shadow denies nothing**: it is on trial. It is logged and counted as failed.
 //! - **The engine tracks names by what the server confirmed.** Optimistic tracking can be made to judge one text while
 //!   the server runs another: close a statement in a segment that fails, define it anew, run it. So inside a segment
 //!   the latest definition counts (if it fails, the server skips what follows), across segments only confirmed ones.

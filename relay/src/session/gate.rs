@@ -114,7 +114,9 @@ pub struct Gate<'a> {
     latest: Option<(Arc<str>, Arc<Facts>)>,
     /// By address: each entry holds the Arc it is keyed by, so an address is never another's.
     decided: HashMap<usize, Arc<Decided>>,
-    /// The minute that `decided` is of, where policy tells one from another.
+    /// Policy tells one minute from another.
+    timed: bool,
+    /// The minute that `decided` is of, then.
     moment: Moment,
     /// What SQL-level and protocol-level names may run, at worst.
     prepared: HashMap<String, Class>,
@@ -153,6 +155,7 @@ impl<'a> Gate<'a> {
             masker,
             latest: None,
             decided: HashMap::new(),
+            timed: grant.tells_time(),
             moment: Moment::default(),
             prepared: HashMap::new(),
             running: RunningList::default(),
@@ -232,11 +235,7 @@ impl<'a> Gate<'a> {
 
     /// The same, for a request whose facts had to be found elsewhere.
     pub fn judge(&mut self, engine: &mut Postgres, action: Action, facts: Arc<Facts>) -> Verdict {
-        let ruled_anew = self.follow_policy();
-        if self.labelled.follow(engine, ruled_anew) || ruled_anew {
-            self.masker.catalog = Arc::clone(self.labelled.catalog());
-            self.decided.clear();
-        }
+        self.follow(engine);
         self.number += 1;
         let number = self.number;
         let decided = self.decide(&facts);
@@ -285,14 +284,22 @@ impl<'a> Gate<'a> {
         }
     }
 
-    /// Takes the policies that are in force now; true when what was decided before counts no more.
-    fn follow_policy(&mut self) -> bool {
-        let other = self.grant.follow();
-        if other {
+    /// Takes the policies that are in force now, and the newest snapshot of what is labelled; what was decided by others counts
+    /// no more.
+    fn follow(&mut self, engine: &Postgres) {
+        let mut ruled_anew = self.grant.follow();
+        if ruled_anew {
+            self.timed = self.grant.tells_time();
             self.recorder.note(Payload::Policy { hash: self.grant.bundle() });
         }
-        let moment = if self.grant.tells_time() { Moment::of(self.shared.now()) } else { Moment::default() };
-        other | (std::mem::replace(&mut self.moment, moment) != moment)
+        if self.timed {
+            let now = Moment::of(self.shared.now());
+            ruled_anew |= std::mem::replace(&mut self.moment, now) != now;
+        }
+        if self.labelled.follow(engine, ruled_anew) || ruled_anew {
+            self.masker.catalog = Arc::clone(self.labelled.catalog());
+            self.decided.clear();
+        }
     }
 
     /// Records and counts what policies say of a statement that are not enforced.

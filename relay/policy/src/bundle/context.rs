@@ -4,13 +4,36 @@ use super::{Action, Approving, ColumnName, Moment, Subject, needs::Needs};
 use crate::sql::{Class, Facts};
 use cedar_policy::{Context, RestrictedExpression};
 
+/// The facts that are true or false, by name.
+pub(super) const FLAGS: [&str; 6] =
+    ["multi", "has_where", "destructive", "server_program", "server_file", "exposes_secret"];
+
+/// The fact of this name; none when it is no such fact.
+pub(super) fn flag(facts: &Facts, name: &str) -> Option<bool> {
+    Some(match name {
+        "multi" => facts.statements > 1,
+        "has_where" => facts.has_where,
+        "destructive" => facts.destructive,
+        "server_program" => facts.exposure.server_program,
+        "server_file" => facts.exposure.server_file,
+        "exposes_secret" => facts.exposure.secret,
+        _ => return None,
+    })
+}
+
+/// The facts of a plain request of the action, for when there are none.
+pub(super) fn plain(action: Action) -> Facts {
+    let statements = usize::from(action != Action::Connect);
+    Facts { class: class_of(action), statements, has_where: true, ..Facts::default() }
+}
+
 /// One question, without who asks and about what.
 #[derive(Clone, Copy)]
 pub(super) enum Asked<'a> {
     /// May it be done at all?
-    First(Action, Option<&'a Facts>),
+    First(Action, &'a Facts),
     /// May it be done without a human?
-    Unattended(Action, Option<&'a Facts>),
+    Unattended(Action, &'a Facts),
     /// May the column be seen?
     Unmasked(&'a ColumnName<'a>),
     /// May the request be decided?
@@ -19,7 +42,7 @@ pub(super) enum Asked<'a> {
     BreakGlass(&'a str),
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
     pub(super) fn action(&self) -> &'static str {
         match self {
             Self::First(action, _) => action.as_str(),
@@ -27,6 +50,25 @@ impl Asked<'_> {
             Self::Unmasked(_) => "unmasked",
             Self::Approve(_) => "approve",
             Self::BreakGlass(_) => "break_glass",
+        }
+    }
+
+    /// The statement's facts, where the question has any.
+    pub(super) fn facts(self) -> Option<&'a Facts> {
+        match self {
+            Self::First(Action::Connect, _) | Self::Unmasked(_) | Self::Approve(_) | Self::BreakGlass(_) => None,
+            Self::First(_, facts) | Self::Unattended(_, facts) => Some(facts),
+        }
+    }
+
+    /// Which of a judge's slices is for it.
+    pub(super) fn slot(&self) -> usize {
+        match self {
+            Self::First(action, _) => *action as usize,
+            Self::Unattended(action, _) => Action::ALL.len() + *action as usize,
+            Self::Unmasked(_) => 2 * Action::ALL.len(),
+            Self::Approve(_) => 2 * Action::ALL.len() + 1,
+            Self::BreakGlass(_) => 2 * Action::ALL.len() + 2,
         }
     }
 
@@ -98,20 +140,9 @@ fn time(now: Moment) -> Option<RestrictedExpression> {
     .ok()
 }
 
-/// The facts as policy sees them; those of a plain request of the action when there are none.
-fn sql(needs: Needs, action: Action, facts: Option<&Facts>) -> Option<RestrictedExpression> {
-    let plain;
-    let facts = match facts {
-        Some(facts) => facts,
-        None => {
-            let statements = usize::from(action != Action::Connect);
-            plain = Facts { class: class_of(action), statements, has_where: true, ..Facts::default() };
-            &plain
-        }
-    };
+/// The facts as policy sees them.
+fn sql(needs: Needs, action: Action, facts: &Facts) -> Option<RestrictedExpression> {
     let class = if action == Action::Connect { "connect" } else { facts.class.as_str() };
-    let exposure = facts.exposure;
-    let bool = RestrictedExpression::new_bool;
     let mut fields = Vec::with_capacity(12);
     let mut add = |name: &str, value: &dyn Fn() -> RestrictedExpression| {
         if needs.has(name) {
@@ -124,12 +155,9 @@ fn sql(needs: Needs, action: Action, facts: Option<&Facts>) -> Option<Restricted
     add("columns", &|| texts(&facts.columns));
     add("functions", &|| texts(&facts.functions));
     add("statements", &|| RestrictedExpression::new_long(i64::try_from(facts.statements).unwrap_or(i64::MAX)));
-    add("multi", &|| bool(facts.statements > 1));
-    add("has_where", &|| bool(facts.has_where));
-    add("destructive", &|| bool(facts.destructive));
-    add("server_program", &|| bool(exposure.server_program));
-    add("server_file", &|| bool(exposure.server_file));
-    add("exposes_secret", &|| bool(exposure.secret));
+    for name in FLAGS {
+        add(name, &|| RestrictedExpression::new_bool(flag(facts, name).unwrap_or_default()));
+    }
     RestrictedExpression::new_record(fields).ok()
 }
 

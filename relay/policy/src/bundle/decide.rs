@@ -2,8 +2,9 @@
 
 use super::{
     Action, Approving, Bundle, ColumnName, Decision, Judge, Moment, Notice, Outcome, Subject, Target, Terms,
-    context::Asked,
+    context::{self, Asked},
     judge::{Ready, Slice},
+    needs::Needs,
     rule::{Enforce, Rule},
 };
 use crate::sql::Facts;
@@ -37,6 +38,14 @@ impl Judge {
     /// `facts` are those of the statement; none stands for a plain one of the action, and for `connect`.
     #[must_use]
     pub fn decide(&self, action: Action, facts: Option<&Facts>, now: Moment) -> Decision {
+        let plain;
+        let facts = match facts {
+            Some(facts) => facts,
+            None => {
+                plain = context::plain(action);
+                &plain
+            }
+        };
         let (first, second) = (Asked::First(action, facts), Asked::Unattended(action, facts));
         let depths = self.depths(&[first, second]);
         depths.rev().map(|depth| self.decide_at(first, second, depth, now)).reduce(Decision::and).unwrap_or_default()
@@ -86,28 +95,41 @@ impl Judge {
     /// Puts one question for one depth.
     pub(super) fn ask(&self, asked: Asked<'_>, depth: u32, now: Moment) -> Answer {
         let failed = || Answer { permitted: false, failed: true, rules: Vec::new(), notices: Vec::new() };
-        let Some((ready, slice)) = self.ready.as_ref().zip(self.slice(asked.action())) else { return failed() };
-        let Some(request) = self.request(ready, slice, asked, depth, now) else { return failed() };
-        let response = Authorizer::new().is_authorized(&request, &slice.enforced, &ready.entities);
-        let notices = slice.notices(&request, ready);
-        // Cedar leaves out a policy that fails: a failing `forbid` would let pass what it was written to stop.
-        let errors = slice.named(&failures(&response));
-        if !errors.is_empty() {
-            return Answer { permitted: false, failed: true, rules: errors, notices };
+        let Some((ready, slice)) = self.ready.as_ref().zip(self.slice(asked)) else { return failed() };
+        let Some(request) = self.request(ready, slice, slice.needs_for(asked), asked, depth, now) else {
+            return failed();
+        };
+        let authorizer = Authorizer::new();
+        let (mut permits, mut forbids, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+        for set in slice.sets(asked) {
+            let response = authorizer.is_authorized(&request, set, &ready.entities);
+            // Cedar leaves out a policy that fails: a failing `forbid` would let pass what it was written to stop.
+            errors.extend(failures(&response));
+            let reasons = response.diagnostics().reason().map(ToString::to_string);
+            match response.decision() {
+                Cedar::Allow => permits.extend(reasons),
+                Cedar::Deny => forbids.extend(reasons),
+            }
         }
-        let rules = slice.named(&reasons(&response));
-        Answer { permitted: response.decision() == Cedar::Allow, failed: false, rules, notices }
+        let notices = slice.notices(&request, ready);
+        if !errors.is_empty() {
+            return Answer { permitted: false, failed: true, rules: slice.named(&errors), notices };
+        }
+        let permitted = forbids.is_empty() && !permits.is_empty();
+        let rules = slice.named(if forbids.is_empty() { &permits } else { &forbids });
+        Answer { permitted, failed: false, rules, notices }
     }
 
     pub(super) fn request(
         &self,
         ready: &Ready,
         slice: &Slice,
+        needs: Needs,
         asked: Asked<'_>,
         depth: u32,
         now: Moment,
     ) -> Option<Request> {
-        let context = asked.context(slice.needs, &self.subject, depth, now)?;
+        let context = asked.context(needs, &self.subject, depth, now)?;
         let (principal, resource) = (ready.principal.uid.clone(), ready.resource.uid.clone());
         // No schema: the context is made by typed code, which a test holds to it, and validation costs more than the rest.
         Request::new(principal, slice.action.clone(), resource, context, None).ok()

@@ -2,7 +2,7 @@
 
 use super::{
     Action, Decision, Judge, Moment,
-    context::Asked,
+    context::{self, Asked},
     judge::{Ready, Slice},
     rule::Enforce,
 };
@@ -65,6 +65,8 @@ impl Judge {
     #[must_use]
     pub fn explain(&self, action: Action, facts: Option<&Facts>, now: Moment) -> Explanation {
         let decision = self.decide(action, facts, now);
+        let plain = context::plain(action);
+        let facts = facts.unwrap_or(&plain);
         let hops = (0..=self.subject.depth).map(|depth| {
             let first = self.question(Asked::First(action, facts), depth, now);
             let mut questions = vec![first];
@@ -97,8 +99,8 @@ impl Judge {
     }
 
     fn near_misses(&self, asked: Asked<'_>, depth: u32, now: Moment) -> Option<Vec<NearMiss>> {
-        let (ready, slice) = self.ready.as_ref().zip(self.slice(asked.action()))?;
-        let request = self.request(ready, slice, asked, depth, now)?;
+        let (ready, slice) = self.ready.as_ref().zip(self.slice(asked))?;
+        let request = self.request(ready, slice, slice.needs, asked, depth, now)?;
         Some(misses(slice, ready, &request))
     }
 }

@@ -2,8 +2,9 @@
 //! kept whose scope can apply at all, so that a decision costs the same however many policies there are.
 
 use super::{
-    Bundle, Subject, Target,
+    Action, Bundle, Subject, Target,
     context::{Asked, texts},
+    guard::Fact,
     needs::Needs,
     rule::{Enforce, Place, Rule},
 };
@@ -14,9 +15,8 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-/// Every action of the schema that is ever asked about.
-pub(super) const ACTIONS: [&str; 9] =
-    ["connect", "sql.read", "sql.write", "sql.ddl", "sql.admin", "unattended", "unmasked", "approve", "break_glass"];
+/// Slices of a judge: see [`Asked::slot`].
+const SLOTS: usize = 2 * Action::ALL.len() + 3;
 
 /// Decides for one subject and one target. Cheap to ask, and safe to share; made by [`Bundle::judge`].
 #[derive(Debug)]
@@ -32,8 +32,8 @@ pub(super) struct Ready {
     pub(super) principal: Place,
     pub(super) resource: Place,
     pub(super) entities: Entities,
-    /// By action, each made when it is first asked about: most sessions ask about few.
-    slices: [OnceLock<Slice>; ACTIONS.len()],
+    /// By question, each made when it is first asked about: most sessions ask about few.
+    slices: [OnceLock<Slice>; SLOTS],
 }
 
 /// The policies that may apply to one action of the judge's subject on its target.
@@ -41,10 +41,22 @@ pub(super) struct Ready {
 pub(super) struct Slice {
     pub(super) action: EntityUid,
     pub(super) rules: Vec<Arc<Rule>>,
-    pub(super) enforced: PolicySet,
+    /// Those that are always evaluated, then those behind each fact that must be so.
+    enforced: Vec<Guarded>,
     /// Those in shadow or warn: permits, and forbids.
     pub(super) aside: [PolicySet; 2],
+    /// What all of them look at.
     pub(super) needs: Needs,
+    /// What those in `aside` look at.
+    aside_needs: Needs,
+}
+
+/// Enforced policies that need not be evaluated unless the fact is so.
+#[derive(Debug)]
+struct Guarded {
+    fact: Option<Fact>,
+    needs: Needs,
+    policies: PolicySet,
 }
 
 fn uid(kind: &str, id: &str) -> Option<EntityUid> {
@@ -72,25 +84,20 @@ impl Judge {
         self.bundle.tells_time
     }
 
-    fn needs(&self, action: &'static str) -> Needs {
-        self.slice(action).map_or(Needs::ALL, |slice| slice.needs)
-    }
-
     /// The policies for this question; none when it cannot be asked.
-    pub(super) fn slice(&self, action: &'static str) -> Option<&Slice> {
+    pub(super) fn slice(&self, asked: Asked<'_>) -> Option<&Slice> {
         let ready = self.ready.as_ref()?;
-        let place = ACTIONS.iter().position(|known| *known == action)?;
-        let cell = ready.slices.get(place)?;
+        let cell = ready.slices.get(asked.slot())?;
         if let Some(slice) = cell.get() {
             return Some(slice);
         }
-        let slice = Slice::new(&self.bundle, ready, action)?;
+        let slice = Slice::new(&self.bundle, ready, asked)?;
         Some(cell.get_or_init(|| slice))
     }
 
     /// The depths that must be asked about for this question.
     pub(super) fn depths(&self, asked: &[Asked<'_>]) -> std::ops::RangeInclusive<u32> {
-        let told = asked.iter().any(|asked| self.needs(asked.action()).has("agent"));
+        let told = asked.iter().any(|asked| self.slice(*asked).is_none_or(|slice| slice.needs.has("agent")));
         // The depth is only in `context.agent`: who does not name it cannot tell.
         if told { 0..=self.subject.depth } else { self.subject.depth..=self.subject.depth }
     }
@@ -120,25 +127,65 @@ impl Ready {
 }
 
 impl Slice {
-    fn new(bundle: &Bundle, ready: &Ready, action: &str) -> Option<Self> {
-        let action = uid("Action", action)?;
-        let applies = |rule: &&Arc<Rule>| rule.applies(&ready.principal, &action, &ready.resource);
+    fn new(bundle: &Bundle, ready: &Ready, asked: Asked<'_>) -> Option<Self> {
+        let action = uid("Action", asked.action())?;
+        let applies = |rule: &&Arc<Rule>| {
+            let about = match asked {
+                Asked::Unattended(action, _) => rule.guard.may_be_about(action),
+                _ => true,
+            };
+            about && rule.applies(&ready.principal, &action, &ready.resource)
+        };
         let rules: Vec<Arc<Rule>> = bundle.rules.iter().filter(applies).map(Arc::clone).collect();
         let set = |wanted: &dyn Fn(&Rule) -> bool| {
             let chosen = rules.iter().filter(|rule| wanted(rule)).map(|rule| rule.policy.clone());
             PolicySet::from_policies(chosen).ok()
         };
         let is_enforced = |rule: &Rule| rule.says.enforce == Enforce::Fully;
+        let mut facts: Vec<Option<Fact>> = Vec::new();
+        for rule in rules.iter().filter(|rule| is_enforced(rule)) {
+            if !facts.contains(&rule.guard.fact) {
+                facts.push(rule.guard.fact);
+            }
+        }
+        let needs = |wanted: &dyn Fn(&Rule) -> bool| {
+            let chosen = rules.iter().filter(|rule| wanted(rule));
+            chosen.fold(Needs::default(), |needs, rule| needs.and(rule.needs))
+        };
+        let behind = |fact: Option<Fact>| {
+            let is_behind = |rule: &Rule| is_enforced(rule) && rule.guard.fact == fact;
+            Some(Guarded { fact, needs: needs(&is_behind), policies: set(&is_behind)? })
+        };
         Some(Self {
-            enforced: set(&is_enforced)?,
+            enforced: facts.into_iter().map(behind).collect::<Option<_>>()?,
             aside: [
                 set(&|rule| !is_enforced(rule) && !rule.forbids())?,
                 set(&|rule| !is_enforced(rule) && rule.forbids())?,
             ],
-            needs: rules.iter().fold(Needs::default(), |needs, rule| needs.and(rule.needs)),
+            needs: needs(&|_| true),
+            aside_needs: needs(&|rule| !is_enforced(rule)),
             action,
             rules,
         })
+    }
+
+    /// Those that must be evaluated for this question: behind a fact that is not so, nothing can match.
+    fn counting<'a>(&'a self, asked: Asked<'a>) -> impl Iterator<Item = &'a Guarded> {
+        let facts = asked.facts();
+        self.enforced.iter().filter(move |guarded| match (guarded.fact, facts) {
+            (Some(fact), Some(facts)) => fact.is_so(facts),
+            _ => true,
+        })
+    }
+
+    /// The same as sets of policies.
+    pub(super) fn sets<'a>(&'a self, asked: Asked<'a>) -> impl Iterator<Item = &'a PolicySet> {
+        self.counting(asked).map(|guarded| &guarded.policies)
+    }
+
+    /// What these look at, and those in `aside`.
+    pub(super) fn needs_for(&self, asked: Asked<'_>) -> Needs {
+        self.counting(asked).fold(self.aside_needs, |needs, guarded| needs.and(guarded.needs))
     }
 
     /// What is known of a policy by its name.

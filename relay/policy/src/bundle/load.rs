@@ -2,6 +2,7 @@
 
 use super::{
     Bundle, GUARDRAILS,
+    guard::Guard,
     needs::Needs,
     rule::{Rule, Says},
 };
@@ -218,8 +219,8 @@ fn build(
             owners.insert(key.clone(), index);
             match Says::read(&policy) {
                 Ok(says) => {
-                    let (policy, needs) = (policy.new_id(key), Needs::of(&policy));
-                    all.push(Arc::new(Rule { id, policy, says, needs }));
+                    let (needs, guard) = (Needs::of(&policy), Guard::of(&policy));
+                    all.push(Arc::new(Rule { id, policy: policy.new_id(key), says, needs, guard }));
                 }
                 Err(wrong) => problems.extend(wrong.into_iter().map(|wrong| {
                     let offset = file.find(&policy, Some(&wrong.annotation));

@@ -4,7 +4,8 @@
 //! rule means denied, held, masked. A policy that fails while it is evaluated denies.
 //!
 //! - [`load`]: files become a bundle, or problems with their places; [`rule`]: one policy with its annotations
-//! - [`judge`]: a bundle made ready for one subject and target; [`context`], [`needs`]: what it tells policy, and what of it
+//! - [`judge`]: a bundle made ready for one subject and target; [`context`], [`needs`], [`guard`]: what it tells policy,
+//!   what of it, and which policies need not hear it
 //! - [`decide`]: one decision; [`terms`]: what an approval of it must satisfy
 //! - [`explain`]: the same with everything that nearly decided; [`diff`]: what another bundle would decide
 
@@ -12,6 +13,7 @@ mod context;
 mod decide;
 mod diff;
 mod explain;
+mod guard;
 mod judge;
 mod load;
 mod moment;

@@ -11,7 +11,7 @@
 //! | `@uses` | 1 to 1000000 | most uses of a grant |
 //! | `@reason_required`, `@passkey` | none | who asks says why; who decides confirms with a passkey |
 
-use super::{needs::Needs, terms::Terms};
+use super::{guard::Guard, needs::Needs, terms::Terms};
 use cedar_policy::{ActionConstraint, Effect, EntityUid, Policy, PrincipalConstraint, ResourceConstraint};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use weir_shared::config::duration_of;
@@ -58,6 +58,7 @@ pub(super) struct Rule {
     pub(super) policy: Policy,
     pub(super) says: Says,
     pub(super) needs: Needs,
+    pub(super) guard: Guard,
 }
 
 /// What is wrong with an annotation.

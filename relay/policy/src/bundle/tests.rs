@@ -1,6 +1,6 @@
 //! Decisions over real bundles.
 
-use super::{context::Asked, judge::ACTIONS, needs::Needs, *};
+use super::{context::Asked, needs::Needs, *};
 use crate::sql::{Facts, facts};
 use cedar_policy::{Context, EntityUid, Request};
 use std::{collections::BTreeSet, time::Duration};
@@ -174,10 +174,23 @@ fn only_scopes_that_can_apply_are_kept() {
     assert_eq!(decision.policies[..first.len()], first.map(str::to_owned));
     // The slice is exactly what decides when every condition is true.
     let judge = bundle.judge(&subject(&["user"], 0), &target("dev"));
-    let mut kept: Vec<&str> = judge.slice("sql.read").unwrap().rules.iter().map(|rule| rule.id.as_str()).collect();
+    let mut kept: Vec<&str> = judge
+        .slice(Asked::First(Action::SqlRead, &Facts::default()))
+        .unwrap()
+        .rules
+        .iter()
+        .map(|rule| rule.id.as_str())
+        .collect();
     kept.sort_unstable();
     assert_eq!(kept, first);
-    assert!(judge.slice("connect").unwrap().rules.iter().all(|rule| rule.id != "sql"));
+    assert!(
+        judge
+            .slice(Asked::First(Action::Connect, &Facts::default()))
+            .unwrap()
+            .rules
+            .iter()
+            .all(|rule| rule.id != "sql")
+    );
 }
 
 #[test]
@@ -334,7 +347,8 @@ fn time_reaches_policy_and_is_told_apart() {
     // 1970-01-01 was a Thursday, the third a Saturday.
     assert_eq!([0, 6 * 3600, 2 * 86_400 + 7 * 3600].map(at), [Outcome::Deny, Outcome::Allow, Outcome::Deny]);
     assert!(judge.tells_time());
-    assert!(!bundle(DEFAULT_POLICY).judge(&subject(&[], 0), &target("dev")).tells_time());
+    let timeless = Arc::new(Bundle::from_text(DEFAULT_POLICY).unwrap());
+    assert!(!timeless.judge(&subject(&[], 0), &target("dev")).tells_time());
 }
 
 /// Requests are not validated when a decision is made: this is what stands for it.
@@ -346,13 +360,13 @@ fn every_context_is_as_the_schema_says() {
     let column = ColumnName { name: "a", relation: "public.t", label: "" };
     let approving = Approving { channel: "cli", passkey: true, class: "sql.write", requester: "bob" };
     let mut asked = vec![Asked::Unmasked(&column), Asked::Approve(&approving), Asked::BreakGlass("sql.write")];
-    for action in Action::ALL {
-        asked.extend([Asked::First(action, None), Asked::Unattended(action, None)]);
-        asked.extend([Asked::First(action, Some(&facts)), Asked::Unattended(action, Some(&facts))]);
+    let plain = Action::ALL.map(context::plain);
+    for (action, plain) in Action::ALL.into_iter().zip(&plain) {
+        asked.extend([Asked::First(action, plain), Asked::Unattended(action, plain)]);
+        asked.extend([Asked::First(action, &facts), Asked::Unattended(action, &facts)]);
     }
     let uid = |text: &str| text.parse::<EntityUid>().unwrap();
     for one in asked {
-        assert!(ACTIONS.contains(&one.action()));
         let context: Context = one.context(Needs::ALL, &judge.subject, 3, Moment::of(0)).unwrap();
         let action = uid(&format!("Action::\"{}\"", one.action()));
         let request =
@@ -398,6 +412,7 @@ fn a_decision_is_explained_with_what_nearly_decided() {
     assert_eq!(questions.iter().map(|asked| asked.action).collect::<Vec<_>>(), ["sql.write", "unattended"]);
     let near: Vec<&str> = questions[1].near_misses.iter().map(|miss| miss.id.as_str()).collect();
     assert!(near.contains(&"write-unattended") && near.contains(&"guardrail-no-where"), "{near:?}");
+    assert!(!near.contains(&"read-unattended"), "it is about another action");
     let denied = judge.explain(Action::SqlDdl, None, Moment::default());
     assert_eq!((denied.outcome, denied.hops[0].questions.len()), ("deny", 1));
     assert!(denied.hops[0].questions[0].near_misses.iter().any(|miss| miss.id == "ddl" && miss.effect == "permit"));
@@ -421,6 +436,22 @@ fn two_bundles_differ_by_policies_and_by_what_they_decide() {
             "Group::\"ops\", action == Action::\"sql.admin\"",
         ));
     assert_eq!(one.changes(&changed), [Change::Changed { id: "admin".to_owned() }]);
+}
+
+#[test]
+fn the_example_of_the_readme_is_valid() {
+    let readme = include_str!("../../../../README.md");
+    let example = readme.split("```cedar\n").nth(1).unwrap().split("```").next().unwrap();
+    let bundle = Arc::new(Bundle::guarded(&format!("{DEFAULT_POLICY}{example}"), &Guardrails::default()).unwrap());
+    let thursday = Moment::of(0);
+    let facts = facts("UPDATE orders SET a = 1 WHERE b = 2");
+    let judge = bundle.judge(&subject(&["orders"], 2), &target("prod"));
+    let held = judge.decide(Action::SqlWrite, Some(&facts), thursday);
+    assert_eq!((held.outcome, held.terms.quorum, held.terms.reason_required), (Outcome::Hold, 2, true));
+    let deep = bundle.judge(&subject(&["orders"], 3), &target("prod"));
+    assert_eq!(deep.decide(Action::SqlWrite, Some(&facts), thursday).outcome, Outcome::Deny);
+    let salary = decide(&bundle, &["user"], "prod", Some("SELECT salary FROM people"));
+    assert_eq!((salary.outcome, salary.notices.len()), (Outcome::Allow, 1));
 }
 
 #[test]
