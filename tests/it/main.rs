@@ -68,5 +68,6 @@ mod poolers;
 mod property;
 mod protocol;
 mod queries;
+mod regress;
 mod wire;
 mod workloads;

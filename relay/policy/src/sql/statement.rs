@@ -92,6 +92,7 @@ pub(super) fn kind_of(node: &Node) -> Kind {
         "DropdbStmt" => Kind { class: Class::Admin, ..destroys("DROP DATABASE") },
         "DropOwnedStmt" => Kind { class: Class::Admin, ..destroys("DROP OWNED") },
         "DropTableSpaceStmt" => Kind { class: Class::Admin, ..destroys("DROP TABLESPACE") },
+        "DropUserMappingStmt" => Kind { class: Class::Admin, ..destroys("DROP USER MAPPING") },
         "DropSubscriptionStmt" => Kind { class: Class::Admin, ..destroys("DROP SUBSCRIPTION") },
         "AlterSystemStmt" => kind(Class::Admin, "ALTER SYSTEM"),
         other => kind(Class::Admin, words(other)),
