@@ -23,9 +23,7 @@ pub(super) fn destroys(program: &str, args: &[Arg]) -> bool {
         "rm" => has("--no-preserve-root") || flag(&words, &['r', 'R'], "--recursive") && args.iter().any(is_vast),
         "chmod" | "chown" | "chgrp" | "setfacl" => flag(&words, &['R'], "--recursive") && args.iter().any(is_vast),
         "mv" => args.iter().any(is_vast) && plain.last().is_some_and(|to| to.starts_with("/dev/")),
-        "find" => {
-            (has("-delete") || has("rm") || has("shred")) && plain.first().is_some_and(|first| FOLDERS.contains(first))
-        }
+        "find" => (has("-delete") || has("rm") || has("shred")) && find(&words),
         "dd" => words.iter().any(|word| word.strip_prefix("of=").is_some_and(is_device)),
         "tee" | "cp" => plain.last().is_some_and(|to| is_device(to)),
         "crontab" => has("-r"),
@@ -60,6 +58,26 @@ pub(super) fn destroys(program: &str, args: &[Arg]) -> bool {
         "etcdctl" => says(&["del"]),
         _ => false,
     }
+}
+
+/// True when find looks at all of a folder, and chooses nothing where that is the present one.
+fn find(words: &[&str]) -> bool {
+    const CHOICES: &[&str] = &[
+        "-name",
+        "-iname",
+        "-path",
+        "-ipath",
+        "-regex",
+        "-mtime",
+        "-mmin",
+        "-newer",
+        "-size",
+        "-empty",
+        "-user",
+        "-maxdepth",
+    ];
+    let chooses = words.iter().any(|word| CHOICES.contains(word));
+    words.first().is_some_and(|first| FOLDERS.contains(first) && (!first.starts_with('.') || !chooses))
 }
 
 fn git(words: &[&str], plain: &[&str]) -> bool {

@@ -2,10 +2,11 @@
 //! What cannot be parsed, and what decides only at run time which program it runs, takes the most dangerous class.
 //!
 //! The data's path: `parse` bounds and parses the text, `walk` visits the tree, `word` says what is known of a word,
-//! `wrap` looks through programs that run others, `program` knows what programs do, `secret` what shows a credential,
+//! `wrap` looks through programs that run others, `program`, `language` and `tool` know what programs do, `secret` what shows a credential,
 //! `destroy` what cannot be undone. Nothing is run, and no file is looked at: these are facts about the text.
 
 mod destroy;
+mod language;
 mod parse;
 mod program;
 mod secret;

@@ -1,6 +1,6 @@
 //! What programs do, by name and words. One that nobody named here may write.
 
-use super::{Class, destroy::flag, tool, word::Arg};
+use super::{Class, language, tool, word::Arg};
 
 /// Only read, whatever their words say.
 const READ: &[&str] = &[
@@ -113,6 +113,16 @@ const READ: &[&str] = &[
     "traceroute",
     "tree",
     "true",
+    "command",
+    "builtin",
+    "exec",
+    "nice",
+    "nohup",
+    "setsid",
+    "time",
+    "timeout",
+    "trap",
+    "xargs",
     "tsort",
     "tty",
     "type",
@@ -240,14 +250,14 @@ const INTERPRETERS: &[&str] = &[
     "tclsh",
 ];
 
-/// The class of a program with these words, and why. `piped`: something runs before it in a pipe.
-pub(super) fn class_of(program: &str, args: &[Arg], piped: bool) -> (Class, String) {
+/// The class of a program with these words, and why.
+pub(super) fn class_of(program: &str, args: &[Arg]) -> (Class, String) {
     let words: Vec<&str> = args.iter().map(|arg| arg.text.as_str()).collect();
     let has = |some: &[&str]| words.iter().any(|word| some.contains(word));
     let begins = |some: &[&str]| words.iter().any(|word| some.iter().any(|beginning| word.starts_with(beginning)));
     let read = |yes: bool| if yes { Class::Read } else { Class::Write };
     if INTERPRETERS.iter().any(|known| is_version_of(program, known)) {
-        return interpreter(program, &words, piped);
+        return language::interpreter(program, &words);
     }
     let class = match program {
         "set" if words.first().is_some_and(|word| word.starts_with("-o") || word.starts_with('-')) => Class::Read,
@@ -296,8 +306,8 @@ pub(super) fn class_of(program: &str, args: &[Arg], piped: bool) -> (Class, Stri
             }
         }
         "find" | "fd" => read(!begins(&["-delete", "-fprint", "-fls", "-exec", "-ok"])),
-        "sed" => sed(args),
-        "awk" | "gawk" | "mawk" | "nawk" => awk(args),
+        "sed" => language::sed(args),
+        "awk" | "gawk" | "mawk" | "nawk" => language::awk(args),
         "yq" => read(!begins(&["-i", "--inplace"])),
         "ip" | "ifconfig" | "route" => {
             if has(&["add", "del", "delete", "set", "flush", "up", "down", "netns", "replace"]) {
@@ -307,7 +317,7 @@ pub(super) fn class_of(program: &str, args: &[Arg], piped: bool) -> (Class, Stri
             }
         }
         "dmesg" | "journalctl" => read(!has(&["-C", "-c", "--clear", "--flush", "--rotate"]) && !begins(&["--vacuum"])),
-        "curl" => curl(args, &words),
+        "curl" => language::curl(args, &words),
         "tar" | "rsync" | "scp" | "zip" => {
             let runs = [
                 "--checkpoint-action",
@@ -370,143 +380,4 @@ pub(super) fn is_known(program: &str) -> bool {
 /// `python3.11` is a version of `python`.
 fn is_version_of(program: &str, known: &str) -> bool {
     program.strip_prefix(known).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
-}
-
-fn interpreter(program: &str, words: &[&str], piped: bool) -> (Class, String) {
-    if matches!(words, ["-V" | "--version" | "-v" | "--help" | "-h"]) {
-        return (Class::Read, program.to_owned());
-    }
-    let inline = flag(words, &['c', 'e', 'E', 'r', 'p', 'n', 'i', 'x', 'm'], "--eval")
-        || words.iter().any(|word| *word == "-" || word.starts_with("/dev/") || *word == "eval");
-    let script = words.iter().any(|word| !word.starts_with('-') && !word.is_empty());
-    if inline || !script || piped && !script {
-        (Class::Admin, format!("{program} runs code that is not judged"))
-    } else {
-        (Class::Write, format!("{program} runs a script that does not show"))
-    }
-}
-
-/// sed reads when its script only substitutes, prints, deletes and quits: `w` writes files and `e` runs programs.
-fn sed(args: &[Arg]) -> Class {
-    let words: Vec<&str> = args.iter().map(|arg| arg.text.as_str()).collect();
-    if flag(&words, &['i'], "--in-place") || words.iter().any(|word| word.starts_with("--in-place")) {
-        return Class::Write;
-    }
-    if words.iter().any(|word| *word == "-f" || word.starts_with("--file")) {
-        return Class::Admin;
-    }
-    let scripts: Vec<&Arg> = match args.iter().position(|arg| arg.is("-e") || arg.is("--expression")) {
-        Some(_) => args
-            .windows(2)
-            .filter_map(|pair| match pair {
-                [option, script] if option.is("-e") || option.is("--expression") => Some(script),
-                _ => None,
-            })
-            .collect(),
-        None => args.iter().find(|arg| !arg.text.starts_with('-') || !arg.exact).into_iter().collect(),
-    };
-    let harmless = |arg: &&Arg| arg.exact && arg.text.split([';', '\n']).all(|part| sed_reads(part.trim()));
-    if !scripts.is_empty() && scripts.iter().all(harmless) { Class::Read } else { Class::Admin }
-}
-
-fn sed_reads(command: &str) -> bool {
-    let command = command.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, ',' | '$' | '!' | ' ' | '~'));
-    let mut rest = command;
-    // Addresses: /pattern/.
-    while let Some(pattern) = rest.strip_prefix('/') {
-        let Some((_, after)) = pattern.split_once('/') else { return false };
-        rest = after.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, ',' | '$' | '!' | ' ' | 'I'));
-    }
-    let mut chars = rest.chars();
-    match chars.next() {
-        None | Some('p' | 'd' | 'q' | '=' | 'n' | 'N' | 'D' | 'P' | 'g' | 'G' | 'h' | 'H' | 'x') => {
-            chars.next().is_none()
-        }
-        Some(kind @ ('s' | 'y')) => {
-            let Some(delimiter) = chars.next() else { return false };
-            let parts: Vec<&str> = chars.as_str().split(delimiter).collect();
-            match parts.as_slice() {
-                [_, _, flags] => {
-                    kind == 'y' && flags.is_empty()
-                        || flags.chars().all(|c| c.is_ascii_digit() || matches!(c, 'g' | 'p' | 'i' | 'I'))
-                }
-                _ => false,
-            }
-        }
-        _ => false,
-    }
-}
-
-/// awk reads when its program cannot write, run or read elsewhere.
-fn awk(args: &[Arg]) -> Class {
-    let option = |arg: &Arg| arg.text.starts_with('-') && arg.text.len() > 1;
-    let loads = |arg: &Arg| {
-        ["-f", "--file", "-i", "--include", "-l", "-e", "--source", "-E", "--exec"]
-            .iter()
-            .any(|long| arg.text.starts_with(long))
-    };
-    if args.iter().any(|arg| option(arg) && loads(arg)) {
-        return Class::Admin;
-    }
-    let mut rest = args.iter();
-    while let Some(arg) = rest.next() {
-        if arg.is("-F") || arg.is("-v") {
-            rest.next();
-        } else if !option(arg) {
-            let program = arg.text.as_str();
-            let runs = ["system", "|", "getline", "@", ">", "close", "printf >", "extension"]
-                .iter()
-                .any(|word| program.contains(word));
-            // `$1 > 5` compares; telling it from a file takes awk's grammar.
-            let compares = program.contains('>')
-                && !program.contains("print")
-                && !["system", "|", "getline", "@"].iter().any(|word| program.contains(word));
-            return if arg.exact && (!runs || compares) { Class::Read } else { Class::Admin };
-        }
-    }
-    Class::Admin
-}
-
-/// curl reads when it neither sends nor writes.
-fn curl(args: &[Arg], words: &[&str]) -> Class {
-    const HARMLESS: &[&str] = &[
-        "-s",
-        "-S",
-        "-f",
-        "-L",
-        "-I",
-        "-i",
-        "-v",
-        "-k",
-        "-sS",
-        "-fsSL",
-        "-sSL",
-        "-fsS",
-        "-sL",
-        "-sSf",
-        "-sSfL",
-        "-fsSl",
-        "--silent",
-        "--show-error",
-        "--fail",
-        "--location",
-        "--head",
-        "--include",
-        "--compressed",
-        "-m",
-        "--max-time",
-        "--retry",
-        "--version",
-    ];
-    let options = words.iter().filter(|word| word.starts_with('-'));
-    let plain = options.clone().all(|option| HARMLESS.contains(option))
-        && args.iter().all(|arg| arg.exact)
-        && !words.iter().any(|word| word.starts_with("file:"));
-    if words.iter().any(|word| *word == "-K" || word.starts_with("--config")) {
-        Class::Admin
-    } else if plain {
-        Class::Read
-    } else {
-        Class::Write
-    }
 }

@@ -180,7 +180,8 @@ pub(super) fn prints(program: &str, args: &[Arg]) -> bool {
         _ if PRINTING.contains(&program) && args.iter().any(in_word) => true,
         _ if args.iter().any(|arg| in_word(arg) && arg.text.contains("://")) => true,
         _ if !NAMING.contains(&program) && !PRINTING.contains(&program) && args.iter().any(is_file) => true,
-        "env" | "set" | "export" | "readonly" => plain.is_empty(),
+        "set" => words.is_empty(),
+        "export" | "readonly" => plain.is_empty(),
         "printenv" => plain.is_empty() || plain.iter().any(|name| is_name(name)) || args.iter().any(|arg| !arg.exact),
         "declare" | "typeset" | "local" => {
             plain.is_empty() || words.iter().any(|word| word.starts_with('-') && word.contains('p'))

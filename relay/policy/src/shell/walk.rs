@@ -43,6 +43,8 @@ pub(super) struct Walk {
     inside: Vec<String>,
     /// A secret variable stands somewhere.
     secret: bool,
+    /// Variables that were given the value of a secret one.
+    tainted: Vec<String>,
     /// Commands are printed before they run (`set -x`).
     traces: bool,
 }
@@ -50,7 +52,6 @@ pub(super) struct Walk {
 /// What a command's standard input is, and where its output goes.
 #[derive(Clone, Copy, Default)]
 struct Place<'a> {
-    piped: bool,
     /// The program that reads its output.
     next: Option<&'a str>,
     /// A here-document or here-string.
@@ -107,7 +108,7 @@ impl Walk {
     fn pipeline(&mut self, pipeline: &Pipeline) {
         for (at, command) in pipeline.seq.iter().enumerate() {
             let last = pipeline.seq.last().filter(|_| at + 1 < pipeline.seq.len()).and_then(first_word);
-            self.command(command, Place { piped: at > 0, next: last.as_deref(), input: None });
+            self.command(command, Place { next: last.as_deref(), input: None });
         }
     }
 
@@ -197,7 +198,12 @@ impl Walk {
         self.resolved(resolved)
     }
 
-    fn resolved(&mut self, resolved: Resolved) -> Vec<Arg> {
+    fn resolved(&mut self, mut resolved: Resolved) -> Vec<Arg> {
+        for arg in &mut resolved.args {
+            if arg.variables.iter().any(|name| self.tainted.contains(name)) {
+                arg.variables.push("SECRET".to_owned());
+            }
+        }
         resolved.scripts.iter().for_each(|script| self.script(script));
         if resolved.opaque {
             self.hidden();
@@ -252,7 +258,14 @@ impl Walk {
             }
         }
         match &assignment.value {
-            AssignmentValue::Scalar(value) => drop(self.word(&value.value)),
+            AssignmentValue::Scalar(value) => {
+                let args = self.word(&value.value);
+                if args.iter().any(secret::in_word)
+                    && let AssignmentName::VariableName(name) = &assignment.name
+                {
+                    self.tainted.push(name.clone());
+                }
+            }
             AssignmentValue::Array(values) => {
                 for (index, value) in values {
                     index.iter().for_each(|index| drop(self.word(&index.value)));
@@ -337,11 +350,7 @@ impl Walk {
         if destroy::is_device(path) {
             self.facts.destructive = true;
             self.raise(Class::Admin, format!("writes {path}"));
-        } else if SYSTEM
-            .iter()
-            .any(|folder| path.starts_with(folder) || folder.starts_with("/.") && path.contains(folder))
-            || PROFILES.iter().any(|profile| path.ends_with(profile))
-        {
+        } else if is_system(path) {
             self.raise(Class::Admin, format!("writes {path}"));
         } else if !path.starts_with("/dev/") {
             self.raise(Class::Write, format!("writes {}", if file.exact { path } else { "a file" }));
@@ -392,7 +401,7 @@ impl Walk {
             Look::Words(commands) => commands.iter().for_each(|words| self.run(words, place)),
             Look::Script(text) => self.script(&text),
             Look::Input => match place.input.map(Arg::exactly) {
-                Some(Some(text)) => self.script(&text.to_owned()),
+                Some(Some(text)) => self.script(text),
                 Some(None) => self.hidden(),
                 // Nothing: its own standard input, which nobody has seen either.
                 None => self.hidden(),
@@ -407,8 +416,11 @@ impl Walk {
         if matches!(name, "psql" | "mysql" | "mariadb") {
             return self.database(name, args, place);
         }
-        let (class, reason) = program::class_of(name, args, place.piped);
+        let (class, reason) = program::class_of(name, args);
         self.raise(class, reason);
+        if class == Class::Write && written(name, args).iter().any(|arg| is_system(&arg.text)) {
+            self.raise(Class::Admin, format!("{name} changes the system's files"));
+        }
     }
 
     /// A database's client: what it is told to run is SQL. MySQL's differs, and what cannot be parsed is Admin.
@@ -450,6 +462,23 @@ impl Walk {
             };
             self.raise(class, format!("{name}: {}", facts.reason));
         }
+    }
+}
+
+/// True for a file that changes what others run, or who may come in.
+fn is_system(path: &str) -> bool {
+    let path = path.strip_prefix("of=").unwrap_or(path);
+    SYSTEM.iter().any(|folder| path.starts_with(folder) || folder.starts_with("/.") && path.contains(folder))
+        || PROFILES.iter().any(|profile| path.ends_with(profile))
+}
+
+/// The words that name what a program writes.
+fn written<'a>(name: &str, args: &'a [Arg]) -> &'a [Arg] {
+    match name {
+        "cp" | "mv" | "ln" | "install" | "rsync" | "scp" => args.last().map(std::slice::from_ref).unwrap_or_default(),
+        "tee" | "rm" | "touch" | "truncate" | "chmod" | "chown" | "mkdir" | "rmdir" | "unlink" | "sed" | "dd"
+        | "patch" => args,
+        _ => &[],
     }
 }
 

@@ -117,6 +117,8 @@ impl Resolved {
         for piece in pieces {
             self.piece(&piece.piece, false, &mut arg);
         }
+        // Alone it is the name of `test`, not a pattern.
+        arg.glob &= arg.text != "[";
         self.args.push(arg);
     }
 
@@ -158,6 +160,10 @@ impl Resolved {
     fn parameter(&mut self, expression: &ParameterExpr, arg: &mut Arg) {
         use ParameterExpr as E;
         arg.exact = false;
+        if is_indirect(expression) {
+            // The value names the variable that is shown: it may be any.
+            arg.variables.push("ANY_SECRET".to_owned());
+        }
         let (parameter, shows, inner) = match expression {
             E::Parameter { parameter, .. } => (parameter, true, vec![]),
             E::UseDefaultValues { parameter, default_value, .. }
@@ -216,6 +222,31 @@ impl Resolved {
         let inner = resolve(text);
         self.scripts.extend(inner.scripts);
         self.opaque |= inner.opaque;
+    }
+}
+
+/// `${!NAME}` shows the variable that NAME's value names.
+fn is_indirect(expression: &ParameterExpr) -> bool {
+    use ParameterExpr as E;
+    match expression {
+        E::Parameter { indirect, .. }
+        | E::UseDefaultValues { indirect, .. }
+        | E::AssignDefaultValues { indirect, .. }
+        | E::IndicateErrorIfNullOrUnset { indirect, .. }
+        | E::UseAlternativeValue { indirect, .. }
+        | E::ParameterLength { indirect, .. }
+        | E::RemoveSmallestSuffixPattern { indirect, .. }
+        | E::RemoveLargestSuffixPattern { indirect, .. }
+        | E::RemoveSmallestPrefixPattern { indirect, .. }
+        | E::RemoveLargestPrefixPattern { indirect, .. }
+        | E::Substring { indirect, .. }
+        | E::Transform { indirect, .. }
+        | E::UppercaseFirstChar { indirect, .. }
+        | E::UppercasePattern { indirect, .. }
+        | E::LowercaseFirstChar { indirect, .. }
+        | E::LowercasePattern { indirect, .. }
+        | E::ReplaceSubstring { indirect, .. } => *indirect,
+        E::VariableNames { .. } | E::MemberKeys { .. } => false,
     }
 }
 

@@ -246,18 +246,25 @@ fn env(args: &[Arg]) -> (Look, Class) {
 }
 
 fn xargs(args: &[Arg]) -> (Look, Class) {
-    match operands(
-        args,
-        &["-I", "-n", "-L", "-P", "-d", "-E", "-s", "-a", "--arg-file", "--max-args", "--delimiter", "--max-procs"],
-    ) {
+    const VALUED: &[&str] =
+        &["-I", "-n", "-L", "-P", "-d", "-E", "-s", "-a", "--arg-file", "--max-args", "--delimiter", "--max-procs"];
+    // What comes from the input is not known, at the end or in the place of `-I`'s text.
+    let attached = args.iter().find_map(|arg| arg.text.strip_prefix("-I").filter(|text| !text.is_empty()));
+    let replaced = attached.or_else(|| option_value(args, &["-I"]).map(|arg| arg.text.as_str())).unwrap_or("{}");
+    match operands(args, VALUED) {
         [] => (Look::Itself, Class::Read),
         rest => {
-            // What comes from the input is not known.
-            let mut words = rest.to_vec();
+            let mut words = unknown_where(rest, replaced);
             words.push(Arg::default());
             (Look::Words(vec![words]), Class::Read)
         }
     }
+}
+
+/// The words, of which those that hold `text` are not known.
+fn unknown_where(args: &[Arg], text: &str) -> Vec<Arg> {
+    let known = |arg: &Arg| if arg.text.contains(text) { Arg::default() } else { arg.clone() };
+    args.iter().map(known).collect()
 }
 
 fn find(args: &[Arg]) -> (Look, Class) {
@@ -265,18 +272,8 @@ fn find(args: &[Arg]) -> (Look, Class) {
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
         if ["-exec", "-execdir", "-ok", "-okdir", "-x", "-X", "--exec", "--exec-batch"].contains(&arg.text.as_str()) {
-            let words = rest.by_ref().take_while(|arg| !arg.is(";") && !arg.is("+"));
-            commands.push(
-                words
-                    .map(|arg| {
-                        if arg.text.contains("{}") {
-                            Arg { exact: false, text: String::new(), ..arg.clone() }
-                        } else {
-                            arg.clone()
-                        }
-                    })
-                    .collect(),
-            );
+            let words: Vec<Arg> = rest.by_ref().take_while(|arg| !arg.is(";") && !arg.is("+")).cloned().collect();
+            commands.push(unknown_where(&words, "{}"));
         }
     }
     let writes =
