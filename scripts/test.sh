@@ -35,6 +35,8 @@ if ! cmp -s tests/oidc/package-lock.json tests/oidc/node_modules/.installed-lock
   cp tests/oidc/package-lock.json tests/oidc/node_modules/.installed-lock
 fi
 export WEIR_TEST_PYTHON=$python
+# The statements that facts about SQL are held against.
+scripts/regress.sh
 
 # The journeys drive the real programs.
 cargo build --locked -p weir-relay -p weir-cli --bins

@@ -72,6 +72,7 @@ mod poolers;
 mod property;
 mod protocol;
 mod queries;
+mod regress;
 mod review;
 mod wire;
 mod workloads;

@@ -34,7 +34,8 @@ pub struct Lab {
 }
 
 /// The repository.
-fn root() -> PathBuf {
+#[must_use]
+pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
@@ -64,6 +65,18 @@ impl Lab {
         lab.start_postgres()?;
         lab.init(more)?;
         lab.serve().await?;
+        Ok(lab)
+    }
+
+    /// Starts the database alone: no relay, no users.
+    ///
+    /// # Errors
+    /// It does not start; the error holds its log.
+    pub fn only_postgres() -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("weir-lab-").tempdir()?;
+        let (server, url, log) = (HashMap::new(), String::new(), "info".to_owned());
+        let mut lab = Self { relay: None, more: Vec::new(), server, url, log, folder };
+        lab.start_postgres()?;
         Ok(lab)
     }
 

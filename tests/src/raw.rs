@@ -90,6 +90,15 @@ impl Raw {
         Self::server(lab)?.begin(&startup(V3_0, &names), password.trim())
     }
 
+    /// A session of the superuser's in `database`, past weir.
+    ///
+    /// # Errors
+    /// The login fails.
+    pub fn superuser(lab: &Lab, database: &str) -> Result<Self> {
+        let password = std::fs::read_to_string(lab.postgres("PG_SUPERUSER_PASSWORD_FILE"))?;
+        Self::server(lab)?.begin(&startup(V3_0, &[("user", "postgres"), ("database", database)]), password.trim())
+    }
+
     /// Sends the start-up packet and logs in.
     ///
     /// # Errors

@@ -195,6 +195,15 @@ mod tests {
     }
 
     #[test]
+    fn a_condition_that_restricts_does_not_speak_for_one_that_does_not() {
+        let mut cache = FactsCache::new();
+        cache.facts("DELETE FROM t WHERE id + 1 = id + 2");
+        assert!(!cache.facts("DELETE FROM t WHERE id + 1 = id + 1").has_where);
+        cache.facts("DELETE FROM t WHERE id = 1 OR id <> 2");
+        assert!(!cache.facts("DELETE FROM t WHERE id = 1 OR id <> 1").has_where);
+    }
+
+    #[test]
     fn hits_share_one_entry_and_old_ones_go() {
         let mut cache = FactsCache::new();
         let first = cache.facts("SELECT a FROM t WHERE b = 1");

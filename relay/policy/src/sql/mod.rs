@@ -2,8 +2,10 @@
 //! What cannot be parsed, and what nobody named here, takes the most dangerous class.
 
 mod cache;
+mod condition;
 mod exposure;
 mod function;
+mod operator;
 mod parse;
 mod setting;
 mod statement;
@@ -12,10 +14,13 @@ mod tree;
 mod walk;
 
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod tests;
 
 pub use cache::FactsCache;
 pub use exposure::Exposure;
+pub use function::Volatility;
 pub use parse::is_quick;
 
 /// The class of a statement: the policy action it needs. Ordered by danger.
@@ -63,7 +68,8 @@ pub struct Facts {
     pub columns: Vec<String>,
     /// Functions called, lower case, schema-qualified as written.
     pub functions: Vec<String>,
-    /// False when an UPDATE or DELETE has no WHERE, or one that looks at no column.
+    /// False when an UPDATE, DELETE or MERGE changes rows without a condition, or with one that leaves none out by its
+    /// form: no column of the relation, `id = id`, `id = 1 OR true`.
     pub has_where: bool,
     /// True when something is dropped or truncated, a column included.
     pub destructive: bool,
@@ -96,4 +102,14 @@ impl Facts {
 #[must_use]
 pub fn facts(text: &str) -> Facts {
     parse::facts(text)
+}
+
+/// What is known of a function, named as in [`Facts::functions`].
+#[must_use]
+pub fn volatility(function: &str) -> Volatility {
+    match function.rsplit_once('.') {
+        // Only the last schema counts: before it may stand the database.
+        Some((schema, name)) => function::volatility(schema.rsplit('.').next().unwrap_or_default(), name),
+        None => function::volatility("", function),
+    }
 }

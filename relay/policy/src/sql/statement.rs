@@ -65,8 +65,10 @@ pub(super) fn kind_of(node: &Node) -> Kind {
         "IndexStmt" => kind(Class::Ddl, "CREATE INDEX"),
         "CreateSeqStmt" => kind(Class::Ddl, "CREATE SEQUENCE"),
         "AlterSeqStmt" => kind(Class::Ddl, "ALTER SEQUENCE"),
+        // A schema of another role is made with that role's rights.
+        "CreateSchemaStmt" if node.has("authrole") => kind(Class::Admin, "CREATE SCHEMA AUTHORIZATION"),
         "CreateSchemaStmt" => kind(Class::Ddl, "CREATE SCHEMA"),
-        "AlterObjectSchemaStmt" => kind(Class::Ddl, "ALTER ... SET SCHEMA"),
+        "AlterObjectSchemaStmt" => set_schema(node),
         "CreateDomainStmt" => kind(Class::Ddl, "CREATE DOMAIN"),
         "AlterDomainStmt" => kind(Class::Ddl, "ALTER DOMAIN"),
         "CompositeTypeStmt" | "CreateEnumStmt" | "CreateRangeStmt" => kind(Class::Ddl, "CREATE TYPE"),
@@ -91,6 +93,7 @@ pub(super) fn kind_of(node: &Node) -> Kind {
         "DropdbStmt" => Kind { class: Class::Admin, ..destroys("DROP DATABASE") },
         "DropOwnedStmt" => Kind { class: Class::Admin, ..destroys("DROP OWNED") },
         "DropTableSpaceStmt" => Kind { class: Class::Admin, ..destroys("DROP TABLESPACE") },
+        "DropUserMappingStmt" => Kind { class: Class::Admin, ..destroys("DROP USER MAPPING") },
         "DropSubscriptionStmt" => Kind { class: Class::Admin, ..destroys("DROP SUBSCRIPTION") },
         "AlterSystemStmt" => kind(Class::Admin, "ALTER SYSTEM"),
         other => kind(Class::Admin, words(other)),
@@ -229,6 +232,25 @@ fn alter_table(node: &Node) -> Kind {
         out.reason = format!("{reason} DROP COLUMN");
     }
     out
+}
+
+fn set_schema(node: &Node) -> Kind {
+    use ObjectType as O;
+    let (object, name) = object_type(node, "object_type");
+    let class = match object {
+        O::ObjectTable
+        | O::ObjectView
+        | O::ObjectMatview
+        | O::ObjectSequence
+        | O::ObjectForeignTable
+        | O::ObjectType
+        | O::ObjectDomain
+        | O::ObjectCollation
+        | O::ObjectStatisticExt => Class::Ddl,
+        // Functions and operators could take the place of known ones.
+        _ => Class::Admin,
+    };
+    kind(class, format!("ALTER {name} SET SCHEMA"))
 }
 
 fn rename(node: &Node) -> Kind {

@@ -1,7 +1,7 @@
 //! From a parse tree to facts: visits every node once, whatever it lies in.
 
 use super::{
-    Class, Facts, function,
+    Class, Facts, condition, function, operator,
     setting::{self, Change},
     statement,
     tree::{Node, Tree},
@@ -121,8 +121,13 @@ impl Walk {
     /// INSERT, UPDATE, DELETE, MERGE.
     fn change(&mut self, node: &Node) {
         self.visit(node.field("relation"), Use::Write);
-        if matches!(node.name, "UpdateStmt" | "DeleteStmt") && !names_a_column(node.field("where_clause")) {
-            self.facts.has_where = false;
+        if let Some(target) = node.field("relation").as_node() {
+            self.facts.has_where &= match node.name {
+                "UpdateStmt" | "DeleteStmt" => condition::restricts(node.field("where_clause"), target),
+                "MergeStmt" => condition::merge_restricts(node, target),
+                _ => true,
+            };
+            self.catalog_written(target);
         }
         // It reads its own relation too, where it looks at or returns what is there.
         let looks = ["where_clause", "join_condition", "returning_clause"].iter().any(|field| node.has(field));
@@ -132,8 +137,19 @@ impl Walk {
         self.children(node, Use::Read, &["relation"]);
     }
 
+    /// Rows of the system catalogs are privileges, settings and what names mean.
+    fn catalog_written(&mut self, target: &Node) {
+        let (schema, name) = (target.text("schemaname"), target.text("relname"));
+        if function::is_catalog(schema, name) {
+            self.raise_statement(Class::Admin, format!("writes {name}"));
+        }
+    }
+
     fn copy(&mut self, node: &Node) {
         let from = node.has("is_from");
+        if from && let Some(target) = node.field("relation").as_node() {
+            self.catalog_written(target);
+        }
         self.visit(node.field("relation"), if from { Use::Write } else { Use::Read });
         for column in node.list("attlist") {
             push(&mut self.facts.columns, column.as_text().to_owned());
@@ -198,6 +214,9 @@ impl Walk {
         match node.name {
             "RangeVar" => self.relation(node, place),
             "FuncCall" => self.call(node),
+            "AExpr" => self.operator(node.list("name")),
+            "SubLink" => self.operator(node.list("oper_name")),
+            "SortBy" => self.operator(node.list("use_op")),
             "ColumnRef" => self.column(node),
             "RangeTableSample" => {
                 self.function(node.list("method"), &[]);
@@ -220,7 +239,7 @@ impl Walk {
                 for field in node.list("indirection") {
                     match field.as_node().map(|node| node.name) {
                         Some("AStar") => push(&mut self.facts.columns, "*".to_owned()),
-                        Some("String") => push(&mut self.facts.columns, field.as_text().to_owned()),
+                        Some("String") => self.field(field.as_text()),
                         _ => {}
                     }
                 }
@@ -265,8 +284,25 @@ impl Walk {
         };
         let sets = name == "set_config" && matches!(schema, "" | "pg_catalog");
         let class = if sets { set_config(arguments) } else { function::class_of(schema, name) };
-        self.facts.redefines |= function::is_opaque(name);
-        let dotted = Tree::dotted(names);
+        self.facts.redefines |= function::is_opaque(schema, name);
+        self.called(class, Tree::dotted(names));
+    }
+
+    /// `(expression).name`: a column of its value, or a function called with it.
+    fn field(&mut self, name: &str) {
+        push(&mut self.facts.columns, name.to_owned());
+        self.facts.redefines |= function::is_opaque("", name);
+        self.called(function::class_of_field(name), name.to_owned());
+    }
+
+    fn operator(&mut self, names: &[Tree]) {
+        let class = operator::class_of(names);
+        if class > Class::Read {
+            self.raise(class, format!("uses the operator {}, which is not known to be harmless", Tree::dotted(names)));
+        }
+    }
+
+    fn called(&mut self, class: Class, dotted: String) {
         match class {
             Class::Session | Class::Read => {}
             Class::Write => self.raise(class, format!("calls {dotted}, which is not known to be harmless")),
@@ -320,18 +356,6 @@ fn push(list: &mut Vec<String>, name: String) {
 fn dotted_relation(node: &Node) -> String {
     let parts = ["catalogname", "schemaname", "relname"].map(|field| node.text(field));
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".")
-}
-
-/// A condition that looks at no column is none: `WHERE true`, `WHERE 1 = 1`.
-fn names_a_column(tree: &Tree) -> bool {
-    match tree {
-        Tree::Node(node) => {
-            matches!(node.name, "ColumnRef" | "CurrentOfExpr")
-                || node.fields.iter().any(|(_, value)| names_a_column(value))
-        }
-        Tree::List(items) => items.iter().any(names_a_column),
-        Tree::Nothing | Tree::Flag | Tree::Number(_) | Tree::Text(_) => false,
-    }
 }
 
 /// An option's value as text, however it was written.
