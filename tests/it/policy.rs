@@ -85,7 +85,9 @@ async fn labelled_columns_are_seen_by_whom_policy_names() -> Result<()> {
     ensure!(one(&session, "SELECT number FROM customers WHERE id = 1").await? == "[masked]");
     session.batch_execute("ROLLBACK").await?;
     // And a nested agent is not the support.
-    let nested = adam.weir(&["run", "--connect", "shop-dev", "--", "psql", "-X", "-At", "-c", SSN])?;
+    let weir = weir_tests::process::program("weir")?.get_program().to_string_lossy().into_owned();
+    let command = ["run", "--", &weir, "run", "--connect", "shop-dev", "--", "psql", "-X", "-At", "-c", SSN];
+    let nested = adam.weir(&command)?;
     ensure!(nested.trim() == "[masked]", "{nested}");
 
     std::fs::remove_file(lab.relay_folder().join("policies/support.cedar"))?;
