@@ -43,6 +43,8 @@ pub(crate) struct Standing {
     pub(crate) previous: String,
     /// The supervisor that it lives by.
     pub(crate) parent: Option<Arc<Parent>>,
+    /// What its scope names and the ones above do not have: `RESOURCE:ACTION` each.
+    pub(crate) beyond: Vec<String>,
 }
 
 impl Session {

@@ -161,16 +161,16 @@ pub(crate) struct Child {
     pub(crate) expires_in: i64,
     /// What was asked for beyond the parent's right.
     #[serde(default)]
-    beyond: Vec<String>,
+    pub(crate) beyond: Vec<String>,
     /// Its hop statement, where it was the relay that kept it.
     #[serde(default)]
     pub(crate) hop: String,
 }
 
 impl Child {
-    /// Says what has no effect.
-    pub(crate) fn warn(&self) {
-        if !self.beyond.is_empty() {
+    /// Says what has no effect, unless a human is asked for it.
+    pub(crate) fn warn(&self, escalates: bool) {
+        if !self.beyond.is_empty() && !escalates {
             let beyond = self.beyond.join(", ");
             ui::tell(&format!("warning: the one above has no right to {beyond}: asking for it has no effect"));
         }

@@ -175,7 +175,10 @@ async fn close_orphans(relay: &Arc<Relay>) -> Result<(), UserFacing> {
         }
         relay.store.session_orphaned(session, relay.now(), WHY).await.map_err(|error| failed(&error))?;
     }
-    relay.store.approvals_orphaned().await.map_err(|error| failed(&error))
+    relay.store.approvals_orphaned().await.map_err(|error| failed(&error))?;
+    let granted = relay.store.approvals_of_scope(relay.now()).await.map_err(|error| failed(&error))?;
+    granted.iter().for_each(|view| relay.approvals.elevations.keep(view, relay.now()));
+    Ok(())
 }
 
 /// Recordings that an earlier relay had begun and not yet indexed when it died.

@@ -143,6 +143,9 @@ pub struct Claims {
     /// Working folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
+    /// Why it runs, in its own words: reviewers of its requests read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// The process id of the supervisor that it runs under, when it asks for a root of its own all the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub supervisor: Option<u32>,
@@ -156,7 +159,7 @@ impl Claims {
     /// The same, with each text cut to a length that is kept.
     #[must_use]
     pub fn bounded(mut self) -> Self {
-        for text in [&mut self.command, &mut self.host, &mut self.folder].into_iter().flatten() {
+        for text in [&mut self.command, &mut self.host, &mut self.folder, &mut self.reason].into_iter().flatten() {
             if let Some((end, _)) = text.char_indices().nth(256) {
                 text.truncate(end);
             }

@@ -327,3 +327,37 @@ async fn a_child_lives_as_long_as_its_supervisor_signs() -> Result<()> {
     ensure!(code == Some(0) && said.contains("still here"), "{said}");
     Ok(())
 }
+
+/// An agent asks for more than the one above it has: a human decides, for a while, for that agent alone; policy is asked as ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_than_the_one_above_has_is_asked_for() -> Result<()> {
+    let lab = Lab::start().await?;
+    let (alice, rita) = (lab.login("alice").await?, lab.login("rita").await?);
+    let weir = program("weir")?.get_program().to_string_lossy().into_owned();
+    let update = "psql -X -At -v ON_ERROR_STOP=1 -c 'UPDATE orders SET id = id WHERE id = 1'";
+    // Without asking, more has no effect.
+    let above = ["run", "--scope", "shop-dev:sql.read", "--", &weir, "run", "--scope", "shop-dev:sql.write+sql.read"];
+    let below = ["--connect", "shop-dev", "--", "sh", "-c", update];
+    let refused = alice.try_weir(&[&above[..], &below].concat())?;
+    ensure!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("has no effect"));
+
+    let mut command = alice.command()?;
+    let ask = ["--escalate", "--reason", "to mend order 1"];
+    // What is granted is not handed on: the grandchild may not, the one that asked may.
+    let script = format!("{update}; {weir} run --connect shop-dev -- sh -c \"{update}\" || echo not handed on");
+    command.args(above).args(ask).args(["--connect", "shop-dev", "--", "sh", "-c", &script]);
+    let mut running = Running::start(command.stdout(Stdio::piped()), &lab.folder().join("asks.log"))?;
+    let lines = Lines::of(running.stdout().context("no standard output")?);
+    let id = rita.next_pending().await?;
+    let seen = rita.weir(&["approvals", "show", &id])?;
+    ensure!(seen.contains("shop-dev:sql.write") && seen.contains("to mend order 1"), "{seen}");
+    let wider = ["approvals", "approve", &id, "--yes", "--scope", "shop-dev:sql.write+sql.ddl"];
+    ensure!(!rita.try_weir(&wider)?.status.success(), "wider than what was asked for");
+    ensure!(!alice.try_weir(&["approvals", "approve", &id, "--yes"])?.status.success(), "the user behind it decided");
+    rita.weir(&["approvals", "approve", &id, "--yes", "--for", "2m"])?;
+    lines.find(PATIENCE, |line| (line == "UPDATE 1").then_some(()))?;
+    lines.find(PATIENCE, |line| (line == "not handed on").then_some(()))?;
+    ensure!(running.wait(PATIENCE)? == Some(0), "{}", running.log());
+    ensure!(lab.audited("approval.requested")?.len() == 1 && lab.audited("approval.approved")?.len() == 1);
+    Ok(())
+}

@@ -1,6 +1,6 @@
 //! `weir run`: runs a command with ports of its own and a session narrower than ours, and ends all of it together.
 
-use super::list;
+use super::{approvals, list};
 use crate::{
     api::Session,
     identity::{self, Asked, supervisor::Supervisor},
@@ -26,6 +26,9 @@ use weir_shared::{
     id::ResourceName,
     scope::{Access, Scope},
 };
+
+/// For how long more is asked for, unless --ttl says so.
+const ESCALATED: Duration = Duration::from_secs(900);
 
 /// How a session is narrowed.
 #[derive(clap::Args)]
@@ -84,6 +87,12 @@ pub(super) struct Args {
     /// then.
     #[arg(long)]
     isolate: bool,
+    /// Why it runs; whoever reviews its requests reads it.
+    #[arg(long)]
+    reason: Option<String>,
+    /// Ask a human for what --scope names beyond the right of the session above, and wait; needs --reason.
+    #[arg(long, requires = "reason")]
+    escalate: bool,
     /// How the relay is reached.
     #[arg(long, value_enum, default_value = "auto")]
     transport: Transport,
@@ -134,11 +143,20 @@ pub(super) async fn run(settings: &Settings, args: Args) -> Result<ExitCode, Use
     let begun = Instant::now();
     let program = args.command.first().map(PathBuf::from).unwrap_or_default();
     let program = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let claims = Claims { keeps_tunnel: true, ..identity::claims(&program) };
-    let asked = Asked { ticket: args.ticket.clone(), claims, ..args.narrow.asked() };
+    let claims = Claims { keeps_tunnel: true, reason: args.reason.clone(), ..identity::claims(&program) };
+    let ticket = args.ticket.clone();
+    let asked = Asked { ticket, claims, escalates: args.escalate, ..args.narrow.asked() };
     let session = identity::open(settings, &asked).await?;
     let (tasks, over) = (TaskTracker::new(), CancellationToken::new());
     tasks.spawn(Arc::clone(&session).live_on(over.clone()));
+    if args.escalate {
+        let until = args.narrow.ttl.unwrap_or(ESCALATED);
+        let asked = approvals::escalate(&session, until, args.reason.as_deref().unwrap_or_default()).await;
+        if let Err(error) = asked {
+            session.end().await;
+            return Err(error);
+        }
+    }
     let wait = ui::spinner("opening the ports");
     let Ports { opened, door, serving } = ports(settings, &args, &session, &tasks).await?;
     let supervisor = Supervisor::open(settings, Arc::clone(&session), args.share_socket, args.isolate)?;

@@ -40,6 +40,8 @@ pub(crate) struct Asked {
     /// Where a ticket stands: `-` is standard input.
     pub(crate) ticket: Option<PathBuf>,
     pub(crate) claims: Claims,
+    /// A human is asked for what the scope names beyond the right of the one above.
+    pub(crate) escalates: bool,
 }
 
 /// A ticket as `weir ticket` prints it: with how the relay is reached, so that another machine needs nothing else.
@@ -84,9 +86,9 @@ async fn delegated(key: Arc<SessionKey>, asked: &Asked, socket: PathBuf) -> Resu
     let login = Login { relay: hop.relay, ca: hop.ca, pin: hop.pin, refresh: Zeroizing::new(String::new()) };
     let client = api::client(&login, &key)?;
     let child = login_flow::exchange(&client, &login.relay, login_flow::HOP, &hop.hop, &asked.claims).await?;
-    child.warn();
+    child.warn(asked.escalates);
     parent.bound(&child.agent).await?;
-    let standing = Standing { previous: digest(&hop.hop), parent: Some(parent) };
+    let standing = Standing { previous: digest(&hop.hop), parent: Some(parent), beyond: child.beyond };
     Ok(Session::new(login, key, client, standing))
 }
 
@@ -103,8 +105,8 @@ async fn redeemed(key: Arc<SessionKey>, asked: &Asked, place: &std::path::Path) 
     let login = Login { relay: ticket.relay, ca: ticket.ca, pin: ticket.pin, refresh: Zeroizing::new(String::new()) };
     let client = api::client(&login, &key)?;
     let child = login_flow::exchange(&client, &login.relay, login_flow::TICKET, &ticket.secret, &asked.claims).await?;
-    child.warn();
-    let standing = Standing { previous: digest(&child.hop), ..Standing::default() };
+    child.warn(asked.escalates);
+    let standing = Standing { previous: digest(&child.hop), beyond: child.beyond, ..Standing::default() };
     Ok(Session::new(login, key, client, standing))
 }
 

@@ -4,7 +4,7 @@ use super::{ApiError, Caller};
 use crate::{
     approval::{
         decide::{self, Way},
-        wait,
+        elevations, wait,
     },
     identity::Principal,
     relay::Relay,
@@ -22,7 +22,7 @@ use serde::Deserialize;
 use std::{convert::Infallible, sync::Arc};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use weir_shared::{
-    api::{ApprovalEvent, ApprovalRequest, ApprovalView, DecisionBody},
+    api::{ApprovalEvent, ApprovalRequest, ApprovalView, AskBody, DecisionBody},
     error::{Kind, UserFacing},
     id::ApprovalId,
 };
@@ -45,7 +45,9 @@ fn missing(id: &str) -> UserFacing {
 #[must_use]
 pub fn may_see(principal: &Principal, view: &ApprovalView) -> bool {
     let request = &view.request;
-    principal.reaches(&request.resource)
+    // What an agent asked for itself it sees, although its scope leaves the resource out.
+    let own = request.agent == principal.agent();
+    (own || principal.reaches(&request.resource))
         && (sees_all(principal) || request.user == principal.user() || decides(principal, request))
         && (principal.depth() == 0 || request.chain.contains(&principal.agent()))
 }
@@ -90,6 +92,17 @@ async fn found(relay: &Relay, principal: &Principal, id: &str) -> Result<Approva
     let view = relay.store.approval(id.parse().map_err(|_| missing(id))?).await?;
     let view = view.filter(|view| principal.reaches(&view.request.resource)).ok_or_else(|| missing(id))?;
     Ok(view.request.id)
+}
+
+/// An agent asks for more.
+pub(super) async fn ask(
+    State(relay): State<Arc<Relay>>,
+    Caller(principal, _): Caller,
+    Json(body): Json<AskBody>,
+) -> Result<Json<ApprovalView>, ApiError> {
+    let id = wait::post(&relay, elevations::ask(&relay, &principal, body)?).await?;
+    let view = relay.store.approval(id).await?.ok_or_else(|| missing(&id.to_string()))?;
+    Ok(Json(wait::with_page(&relay, view)))
 }
 
 pub(super) async fn approve(

@@ -88,7 +88,7 @@ pub fn router(relay: Arc<Relay>) -> Router {
         .route("/api/v1/agents", get(agents::list))
         .route("/api/v1/agents/{id}/end", post(agents::end))
         .route("/api/v1/tickets", post(agents::ticket))
-        .route("/api/v1/approvals", get(approvals::list))
+        .route("/api/v1/approvals", get(approvals::list).post(approvals::ask))
         .route("/api/v1/approvals/events", get(approvals::events))
         .route("/api/v1/approvals/{id}", get(approvals::show))
         .route("/api/v1/approvals/{id}/approve", post(approvals::approve))

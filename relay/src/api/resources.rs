@@ -13,7 +13,7 @@ use weir_policy::{
     bundle::{Action, Moment, Outcome, Subject, Target},
     sql,
 };
-use weir_shared::{api::ResourceView, config::checked::Resource};
+use weir_shared::{api::ResourceView, config::checked::Resource, id::AgentId};
 
 pub(super) async fn list(
     State(relay): State<Arc<Relay>>,
@@ -27,7 +27,7 @@ pub(super) async fn list(
             let subject = Subject { depth, ..subject.clone() };
             relay.policy.judge(&subject, &target).1.decide(Action::Connect, None, now).outcome
         };
-        let narrow = principal.narrowed_by(resource.name.as_str(), Action::Connect.as_str());
+        let narrow = narrowed_by(&relay, &principal, resource, Action::Connect);
         let needs = match narrow {
             // What the user may not reach at all is not there.
             _ if may(0) == Outcome::Deny => continue,
@@ -41,6 +41,13 @@ pub(super) async fn list(
         views.push(view(resource, rights(&relay, &principal, &subject, resource), needs));
     }
     Ok(Json(futures_util::future::join_all(views).await))
+}
+
+/// The hop whose scope leaves an action out, unless a human has granted it.
+fn narrowed_by(relay: &Relay, principal: &Principal, resource: &Resource, action: Action) -> Option<AgentId> {
+    let (name, action) = (resource.name.as_str(), action.as_str());
+    let granted = || relay.approvals.elevations.permits(principal.agent(), name, action, relay.now()).is_some();
+    principal.narrowed_by(name, action).filter(|_| !granted())
 }
 
 async fn view(resource: &Resource, rights: BTreeMap<String, String>, needs: Option<String>) -> ResourceView {
@@ -61,7 +68,7 @@ fn rights(relay: &Relay, principal: &Principal, subject: &Subject, resource: &Re
     let target = Target { resource: resource.name.to_string(), labels: resource.labels.clone() };
     let (judge, now) = (relay.policy.judge(subject, &target).1, Moment::of(relay.now()));
     let say = |action: Action, facts: Option<&sql::Facts>| {
-        if principal.narrowed_by(resource.name.as_str(), action.as_str()).is_some() {
+        if narrowed_by(relay, principal, resource, action).is_some() {
             return "deny".to_owned();
         }
         judge.decide(action, facts, now).outcome.as_str().to_owned()

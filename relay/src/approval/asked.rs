@@ -1,7 +1,10 @@
 //! What is asked for, and the digests that a decision is bound to.
 
 use super::text::{parameters_as_text, visible};
-use crate::session::{authorize::Grant, facts};
+use crate::{
+    identity::Principal,
+    session::{authorize::Grant, facts},
+};
 use std::{sync::Arc, time::Duration};
 use weir_policy::{
     bundle::{Decision, Terms},
@@ -11,7 +14,7 @@ use weir_protocol::Action;
 use weir_shared::{
     api::{ApprovalRequest, Needs, Offers, RequestFacts, RequestKind},
     config::checked::ApprovalLimits,
-    id::ApprovalId,
+    id::{ApprovalId, ResourceName},
 };
 
 /// A request, with what its like are known by.
@@ -160,6 +163,45 @@ impl Asked {
         let all = [&self.request.digest, &offers.template_digest, &offers.window_digest];
         all.into_iter().map(String::as_str).filter(|binding| !binding.is_empty()).collect()
     }
+}
+
+/// More scope for an agent, for so many seconds.
+#[must_use]
+pub(super) fn scope(
+    principal: &Principal,
+    resource: &ResourceName,
+    actions: &str,
+    scope: &str,
+    window: u64,
+    because: String,
+    bundle: &str,
+) -> Asked {
+    let chain = principal.chain_ids();
+    let path: Vec<u8> = chain.iter().flat_map(|id| id.as_bytes().to_vec()).collect();
+    let seconds = window.to_be_bytes();
+    let of = |kind: &str| digest(&[kind.as_bytes(), &path, scope.as_bytes(), &seconds, because.as_bytes()]);
+    let (digest, likeness) = (of("scope"), of("scope likeness"));
+    let request = ApprovalRequest {
+        id: ApprovalId::generate(),
+        kind: RequestKind::Scope,
+        session: None,
+        user: principal.user().to_owned(),
+        agent: principal.agent(),
+        chain,
+        resource: resource.clone(),
+        class: actions.to_owned(),
+        statement: scope.to_owned(),
+        parameters: Vec::new(),
+        digest,
+        because,
+        facts: RequestFacts::default(),
+        bundle: bundle.to_owned(),
+        needs: Needs::default(),
+        offers: Offers { window, ..Offers::default() },
+        requested_at: 0,
+        expires_at: 0,
+    };
+    Asked { likeness, request, pattern: String::new(), time: None }
 }
 
 fn chain(grant: &Grant) -> Vec<u8> {

@@ -6,7 +6,7 @@ use crate::{identity::Principal, relay::Relay, session::authorize};
 use std::sync::Arc;
 use weir_policy::bundle::{self, Approving, Judge, Moment, Target};
 use weir_shared::{
-    api::{ApprovalView, DecisionBody, Vote},
+    api::{ApprovalView, DecisionBody, RequestKind, Vote},
     error::{Kind, UserFacing},
     id::ApprovalId,
 };
@@ -158,6 +158,9 @@ async fn told(relay: &Relay, id: ApprovalId, principal: &Principal, approve: boo
 }
 
 fn settled(relay: &Relay, view: &ApprovalView) {
+    if view.request.kind == RequestKind::Scope && view.state == "approved" {
+        relay.approvals.elevations.keep(view, relay.now());
+    }
     if view.state != "pending"
         && let Some(waiting) = relay.approvals.lock().remove(&view.request.id)
     {

@@ -6,19 +6,23 @@
 //! - [`asked`]: what is asked for, and the digests that a decision is bound to
 //! - [`wait`]: a session asks, waits, and takes its request back
 //! - [`decide`]: people say yes or no; [`extent`]: how far their yes goes
+//! - [`elevations`]: what they let an agent do beyond its scope
 //! - [`text`]: what they read
 
 pub mod asked;
 pub mod decide;
+pub mod elevations;
 pub mod extent;
 pub mod text;
 pub mod wait;
 
 pub use asked::{Asked, Held};
 
+use elevations::Elevations;
+
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 use tokio::sync::{broadcast, oneshot};
 use weir_shared::{api::ApprovalEvent, id::ApprovalId};
@@ -74,11 +78,13 @@ impl Outcome {
 pub struct Approvals {
     waiting: Mutex<HashMap<ApprovalId, oneshot::Sender<()>>>,
     events: broadcast::Sender<ApprovalEvent>,
+    /// What was granted beyond scopes.
+    pub elevations: Arc<Elevations>,
 }
 
 impl Default for Approvals {
     fn default() -> Self {
-        Self { waiting: Mutex::default(), events: broadcast::Sender::new(BEHIND) }
+        Self { waiting: Mutex::default(), events: broadcast::Sender::new(BEHIND), elevations: Arc::default() }
     }
 }
 

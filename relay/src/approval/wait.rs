@@ -5,6 +5,7 @@ use crate::relay::Relay;
 use tokio::sync::oneshot;
 use weir_shared::{
     api::{ApprovalRequest, ApprovalView},
+    error::{Kind, UserFacing},
     id::{AgentId, ApprovalId, SessionId},
 };
 use weir_store::approvals::NewRequest;
@@ -27,51 +28,77 @@ pub enum Begun {
 
 /// Asks: unless an approval that was given before covers it, or too much was asked.
 pub async fn ask(relay: &Relay, asked: &Asked) -> Begun {
-    match begin(relay, asked.clone()).await {
-        Ok(begun) => begun,
+    let (sender, decided) = oneshot::channel();
+    relay.approvals.lock().insert(asked.id(), sender);
+    let begun = match begin(relay, asked.clone()).await {
+        Ok(Ok(asked)) => return Begun::Waits(Box::new(Ticket { asked, decided })),
+        Ok(Err(outcome)) => outcome,
         Err(error) => {
             tracing::error!(%error, "an approval request cannot be stored");
-            Begun::Decided(Outcome::Failed)
+            Outcome::Failed
+        }
+    };
+    relay.approvals.lock().remove(&asked.id());
+    Begun::Decided(begun)
+}
+
+/// Asks without waiting here: whoever asked looks again.
+///
+/// # Errors
+/// Too much was asked, it was denied just now, or the store fails.
+pub async fn post(relay: &Relay, asked: Asked) -> Result<ApprovalId, UserFacing> {
+    match begin(relay, asked).await {
+        Ok(Ok(asked)) => Ok(asked.id()),
+        Ok(Err(Outcome::Denied { by, reason })) => Err(UserFacing::new(
+            Kind::Denied,
+            format!("{by} denied this just now: {reason}"),
+            "ask for less, or ask them",
+        )),
+        Ok(Err(Outcome::TooMany(why))) => Err(UserFacing::new(Kind::Limit, why, "wait for the others to be decided")),
+        Ok(Err(_)) => Err(UserFacing::new(Kind::Conflict, "it is decided already", "run `weir approvals list`")),
+        Err(error) => {
+            tracing::error!(%error, "an approval request cannot be stored");
+            Err(UserFacing::new(Kind::Internal, "the request cannot be stored", "tell the relay's administrator"))
         }
     }
 }
 
-async fn begin(relay: &Relay, mut asked: Asked) -> Result<Begun, weir_store::StoreError> {
+/// The request as it waits now, or how it is decided already.
+async fn begin(relay: &Relay, mut asked: Asked) -> Result<Result<Asked, Outcome>, weir_store::StoreError> {
     let (now, limits) = (relay.now(), &relay.config.approvals);
     if let Some(session) = asked.request.session
         && let Some((approval, by)) = relay.store.approval_consume(session, &asked.bindings(), now).await?
     {
         used(relay, &asked.request, approval).await;
-        return Ok(Begun::Decided(Outcome::Approved { approval, by }));
+        return Ok(Err(Outcome::Approved { approval, by }));
     }
-    let decided = |outcome| Ok(Begun::Decided(outcome));
     let since = now - i64::try_from(limits.denied_for.as_micros()).unwrap_or(i64::MAX);
     if let Some(denied) = relay.store.approval_denied(&asked.likeness, since).await? {
         let by = denied.decided_by.unwrap_or_default();
-        return decided(Outcome::Denied { by, reason: denied.reason.unwrap_or_default() });
+        return Ok(Err(Outcome::Denied { by, reason: denied.reason.unwrap_or_default() }));
     }
     let load = relay.store.approvals_load(&asked.request.user, now - HOUR, now).await?;
     if load.pending >= limits.most_pending {
-        return decided(Outcome::TooMany(format!("{} requests of yours wait already", load.pending)));
+        return Ok(Err(Outcome::TooMany(format!("{} requests of yours wait already", load.pending))));
     }
     if load.since >= limits.per_hour {
-        return decided(Outcome::TooMany(format!("you have asked {} times within the hour", load.since)));
+        return Ok(Err(Outcome::TooMany(format!("you have asked {} times within the hour", load.since))));
+    }
+    if asked.request.because.is_empty() {
+        // In the words of the agent, or of the nearest one above it that said why it runs.
+        let chain = relay.store.agent_views(&asked.request.chain, now).await?;
+        asked.request.because = chain.into_iter().rev().find_map(|agent| agent.evidence.reason).unwrap_or_default();
     }
     let time = asked.time.unwrap_or(relay.config.approval_timeout).min(relay.config.approval_timeout);
     asked.request.requested_at = now;
     asked.request.expires_at = now.saturating_add(i64::try_from(time.as_micros()).unwrap_or(i64::MAX));
     // Whoever decides looks at the session too.
     relay.index.settled().await;
-    let (sender, decided) = oneshot::channel();
-    relay.approvals.lock().insert(asked.id(), sender);
     let new = NewRequest { request: &asked.request, likeness: &asked.likeness, pattern: &asked.pattern };
-    if let Err(error) = relay.store.approval_insert(&new).await {
-        relay.approvals.lock().remove(&asked.id());
-        return Err(error);
-    }
+    relay.store.approval_insert(&new).await?;
     audit(relay, "approval.requested", &asked.request.user, &asked.request.chain, &asked.request).await;
     relay.approvals.happened(asked.id(), "pending");
-    Ok(Begun::Waits(Box::new(Ticket { asked, decided })))
+    Ok(Ok(asked))
 }
 
 impl Ticket {

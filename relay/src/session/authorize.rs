@@ -5,7 +5,13 @@
 //! let grant = weir_relay::session::authorize::Grant { expires_at: 0 };
 //! ```
 
-use crate::{approval, identity::Principal, policy::Policies, relay::Relay, tunnel::Transport};
+use crate::{
+    approval::{self, elevations::Elevations},
+    identity::Principal,
+    policy::Policies,
+    relay::Relay,
+    tunnel::Transport,
+};
 use std::{
     sync::{
         Arc, PoisonError, RwLock,
@@ -31,6 +37,7 @@ pub struct Grant {
     target: Target,
     resource: Arc<Resource>,
     policies: Arc<Policies>,
+    elevations: Arc<Elevations>,
     /// The generation of `ruled`, to be looked at for each statement.
     generation: AtomicU64,
     ruled: RwLock<Ruled>,
@@ -184,15 +191,30 @@ impl Grant {
     /// Asks the scopes of the chain, and policy, about one request of this session.
     #[must_use]
     pub fn decide(&self, action: Action, facts: &weir_policy::sql::Facts) -> Decision {
-        let narrow = self.chain.iter().find(|link| !link.scope.permits(&self.target.resource, action.as_str()));
-        if let Some(link) = narrow {
-            return Decision { policies: [format!("scope:{}", link.id)].into(), ..Decision::default() };
+        let mut elevated = None;
+        if let Some(link) = self.narrowed_by(action) {
+            let now = jiff::Timestamp::now().as_microsecond();
+            elevated = self.elevations.permits(self.agent, &self.target.resource, action.as_str(), now);
+            if elevated.is_none() {
+                return Decision { policies: [format!("scope:{}", link.id)].into(), ..Decision::default() };
+            }
         }
         let ruled = self.ruled.read().unwrap_or_else(PoisonError::into_inner);
-        match &ruled.barred {
+        let mut decision = match &ruled.barred {
             Some(barred) => barred.clone(),
             None => ruled.judge.decide(action, Some(facts), now()),
+        };
+        if let Some(approval) = elevated {
+            decision.policies = decision.policies.iter().cloned().chain([format!("approval:{approval}")]).collect();
         }
+        decision
+    }
+
+    /// The hop whose scope leaves this out. Then what is decided holds only for now: a human may have granted more, for a
+    /// while.
+    #[must_use]
+    pub fn narrowed_by(&self, action: Action) -> Option<&Link> {
+        self.chain.iter().find(|link| !link.scope.permits(&self.target.resource, action.as_str()))
     }
 
     /// The database to log in to.
@@ -248,7 +270,9 @@ pub fn authorize(
         hint: "run `weir list` for what you may reach".to_owned(),
     };
     let resource = relay.config.resources.get(name).ok_or_else(denied)?;
-    if !principal.access().has(Scope::Connect) || !principal.reaches(name) {
+    let connect = Action::Connect.as_str();
+    let elevated = || relay.approvals.elevations.permits(principal.agent(), name.as_str(), connect, relay.now());
+    if !principal.access().has(Scope::Connect) || !(principal.reaches(name) || elevated().is_some()) {
         return Err(denied());
     }
     let subject = subject(principal);
@@ -278,6 +302,7 @@ pub fn authorize(
         target,
         resource: Arc::clone(resource),
         policies: Arc::clone(&relay.policy),
+        elevations: Arc::clone(&relay.approvals.elevations),
         generation: AtomicU64::new(generation),
         ruled: RwLock::new(Ruled { judge, barred: None }),
         expires_at: principal.expires_at(),

@@ -500,7 +500,9 @@ impl<'a> Gate<'a> {
         if !named && let Some(decided) = self.decided.get(&key) {
             return Arc::clone(decided);
         }
-        let decision = match facts::action(self.effective_class(facts)) {
+        let action = facts::action(self.effective_class(facts));
+        let passing = named || action.is_some_and(|action| self.grant.narrowed_by(action).is_some());
+        let decision = match action {
             Some(action) => {
                 self.metrics.evaluated();
                 self.grant.decide(action, facts)
@@ -508,7 +510,7 @@ impl<'a> Gate<'a> {
             None => self.grant.barred().unwrap_or_else(none),
         };
         let decided = Arc::new(Decided { _facts: Arc::clone(facts), decision, about: self.labelled.about(facts) });
-        if !named {
+        if !passing {
             if self.decided.len() >= 1024 {
                 self.decided.clear();
             }

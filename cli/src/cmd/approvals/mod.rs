@@ -7,6 +7,7 @@ use super::run::duration;
 use crate::{api::Session, settings::Settings, ui, ui::Output};
 use show::{done, show, table};
 use std::{
+    collections::BTreeMap,
     io::{BufRead as _, IsTerminal as _},
     time::Duration,
 };
@@ -152,13 +153,8 @@ pub(super) async fn run(settings: &Settings, command: Command, output: Output) -
             let view: ApprovalView = session.post("/approvals", &body).await?;
             let view = if no_wait { view } else { watch::decided(&session, view).await? };
             done(&view, output);
-            if !no_wait && view.state != "approved" {
-                let why = view.reason.as_deref().filter(|reason| !reason.is_empty()).unwrap_or("no reason given");
-                return Err(UserFacing::new(
-                    Kind::Denied,
-                    format!("{}: {why}", view.state),
-                    "ask for less, or ask them",
-                ));
+            if !no_wait {
+                granted(&view)?;
             }
         }
         Command::BreakGlass { id, reason, yes } => {
@@ -182,6 +178,30 @@ pub(super) async fn run(settings: &Settings, command: Command, output: Output) -
         }
     }
     Ok(())
+}
+
+/// Asks a human for what a new session's scope names beyond the right of those above it, and waits.
+pub(super) async fn escalate(session: &Session, window: Duration, reason: &str) -> Result<(), UserFacing> {
+    let mut wanted: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (resource, action) in session.standing.beyond.iter().filter_map(|one| one.split_once(':')) {
+        wanted.entry(resource).or_default().push(action);
+    }
+    for (resource, actions) in wanted {
+        let scope = format!("{resource}:{}", actions.join("+"));
+        let body = AskBody { scope, window: window.as_secs().max(1), because: reason.to_owned() };
+        let view: ApprovalView = session.post("/approvals", &body).await?;
+        granted(&watch::decided(session, view).await?)?;
+    }
+    Ok(())
+}
+
+fn granted(view: &ApprovalView) -> Result<(), UserFacing> {
+    if view.state == "approved" {
+        return Ok(());
+    }
+    let why = view.reason.as_deref().filter(|reason| !reason.is_empty()).unwrap_or("no reason given");
+    let message = format!("{}: {}: {why}", view.request.statement, view.state);
+    Err(UserFacing::new(Kind::Denied, message, "ask for less, or ask them"))
 }
 
 fn confirmed(question: &str) -> Result<bool, UserFacing> {
