@@ -180,3 +180,13 @@ ls | xargs -I X bash -c X
 ["r"]m file
 #= admin
 sed -i s/a/b/ /etc/hosts
+#= admin
+find / $(echo -delete)
+#= admin
+sed '-e1w out' x
+#= admin
+sed -e p '--expression=1w out' x
+#= admin
+x='-c core.pager=id'; git $x log
+#= admin
+x=$(echo rm); sudo $x

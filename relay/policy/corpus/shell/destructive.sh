@@ -84,3 +84,11 @@ dropdb shop
 redis-cli FLUSHALL
 #= admin destructive
 crontab -r
+#= write destructive
+x=-delete; find / $x
+#= write destructive
+d=/; rm -rf $d
+#= write destructive
+for d in /tmp /; do rm -rf "$d"; done
+#= write
+d=/tmp/x; rm -rf $d/

@@ -129,3 +129,7 @@ true
 ls *.{rs,toml}
 #= read
 env FOO=bar ls
+#= read
+for f in *.txt; do sed -n 1p "$f"; done
+#= read
+for d in src tests; do find $d -name '*.rs'; done

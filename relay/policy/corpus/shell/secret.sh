@@ -124,3 +124,7 @@ echo $(cat ~/.aws/credentials)
 cat /proc/$$/environ
 #= read secret
 kubectl get secret db -oyaml
+#= read secret
+f=~/.aws/credentials; cat $f
+#= read secret
+d=~/.ssh; cat "$d/id_rsa"

@@ -161,3 +161,9 @@ echo a\
 b; rm x
 #= write
 ls 2> >(tee out)
+#= write
+x=-delete; find build $x
+#= write
+x=-o; sort $x out in
+#= write
+kubectl $(echo delete) pod x

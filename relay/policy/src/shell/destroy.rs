@@ -118,7 +118,8 @@ fn is_vast(arg: &Arg) -> bool {
         // `rm -rf "$FOLDER/"` removes all there is when the variable is empty, which `${FOLDER:?}` is not.
         false => {
             !arg.guarded
-                && (home && matches!(path, "" | "/" | "/*") || matches!(path, "/" | "/*"))
+                && (home && matches!(path, "" | "/" | "/*")
+                    || path.split_whitespace().any(|path| FOLDERS.contains(&path) && path.starts_with(['/', '~'])))
                 && !secret::in_word(arg)
         }
     }

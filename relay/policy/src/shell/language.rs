@@ -23,14 +23,36 @@ pub(super) fn sed(args: &[Arg]) -> Class {
     if flag(&words, &['i'], "--in-place") || words.iter().any(|word| word.starts_with("--in-place")) {
         return Class::Write;
     }
-    if words.iter().any(|word| *word == "-f" || word.starts_with("--file")) {
+    const HARMLESS: &[&str] = &[
+        "-n",
+        "-E",
+        "-r",
+        "-s",
+        "-u",
+        "-z",
+        "-e",
+        "-nE",
+        "-En",
+        "-nr",
+        "-rn",
+        "-ne",
+        "--expression",
+        "--quiet",
+        "--silent",
+        "--regexp-extended",
+        "--null-data",
+        "--version",
+        "-",
+    ];
+    // Also `-e` with its script attached, and `-f` with a file that does not show.
+    if words.iter().any(|word| word.starts_with('-') && !HARMLESS.contains(word)) {
         return Class::Admin;
     }
-    let scripts: Vec<&Arg> = match args.iter().position(|arg| arg.is("-e") || arg.is("--expression")) {
+    let scripts: Vec<&Arg> = match args.iter().position(|arg| arg.is("-e") || arg.is("-ne") || arg.is("--expression")) {
         Some(_) => args
             .windows(2)
             .filter_map(|pair| match pair {
-                [option, script] if option.is("-e") || option.is("--expression") => Some(script),
+                [option, script] if option.is("-e") || option.is("-ne") || option.is("--expression") => Some(script),
                 _ => None,
             })
             .collect(),

@@ -354,6 +354,20 @@ pub(super) fn class_of(program: &str, args: &[Arg]) -> (Class, String) {
     (class, why)
 }
 
+/// True for a program that only reads, whatever its words say.
+pub(super) fn is_plain(program: &str) -> bool {
+    READ.contains(&program)
+}
+
+/// The class of a program that gets an option which nobody sees: some would run another program.
+pub(super) fn blind(program: &str) -> Class {
+    const RUN: &[&str] = &[
+        "awk", "find", "git", "less", "man", "more", "rg", "rsync", "scp", "sed", "sort", "ssh", "tar", "xargs", "zip",
+        "fd", "gawk", "mawk",
+    ];
+    if RUN.contains(&program) { Class::Admin } else { Class::Write }
+}
+
 /// True for a name that this module knows: a function of that name hides the program.
 pub(super) fn is_known(program: &str) -> bool {
     READ.contains(&program)

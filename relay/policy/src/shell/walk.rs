@@ -2,7 +2,7 @@
 
 use super::{
     Class, Facts, destroy, parse, program, secret,
-    word::{self, Arg, Resolved},
+    word::{self, Arg, Resolved, Values},
     wrap::{self, Look},
 };
 use crate::sql;
@@ -14,6 +14,8 @@ use brush_parser::ast::{
 
 /// Most texts inside of texts: `sh -c "sh -c ..."`, command substitutions.
 const DEPTH: usize = 12;
+/// Longest value that is remembered of a variable.
+const VALUE: usize = 512;
 /// Folders whose programs are what their names say.
 const STANDARD: &[&str] = &["/bin/", "/usr/bin/", "/sbin/", "/usr/sbin/", "/usr/local/bin/", "/usr/local/sbin/"];
 /// Where a file changes what others run, or who may come in.
@@ -43,6 +45,10 @@ pub(super) struct Walk {
     inside: Vec<String>,
     /// A secret variable stands somewhere.
     secret: bool,
+    /// Values of variables, where they are known.
+    values: Values,
+    /// Variables whose value is known to nobody before it runs.
+    computed: Vec<String>,
     /// Variables that were given the value of a secret one.
     tainted: Vec<String>,
     /// Commands are printed before they run (`set -x`).
@@ -139,7 +145,10 @@ impl Walk {
             CompoundCommand::BraceGroup(group) => self.list(&group.list),
             CompoundCommand::Subshell(subshell) => self.list(&subshell.list),
             CompoundCommand::ForClause(command) => {
-                command.values.iter().flatten().for_each(|value| drop(self.word(&value.value)));
+                for value in command.values.iter().flatten() {
+                    let args = self.word(&value.value);
+                    self.gives(&command.variable_name, &args);
+                }
                 self.assigned(&command.variable_name);
                 self.list(&command.body.list);
             }
@@ -194,7 +203,7 @@ impl Walk {
 
     /// A word's scripts run; what it becomes.
     fn word(&mut self, text: &str) -> Vec<Arg> {
-        let resolved = word::resolve(text);
+        let resolved = word::resolve(text, &self.values);
         self.resolved(resolved)
     }
 
@@ -203,6 +212,7 @@ impl Walk {
             if arg.variables.iter().any(|name| self.tainted.contains(name)) {
                 arg.variables.push("SECRET".to_owned());
             }
+            arg.computed |= arg.variables.iter().any(|name| self.computed.contains(name));
         }
         resolved.scripts.iter().for_each(|script| self.script(script));
         if resolved.opaque {
@@ -240,7 +250,7 @@ impl Walk {
             Item::AssignmentWord(assignment, word) => {
                 self.assignment(assignment);
                 // `export NAME=value` takes it as a word.
-                args.extend(word::resolve(&word.value).args);
+                args.extend(word::resolve(&word.value, &self.values).args);
             }
             Item::ProcessSubstitution(_, subshell) => {
                 self.list(&subshell.list);
@@ -260,10 +270,8 @@ impl Walk {
         match &assignment.value {
             AssignmentValue::Scalar(value) => {
                 let args = self.word(&value.value);
-                if args.iter().any(secret::in_word)
-                    && let AssignmentName::VariableName(name) = &assignment.name
-                {
-                    self.tainted.push(name.clone());
+                if let AssignmentName::VariableName(name) = &assignment.name {
+                    self.gives(name, &args);
                 }
             }
             AssignmentValue::Array(values) => {
@@ -272,6 +280,28 @@ impl Walk {
                     self.word(&value.value);
                 }
             }
+        }
+    }
+
+    /// A variable gets one of these values.
+    fn gives(&mut self, name: &str, args: &[Arg]) {
+        let known = args.iter().map(|arg| arg.text.as_str()).collect::<Vec<_>>().join(" ");
+        // Of several values each may be the one: none takes another's place.
+        let value = self.values.entry(name.to_owned()).or_default();
+        if !value.is_empty() {
+            value.push(' ');
+        }
+        value.push_str(&known);
+        // `x=$x$x`, again and again, would double it each time.
+        let long = value.len() > VALUE;
+        if long {
+            value.clear();
+        }
+        if long || args.iter().any(|arg| arg.computed) {
+            self.computed.push(name.to_owned());
+        }
+        if args.iter().any(secret::in_word) {
+            self.tainted.push(name.to_owned());
         }
     }
 
@@ -316,7 +346,7 @@ impl Walk {
                 if !document.requires_expansion {
                     return Some(Arg::known(document.doc.value.clone()));
                 }
-                let args = self.resolved(word::resolve_document(&document.doc.value));
+                let args = self.resolved(word::resolve_document(&document.doc.value, &self.values));
                 return Some(self.input(args, program));
             }
             IoRedirect::HereString(_, word) => {
@@ -383,6 +413,10 @@ impl Walk {
             rest.iter().for_each(|arg| self.assigned(arg.text.split('=').next().unwrap_or_default()));
         }
 
+        if matches!(name, "read" | "mapfile" | "readarray" | "printf") {
+            self.computed.extend(rest.iter().map(|arg| arg.text.clone()));
+        }
+
         let (look, least) = wrap::look(name, rest);
         self.raise(
             least,
@@ -415,6 +449,12 @@ impl Walk {
     fn itself(&mut self, name: &str, args: &[Arg], place: Place<'_>) {
         if matches!(name, "psql" | "mysql" | "mariadb") {
             return self.database(name, args, place);
+        }
+        // `find / $(echo -delete)`: an option that nobody sees.
+        if !program::is_plain(name)
+            && args.iter().any(|arg| arg.computed && (arg.text.is_empty() || arg.text.starts_with('-')))
+        {
+            self.raise(program::blind(name), format!("{name} gets words that show only at run time"));
         }
         let (class, reason) = program::class_of(name, args);
         self.raise(class, reason);
@@ -490,7 +530,7 @@ fn base_name(path: &str) -> &str {
 /// The first word of a command, when it is plain.
 fn first_word(command: &Command) -> Option<String> {
     let Command::Simple(simple) = command else { return None };
-    let resolved = word::resolve(&simple.word_or_name.as_ref()?.value);
+    let resolved = word::resolve(&simple.word_or_name.as_ref()?.value, &Values::default());
     resolved.args.first().and_then(Arg::exactly).map(|name| base_name(name).to_owned())
 }
 

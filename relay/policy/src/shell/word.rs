@@ -1,6 +1,8 @@
 //! What is known of a word before anything runs: quotes, escapes and braces are resolved; what variables, command
 //! substitutions and file names will put there is not known.
 
+use std::collections::HashMap;
+
 use brush_parser::{
     ParserOptions,
     word::{
@@ -9,8 +11,14 @@ use brush_parser::{
     },
 };
 
+/// Most braces of a word.
+const BRACES: usize = 5;
 /// Most words that braces are expanded to.
 const EXPANDED: usize = 64;
+
+/// Values that were assigned before, in the same text. One may have been given another since: they are hints of what
+/// may stand there, never all there is to know.
+pub(super) type Values = HashMap<String, String>;
 
 /// A word of a command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +33,8 @@ pub(super) struct Arg {
     pub(super) variables: Vec<String>,
     /// `${VAR:?}` stands in it: it is never empty.
     pub(super) guarded: bool,
+    /// What a command prints becomes part of it.
+    pub(super) computed: bool,
 }
 
 impl Arg {
@@ -43,6 +53,25 @@ impl Arg {
     }
 }
 
+/// How many braces open an expansion: they are not quoted, and no `${`.
+fn open_braces(text: &str) -> usize {
+    let (mut count, mut quote, mut before) = (0, None, ' ');
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some(open), _) if c == open => quote = None,
+            (Some('\''), _) => {}
+            (_, '\\') => drop(chars.next()),
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '{') if before != '$' => count += 1,
+            _ => {}
+        }
+        before = c;
+    }
+    count
+}
+
 /// A word resolved: the words that it becomes, and the scripts that run for it.
 #[derive(Debug, Default)]
 pub(super) struct Resolved {
@@ -54,19 +83,27 @@ pub(super) struct Resolved {
 }
 
 /// Resolves a word as it was written.
-pub(super) fn resolve(text: &str) -> Resolved {
+pub(super) fn resolve(text: &str, values: &Values) -> Resolved {
     let options = ParserOptions::default();
     let mut out = Resolved::default();
-    let texts = match word::parse_brace_expansions(text, &options) {
-        Ok(Some(pieces)) if text.contains('{') => braces(&pieces).unwrap_or_else(|| {
+    let texts = match open_braces(text) {
+        0 => vec![text.to_owned()],
+        // The parser's time doubles with each that stays open.
+        some if some > BRACES || text.matches('{').count() > 2 * BRACES => {
             out.opaque = true;
-            Vec::new()
-        }),
-        _ => vec![text.to_owned()],
+            return out;
+        }
+        _ => match word::parse_brace_expansions(text, &options) {
+            Ok(Some(pieces)) => braces(&pieces).unwrap_or_else(|| {
+                out.opaque = true;
+                Vec::new()
+            }),
+            _ => vec![text.to_owned()],
+        },
     };
     for text in texts {
         match word::parse(&text, &options) {
-            Ok(pieces) => out.add(&pieces),
+            Ok(pieces) => out.add(&pieces, values),
             Err(_) => out.opaque = true,
         }
     }
@@ -74,10 +111,10 @@ pub(super) fn resolve(text: &str) -> Resolved {
 }
 
 /// Resolves the body of a here-document whose end was not quoted.
-pub(super) fn resolve_document(text: &str) -> Resolved {
+pub(super) fn resolve_document(text: &str, values: &Values) -> Resolved {
     let mut out = Resolved::default();
     match word::parse_heredoc(text, &ParserOptions::default()) {
-        Ok(pieces) => out.add(&pieces),
+        Ok(pieces) => out.add(&pieces, values),
         Err(_) => out.opaque = true,
     }
     out
@@ -112,17 +149,17 @@ fn braces(pieces: &[BraceExpressionOrText]) -> Option<Vec<String>> {
 }
 
 impl Resolved {
-    fn add(&mut self, pieces: &[WordPieceWithSource]) {
+    fn add(&mut self, pieces: &[WordPieceWithSource], values: &Values) {
         let mut arg = Arg { exact: true, ..Arg::default() };
         for piece in pieces {
-            self.piece(&piece.piece, false, &mut arg);
+            self.piece(&piece.piece, false, &mut arg, values);
         }
         // Alone it is the name of `test`, not a pattern.
         arg.glob &= arg.text != "[";
         self.args.push(arg);
     }
 
-    fn piece(&mut self, piece: &WordPiece, quoted: bool, arg: &mut Arg) {
+    fn piece(&mut self, piece: &WordPiece, quoted: bool, arg: &mut Arg, values: &Values) {
         match piece {
             WordPiece::Text(text) => {
                 arg.glob |= !quoted && text.contains(['*', '?', '[']);
@@ -131,7 +168,7 @@ impl Resolved {
             WordPiece::SingleQuotedText(text) => arg.text.push_str(text),
             WordPiece::AnsiCQuotedText(text) => arg.text.push_str(&ansi_c(text)),
             WordPiece::DoubleQuotedSequence(inner) | WordPiece::GettextDoubleQuotedSequence(inner) => {
-                inner.iter().for_each(|piece| self.piece(&piece.piece, true, arg));
+                inner.iter().for_each(|piece| self.piece(&piece.piece, true, arg, values));
             }
             WordPiece::EscapeSequence(text) => match text.strip_prefix('\\').unwrap_or(text) {
                 "\n" => {}
@@ -145,19 +182,20 @@ impl Resolved {
                 }
                 _ => arg.exact = false,
             },
-            WordPiece::ParameterExpansion(expression) => self.parameter(expression, arg),
+            WordPiece::ParameterExpansion(expression) => self.parameter(expression, arg, values),
             WordPiece::CommandSubstitution(text) | WordPiece::BackquotedCommandSubstitution(text) => {
                 self.scripts.push(text.clone());
+                arg.computed = true;
                 arg.exact = false;
             }
             WordPiece::ArithmeticExpression(expression) => {
-                self.inner(&expression.value);
+                self.inner(&expression.value, values);
                 arg.exact = false;
             }
         }
     }
 
-    fn parameter(&mut self, expression: &ParameterExpr, arg: &mut Arg) {
+    fn parameter(&mut self, expression: &ParameterExpr, arg: &mut Arg, values: &Values) {
         use ParameterExpr as E;
         arg.exact = false;
         if is_indirect(expression) {
@@ -202,24 +240,25 @@ impl Resolved {
             // Names, not values.
             E::VariableNames { .. } | E::MemberKeys { .. } => return,
         };
-        inner.into_iter().flatten().for_each(|text| self.inner(text));
+        inner.into_iter().flatten().for_each(|text| self.inner(text, values));
         let name = match parameter {
             Parameter::Named(name) | Parameter::NamedWithAllIndices { name, .. } => name,
             Parameter::NamedWithIndex { name, index } => {
-                self.inner(index);
+                self.inner(index, values);
                 name
             }
             Parameter::Positional(_) | Parameter::Special(_) => return,
         };
         if shows {
+            arg.text.push_str(values.get(name).map(String::as_str).unwrap_or_default());
             arg.variables.push(name.clone());
         }
     }
 
     /// A text inside of an expansion, which may hold more of them. Its variables count as those of the next word would:
     /// their scripts are what matters.
-    fn inner(&mut self, text: &str) {
-        let inner = resolve(text);
+    fn inner(&mut self, text: &str, values: &Values) {
+        let inner = resolve(text, values);
         self.scripts.extend(inner.scripts);
         self.opaque |= inner.opaque;
     }
