@@ -54,8 +54,9 @@ async fn labelled_columns_are_seen_by_whom_policy_names() -> Result<()> {
     let (adam, alice) = (lab.login("adam").await?, lab.login("alice").await?);
     let open = adam.connect("shop-dev", Transport::Quic)?;
     let session = open.client().await?;
-    let others = alice.connect("shop-dev", Transport::WebSocket)?.client().await?;
-    let prod = adam.connect("shop-prod", Transport::Quic)?.client().await?;
+    let (beside, live) =
+        (alice.connect("shop-dev", Transport::WebSocket)?, adam.connect("shop-prod", Transport::Quic)?);
+    let (others, prod) = (beside.client().await?, live.client().await?);
     ensure!(one(&session, SSN).await? == "[masked]", "no rule means masked");
     write(&lab, "support.cedar", SUPPORT)?;
     audited(&lab, "policy.loaded", 1).await?;
