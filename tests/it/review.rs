@@ -393,3 +393,27 @@ async fn glass_that_is_broken_must_be_reviewed() -> Result<()> {
     waiting.done("DELETE 1")?;
     Ok(())
 }
+
+/// The line at the end of `weir run` leads to what its agent did: to whom it belongs, and to nobody else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_a_run_leads_to_its_page() -> Result<()> {
+    let lab = Lab::start().await?;
+    let alice = lab.login("alice").await?;
+    let query = "SELECT status FROM orders WHERE id = 1";
+    let ran = alice.try_weir(&["run", "--connect", "shop-dev", "--", "psql", "-X", "-At", "-c", query])?;
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    let link = said.split_whitespace().find(|word| word.starts_with(lab.url())).with_context(|| said.clone())?;
+    let path = link.strip_prefix(lab.url()).context("another host")?;
+    let seen = reviewer::at_page(&lab, path, "alice", "look", &[])?;
+    ensure!(seen.before.contains("What an agent did") && seen.before.contains("shop-dev"), "{}", seen.before);
+    let sessions = weir_tests::agent::json(&alice.weir(&["sessions", "list", "--output", "json"])?)?;
+    let id = sessions.first().and_then(|view| view.get("id")).and_then(Value::as_str).context("no session")?;
+    let seen = reviewer::without_script(&lab, &format!("/sessions/{id}"), "alice", "look", &[])?;
+    ensure!(seen.before.contains(query) && seen.before.contains("SELECT 1"), "{}", seen.before);
+    for path in [path, &format!("/sessions/{id}")] {
+        ensure!(reviewer::at_page(&lab, path, "rita", "look", &[])?.before.contains("not yours to see"), "{path}");
+    }
+    // Auditors, and administrators, do.
+    ensure!(reviewer::at_page(&lab, path, "adam", "look", &[])?.before.contains("shop-dev"));
+    Ok(())
+}

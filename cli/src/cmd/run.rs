@@ -276,6 +276,7 @@ async fn summary(session: &Session, begun: Instant, code: u8) {
     let (agent, count) = (who.agent, done.len());
     ui::tell(&format!(
         "weir: {seconds} s, exit code {code}; connections: {count}, statements: {statements}; \
-         weir sessions list --chain {agent}"
+         {}/agents/{agent}",
+        session.login.relay
     ));
 }

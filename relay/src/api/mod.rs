@@ -9,6 +9,7 @@ mod sessions;
 
 pub use approvals::{may_see, stream as approval_events};
 pub use caller::{Caller, Peer};
+pub use sessions::{sees as sees_session, sees_all as sees_all_sessions};
 
 use crate::{doors::Visit, identity, relay::Relay, telemetry::tally::Census, tunnel, web};
 use axum::{
@@ -66,6 +67,9 @@ pub fn router(relay: Arc<Relay>) -> Router {
         .route("/approvals", get(web::approvals::list))
         .route("/approvals/events", get(web::approvals::events))
         .route("/approvals/{id}", get(web::approvals::show).post(web::approvals::decide))
+        .route("/sessions", get(web::sessions::list))
+        .route("/sessions/{id}", get(web::sessions::show))
+        .route("/agents/{id}", get(web::sessions::of_agent))
         .route("/live.js", get(web::approvals::script))
         .route("/style.css", get(web::style))
         .route("/.well-known/oauth-authorization-server", get(oauth::metadata::metadata))

@@ -30,12 +30,15 @@ pub(super) struct Filter {
     limit: Option<u32>,
 }
 
-pub(super) fn sees_all(principal: &Principal) -> bool {
+/// Whether it sees what others did.
+#[must_use]
+pub fn sees_all(principal: &Principal) -> bool {
     principal.is("admin") || principal.is("auditor")
 }
 
 /// A whole agent sees what its user did; a narrower one what it did, and what is below it.
-fn sees(principal: &Principal, session: &SessionView) -> bool {
+#[must_use]
+pub fn sees(principal: &Principal, session: &SessionView) -> bool {
     let own = if principal.is_whole() {
         session.user == principal.user()
     } else {

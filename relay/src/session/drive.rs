@@ -236,7 +236,7 @@ impl<'a, 'g> Drive<'a, 'g> {
         match self.meanwhile(client, relay.facts.parse(Arc::clone(&action.text))).await {
             Ok(facts) => {
                 let verdict = self.pump.gate.judge(self.pump.engine, action, facts);
-                self.pump.to_upstream.carry_out(self.pump.engine, verdict)
+                self.pump.carry_out(verdict)
             }
             Err(over) => Some(over),
         }
@@ -450,7 +450,7 @@ impl Pump<'_, '_> {
                 Step::Act(action) => {
                     *moved = true;
                     let verdict = self.gate.request(self.engine, action);
-                    if let Some(happened) = self.to_upstream.carry_out(self.engine, verdict) {
+                    if let Some(happened) = self.carry_out(verdict) {
                         return Some(happened);
                     }
                 }
@@ -503,6 +503,14 @@ impl Pump<'_, '_> {
 
     fn resume(&mut self, held: Held, outcome: Outcome) -> Option<Happened> {
         let verdict = self.gate.resume(self.engine, held, outcome);
+        self.carry_out(verdict)
+    }
+
+    /// Does what the gate said; the client is told what it is warned of.
+    fn carry_out(&mut self, verdict: Verdict) -> Option<Happened> {
+        for warning in self.gate.warnings() {
+            self.to_client.reply(self.engine.notice(&warning, ""));
+        }
         self.to_upstream.carry_out(self.engine, verdict)
     }
 

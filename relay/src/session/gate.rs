@@ -12,17 +12,20 @@
 //! }
 //! ```
 
+mod answer;
+mod intent;
+
 use super::{
     authorize::Grant,
     facts,
     labelled::Labelled,
     limits::SessionLimits,
-    refusals::{self, refusal, unasked, unrecorded},
+    refusals::{self, refusal, unrecorded},
     rows::Rows,
     running::{Running, RunningList},
 };
 use crate::{
-    approval::{Held, Outcome, asked::SessionState, text::parameters_as_text},
+    approval::{Held, Outcome, asked::SessionState},
     mask::{About, Counts, Masker},
     record::{RecordError, Recorder},
     relay::Relay,
@@ -35,10 +38,7 @@ use weir_policy::{
     bundle::{self, Moment, Notice},
     sql::{Class, Facts},
 };
-use weir_protocol::{
-    Action, ActionKind, Chunk, Engine, Event, Excess, Parameters, Refusal, Shape,
-    postgres::{Postgres, SUSPENDED},
-};
+use weir_protocol::{Action, ActionKind, Engine, Excess, Refusal, Shape, postgres::Postgres};
 use weir_shared::recording::Payload;
 
 /// The right to send exactly these bytes, once: judged, and recorded as the durability asks.
@@ -128,6 +128,8 @@ pub struct Gate<'a> {
     state: SessionState,
     totals: Totals,
     metrics: SessionMetrics,
+    /// What policies that only warn say to the client.
+    warnings: Vec<String>,
 }
 
 impl<'a> Gate<'a> {
@@ -164,6 +166,7 @@ impl<'a> Gate<'a> {
             state,
             totals: Totals::default(),
             metrics,
+            warnings: Vec::new(),
         }
     }
 
@@ -200,6 +203,11 @@ impl<'a> Gate<'a> {
     /// Tells the metrics what has moved.
     pub fn publish(&mut self, traffic: Traffic) {
         self.metrics.publish(traffic, self.running.in_flight());
+    }
+
+    /// What the client is to be told of requests that were judged.
+    pub(super) fn warnings(&mut self) -> std::vec::Drain<'_, String> {
+        self.warnings.drain(..)
     }
 
     /// Inspects, asks policy, records the intent.
@@ -311,6 +319,9 @@ impl<'a> Gate<'a> {
             }
             self.shared.telemetry.policy_notices.with([self.grant.resource().into(), kind.into()]).inc();
             let message = notice.message().to_owned();
+            if let Notice::Warn { id, message } = notice {
+                self.warnings.push(format!("weir: rule {id} warns: {message}"));
+            }
             self.recorder.note(Payload::Notice { number, kind: kind.into(), policy, message });
         }
     }
@@ -348,7 +359,7 @@ impl<'a> Gate<'a> {
         let digest = asked.request.digest.clone();
         let note = Payload::Approval { number, approval, digest, state: state.to_owned(), by };
         let refused = match &outcome {
-            Outcome::Approved { .. } => self.overtaken(&facts),
+            Outcome::Approved { .. } => self.overtaken(engine, &facts),
             _ => refusals::unapproved(&asked, facts::name(facts.class), &outcome),
         };
         if let Some(refusal) = refused {
@@ -367,7 +378,8 @@ impl<'a> Gate<'a> {
     }
 
     /// Why what a human approved may not run now: policy, or the login, may have changed while they thought.
-    fn overtaken(&self, facts: &Facts) -> Option<Refusal> {
+    fn overtaken(&mut self, engine: &Postgres, facts: &Facts) -> Option<Refusal> {
+        self.follow(engine);
         if self.grant.expires_at() < self.shared.now() {
             return Some(refusal("28000", "your login expired while the request waited", "", "run `weir login`"));
         }
@@ -375,122 +387,11 @@ impl<'a> Gate<'a> {
         (decision.outcome == bundle::Outcome::Deny).then(|| refusals::denial(self.grant, facts, &decision))
     }
 
-    /// Masks, then records. None when nothing may be shown: the session must end with the refusal.
-    ///
-    /// # Errors
-    /// When the answer cannot be read or cannot be recorded.
-    pub fn response(&mut self, chunk: Chunk) -> Result<Masked, Refusal> {
-        if !self.recorder.healthy() {
-            return Err(refusal(
-                "58000",
-                "the answer cannot be recorded, so it is not shown",
-                "",
-                "tell the relay's administrator",
-            ));
-        }
-        let mut spare = Counts::new();
-        let masked = match chunk {
-            Chunk::Text { number, bytes } => {
-                let counts = self.running.find(number).map_or(&mut spare, |running| &mut running.counts);
-                self.masker.message(bytes, counts)
-            }
-            Chunk::Rows { number, bytes, shape } => {
-                let Some(running) = self.running.find(number) else { return Err(unasked()) };
-                let first = std::mem::take(&mut running.measured).then(|| self.metrics.answered(running.since));
-                let (bytes, count) = self
-                    .masker
-                    .rows(bytes, &shape, &running.about, &mut running.counts)
-                    .map_err(|error| refusal("08P01", &error.to_string(), "", ""))?;
-                running.rows.record(&mut self.recorder, number, &bytes, count, false);
-                self.metrics.delivered(count, first);
-                bytes
-            }
-            Chunk::Copy { number, bytes, binary } => {
-                let Some(running) = self.running.find(number) else { return Err(unasked()) };
-                let first = std::mem::take(&mut running.measured).then(|| self.metrics.answered(running.since));
-                let (bytes, count) = self.masker.copy(bytes, binary, &running.about, &mut running.counts);
-                running.rows.record(&mut self.recorder, number, &bytes, count, true);
-                self.metrics.delivered(count, first);
-                bytes
-            }
-            Chunk::Part { number, bytes, column, shape, last, copy } => {
-                let Some(running) = self.running.find(number) else { return Err(unasked()) };
-                let bytes = self.masker.part(&bytes, column, &shape, &running.about, last, &mut running.counts);
-                running.rows.record_part(&mut self.recorder, number, &bytes, false, copy);
-                bytes
-            }
-            Chunk::Frame { number, bytes, first, copy } => {
-                let Some(running) = self.running.find(number) else { return Err(unasked()) };
-                running.rows.record_part(&mut self.recorder, number, &bytes, first, copy);
-                self.metrics.delivered(u64::from(first), None);
-                bytes
-            }
-        };
-        Ok(Masked(masked))
-    }
-
-    /// Records what the engine saw.
-    pub fn event(&mut self, event: Event) {
-        match event {
-            Event::Columns(number, shape) => {
-                if let Some((last, of)) = &self.columns
-                    && last.is(&shape)
-                {
-                    return self.recorder.note(Payload::SameColumns { number, of: *of });
-                }
-                self.columns = Some((shape.clone(), number));
-                let columns = shape.columns.iter().flat_map(|columns| columns.iter()).enumerate();
-                let columns = columns.map(|(index, column)| weir_shared::recording::Column {
-                    name: column.name.clone(),
-                    type_oid: column.type_oid,
-                    binary: shape.binary(index),
-                });
-                self.recorder.note(Payload::Columns { number, columns: columns.collect() });
-            }
-            Event::Complete(number, tag) => self.complete(number, tag),
-            Event::Failed(number, text) => {
-                let mut counts = Counts::new();
-                let text = self.masker.text(text.as_bytes(), &mut counts).unwrap_or_else(|| text.into_bytes());
-                self.complete(number, format!("error {}", String::from_utf8_lossy(&text)));
-            }
-            Event::Resumed(number) => {
-                if let Some(running) = self.running.find(number) {
-                    running.since = Instant::now();
-                }
-            }
-            Event::Skipped(number) => self.complete(number, "skipped".to_owned()),
-            Event::CopyIn(number, size, hash) => {
-                let hash = blake3::Hash::from_bytes(hash).to_hex().to_string();
-                self.recorder.note(Payload::CopyIn { number, size, hash });
-            }
-        }
-    }
-
     /// The recording and the sums, at the session's end.
     pub fn finish(mut self) -> (Recorder, Totals) {
         self.labelled.end();
         self.running.unfinished().into_iter().for_each(|number| self.complete(number, "unfinished".to_owned()));
         (self.recorder, self.totals)
-    }
-
-    fn complete(&mut self, number: u64, status: String) {
-        // A simple query of several statements completes several times under one number.
-        let now = Instant::now();
-        let Some(running) = self.running.complete(number, status == SUSPENDED, now) else { return };
-        let counts = std::mem::take(&mut running.counts);
-        let masked = counts.iter().map(|(_, count)| count).sum::<u64>();
-        self.totals.masked += masked;
-        if masked > 0 {
-            let by_rule = counts.iter().map(|(rule, count)| (rule.to_owned(), count)).collect();
-            self.recorder.note(Payload::Masked { number, counts: by_rule });
-        }
-        let rows = running.rows.end(&mut self.recorder, number);
-        self.totals.rows += rows;
-        self.limits.delivered(rows);
-        let took = now.saturating_duration_since(running.since);
-        self.metrics.completed(took, &counts);
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.recorder.note(Payload::Complete { number, status, rows, micros });
     }
 
     fn decide(&mut self, facts: &Arc<Facts>) -> Arc<Decided> {
@@ -588,51 +489,6 @@ impl<'a> Gate<'a> {
         let refusal = unrecorded(self.grant);
         refusals::count(self.shared, &refusal);
         Verdict::Refuse(action, number, refusal)
-    }
-
-    fn record_intent(
-        &mut self,
-        action: &Action,
-        number: u64,
-        facts: &Facts,
-        decision: &bundle::Decision,
-        judged: Judged,
-    ) -> Result<(), RecordError> {
-        if action.kind == ActionKind::Prepare && judged == Judged::Allow {
-            return Ok(());
-        }
-        self.metrics.statement(facts.class, judged);
-        let mut counts = Counts::new();
-        let text = if facts.has_password {
-            format!("[{}: the text holds a password]", facts.reason).into()
-        } else {
-            match self.masker.text(action.text.as_bytes(), &mut counts) {
-                Some(masked) => String::from_utf8_lossy(&masked).into(),
-                None => Arc::clone(&action.text),
-            }
-        };
-        let parameters = self.parameters(&action.parameters);
-        self.recorder.intent(Payload::Statement {
-            number,
-            text,
-            parameters,
-            class: facts::name(facts.class).into(),
-            outcome: judged.as_str().into(),
-            policies: Arc::clone(&decision.policies),
-        })
-    }
-
-    fn parameters(&mut self, parameters: &Parameters) -> Vec<Option<String>> {
-        let mut counts = Counts::new();
-        parameters_as_text(parameters)
-            .into_iter()
-            .map(|value| {
-                value.map(|value| match self.masker.text(value.as_bytes(), &mut counts) {
-                    Some(masked) => String::from_utf8_lossy(&masked).into_owned(),
-                    None => value,
-                })
-            })
-            .collect()
     }
 }
 

@@ -64,7 +64,7 @@ struct One<'a> {
     most_minutes: u64,
 }
 
-fn time(micros: i64) -> String {
+pub(super) fn time(micros: i64) -> String {
     jiff::Timestamp::from_microsecond(micros).map_or_else(|_| String::new(), |time| format!("{time:.0}"))
 }
 

@@ -1,11 +1,13 @@
 //! The pages: plain HTML, nothing from elsewhere.
 //!
 //! - [`device`]: the one that confirms a device's code
-//! - [`session`]: logging in to those below; [`approvals`]: what waits for a decision
+//! - [`session`]: logging in to those below; [`approvals`]: what waits for a decision; [`sessions`]: what
+//!   was done
 
 pub mod approvals;
 pub mod device;
 pub mod session;
+pub mod sessions;
 
 use crate::identity::{
     access::Access,
