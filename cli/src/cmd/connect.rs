@@ -32,6 +32,9 @@ pub(super) struct Args {
     /// Print only this on standard output, once the port is open.
     #[arg(long, value_enum)]
     print: Option<Print>,
+    /// Why; whoever reviews requests of its sessions reads it.
+    #[arg(long)]
+    reason: Option<String>,
     /// How the relay is reached.
     #[arg(long, value_enum, default_value = "auto")]
     transport: Transport,
@@ -53,7 +56,7 @@ pub(super) async fn run(settings: &Settings, args: Args, output: Output) -> Resu
             "leave it out, or name one resource",
         ));
     }
-    let claims = identity::claims("weir connect");
+    let claims = Claims { reason: args.reason.clone(), ..identity::claims("weir connect") };
     let session = identity::open(settings, &Asked { claims, hops: Some(0), ..Asked::default() }).await?;
     let who = session.who().await?;
     let resources: Vec<ResourceView> = session.get("/resources").await?;

@@ -1,5 +1,6 @@
 //! The manual: why weir is as it is. Prose, kept beside the code it speaks of.
 //!
+//! - [`approvals`]: what a human's yes is bound to, and who may say it
 //! - [`threats`]: who attacks, what they want, what stops them
 //! - [`decisions`]: what was decided, and why
 //! - [`metrics`]: what `/metrics` answers
@@ -7,6 +8,7 @@
 //! - [`postgres`]: the protocol line by line, and the tests that hold it
 //! - the recording's format is documented at [`crate::record::container`]
 
+pub mod approvals;
 pub mod decisions;
 pub mod metrics;
 pub mod policy;

@@ -12,7 +12,7 @@ pub struct Terms {
     pub approvers: BTreeSet<String>,
     /// How long the request may wait; none: as the relay is configured. `@ttl`.
     pub ttl: Option<Duration>,
-    /// Who asks must say why. `@reason_required`.
+    /// Who decides must say why. `@reason_required`.
     pub reason_required: bool,
     /// Who decides must confirm it with a passkey. `@passkey`.
     pub passkey: bool,
