@@ -10,7 +10,7 @@ mod sessions;
 pub use approvals::{may_see, stream as approval_events};
 pub use caller::{Caller, Peer};
 
-use crate::{doors::Visit, identity, relay::Relay, telemetry::tally::Census, tunnel, web};
+use crate::{channel, doors::Visit, identity, relay::Relay, telemetry::tally::Census, tunnel, web};
 use axum::{
     Extension, Json, Router,
     extract::{DefaultBodyLimit, Request, State},
@@ -66,6 +66,8 @@ pub fn router(relay: Arc<Relay>) -> Router {
         .route("/approvals", get(web::approvals::list))
         .route("/approvals/events", get(web::approvals::events))
         .route("/approvals/{id}", get(web::approvals::show).post(web::approvals::decide))
+        .route("/approvals/webhook", post(channel::decision::by_webhook))
+        .route("/slack/interactions", post(channel::slack::interaction::interact))
         .route("/live.js", get(web::approvals::script))
         .route("/style.css", get(web::style))
         .route("/.well-known/oauth-authorization-server", get(oauth::metadata::metadata))

@@ -44,8 +44,7 @@ impl Reader<'_> {
         };
         Webhook {
             endpoint: self.endpoint(table, at, KEYS, "url", ""),
-            secret: self
-                .value(table, at, KEYS, "secret", CredentialSource::None, |item| secret_of(item, &folder)),
+            secret: self.value(table, at, KEYS, "secret", CredentialSource::None, |item| secret_of(item, &folder)),
             events: self.value(table, at, KEYS, "events", WebhookEvent::ALL.into(), events),
             users: self
                 .value(table, at, KEYS, "users", BTreeSet::new(), |item| Some(texts(item)?.into_iter().collect())),
