@@ -353,7 +353,8 @@ async fn a_webhook_is_told_until_it_hears() -> Result<()> {
     hook.answers(&["500 Internal Server Error", &redirect]);
     let client = shop.client().await?;
     let secret = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
-    let run = client.execute("UPDATE orders SET status = $1 WHERE id = 7", &[&secret]);
+    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 1] = [&secret];
+    let run = client.execute("UPDATE orders SET status = $1 WHERE id = 7", &values);
     let decide = async {
         let id = rita.next_pending().await?;
         // Three tries.
@@ -472,33 +473,34 @@ async fn a_webhook_decides_where_policy_lets_it() -> Result<()> {
     nothing_leaked(&lab)
 }
 
-/// A request that outlives the relay is told of again, in a message of the same id.
+/// A relay that was killed tells, once it is back, that what had waited does so no longer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_waits_when_the_relay_starts_is_told_again() -> Result<()> {
+async fn what_a_restart_withdraws_is_told() -> Result<()> {
     let (mut lab, hook) = with_webhook(false).await?;
     let (alice, rita) = (lab.login("alice").await?, lab.login("rita").await?);
-    let weir = weir_tests::process::program("weir")?.get_program().to_string_lossy().into_owned();
-    alice.weir(&[
-        "run",
-        "--scope",
-        "shop-dev:sql.read",
-        "--",
-        &weir,
-        "approvals",
-        "ask",
-        "shop-dev:sql.write",
-        "--no-wait",
-    ])?;
+    let shop = alice.connect("shop-prod", Transport::Quic)?;
+    let waiting = Waiting::begin(&lab, &shop, "DELETE FROM orders WHERE id = 1")?;
     let id = rita.next_pending().await?;
-    let first = hook.wait("/hook", |told| says(told, &id)).await?;
-    lab.restart_with(|config| config).await?;
-    let again = async {
-        while hook.told("/hook").len() < 2 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        hook.told("/hook").pop()
-    };
-    let again = tokio::time::timeout(Duration::from_secs(20), again).await?.context("nothing")?;
-    ensure!(again.header("webhook-id") == first.header("webhook-id") && event(&again) == "requested");
+    hook.wait("/hook", |told| event(told) == "requested" && says(told, &id)).await?;
+    lab.relay.take().context("no relay")?.kill()?;
+    waiting.refused()?;
+    lab.serve().await?;
+    let told = hook.wait("/hook", |told| event(told) == "decided" && says(told, &id)).await?;
+    ensure!(told.json().pointer("/approval/state") == Some(&"withdrawn".into()), "{:#}", told.json());
+    is_signed(&told)?;
+    ensure!(orders(&lab)? == "100");
+    Ok(())
+}
+
+/// The administrator's own check finds a file that is not there, and the relay does not start with a secret that is none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_that_is_none_is_found_at_the_start() -> Result<()> {
+    let (mut lab, _) = with_webhook(false).await?;
+    std::fs::write(lab.relay_folder().join("keys/hook"), "whsec_c2hvcnQ=")?;
+    let failed = lab.restart_with(|config| config).await.err().context("it started")?.to_string();
+    ensure!(failed.contains("approvals.webhook.0") && !failed.contains("c2hvcnQ"), "{failed}");
+    std::fs::remove_file(lab.relay_folder().join("keys/hook"))?;
+    let failed = lab.admin(&["check"]).err().context("it is good")?.to_string();
+    ensure!(failed.contains("approvals.webhook.0.secret"), "{failed}");
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! What happens to requests, for those who are told: each thing once, in order, while the relay runs.
 //!
 //! Events come as they happen; now and then, at the start, and when events were missed, the store is asked, so that what no
-//! event tells of (a request that expires while nobody waits, one that outlived the relay) is told too. A request that waits when the
-//! relay starts is told of again, in a message of the same id.
+//! event tells of (a request that expires while nobody waits) is told too. A relay that starts tells of what waits, and of what it
+//! has just withdrawn since its session is gone: again, perhaps, but in a message of the same id.
 
 use crate::{approval::wait, relay::Relay};
 use std::{
@@ -24,6 +24,9 @@ const BEHIND: usize = 256;
 const SWEEP: Duration = Duration::from_secs(5);
 /// Requests that are remembered as over.
 const OVER: usize = 1024;
+
+/// Why a relay that starts withdraws a request, as the store says.
+const RESTARTED: &str = "the relay was restarted";
 
 /// What happened to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +98,9 @@ impl Known {
 /// Follows what happens, until it is dropped.
 pub(super) async fn follow(relay: &Relay, queues: &[Queue]) {
     let (mut events, mut known) = (relay.approvals.listen(), Known::default());
+    if let Err(error) = begin(relay, &mut known, queues).await {
+        tracing::error!(%error, "what was withdrawn cannot be told");
+    }
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -114,6 +120,16 @@ pub(super) async fn follow(relay: &Relay, queues: &[Queue]) {
             tracing::error!(%error, "what happened to an approval cannot be told");
         }
     }
+}
+
+/// Tells of what was withdrawn because the relay stopped, as long as it might still have waited.
+async fn begin(relay: &Relay, known: &mut Known, queues: &[Queue]) -> Result<(), StoreError> {
+    for view in relay.store.approvals(Some("withdrawn"), None).await? {
+        if view.reason.as_deref() == Some(RESTARTED) && view.request.expires_at > relay.now() {
+            tell(relay, known, queues, view, false).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn look(
@@ -166,4 +182,44 @@ async fn tell(
 /// Counts what came of a message.
 pub(super) fn count(relay: &Relay, channel: &'static str, outcome: &'static str) {
     relay.telemetry.notifications.with([channel.into(), outcome.into()]).inc();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Event::{Changed, Told};
+    use WebhookEvent::{BrokenGlass, Decided, Requested};
+
+    fn view(state: &str, review: Option<&str>) -> ApprovalView {
+        let view = serde_json::json!({
+            "id": ApprovalId::generate(), "session": null, "user": "alice", "agent": weir_shared::id::AgentId::generate(),
+            "resource": "shop", "class": "sql.write", "statement": "", "digest": "", "requested_at": 0, "expires_at": 0,
+            "state": state, "review": review, "decided_by": null, "reason": null,
+        });
+        serde_json::from_value(view).unwrap()
+    }
+
+    #[test]
+    fn each_thing_is_told_once() {
+        let mut known = Known::default();
+        let mut one = view("pending", None);
+        assert_eq!(known.events(&one, true), [Told(Requested)]);
+        assert_eq!(known.events(&one, true), [Changed], "a vote");
+        one.state = "approved".to_owned();
+        assert_eq!(known.events(&one, false), [Told(Decided)]);
+        one.state = "consumed".to_owned();
+        assert_eq!(known.events(&one, false), [Changed]);
+        // Decided before anybody has looked.
+        assert_eq!(known.events(&view("consumed", None), true), [Told(Requested), Told(Decided)]);
+        let mut glass = view("pending", None);
+        known.events(&glass, true);
+        (glass.state, glass.review) = ("approved".to_owned(), Some("due".to_owned()));
+        assert_eq!(known.events(&glass, false), [Told(BrokenGlass)]);
+        glass.review = Some("rita: fine".to_owned());
+        assert_eq!(known.events(&glass, false), [Changed]);
+        // What an earlier relay had told.
+        assert_eq!(known.events(&view("withdrawn", None), false), [Told(Decided)]);
+        (0..2 * OVER).for_each(|_| drop(known.events(&view("denied", None), true)));
+        assert!(known.over.len() == OVER && known.waiting.is_empty());
+    }
 }

@@ -134,9 +134,32 @@ impl Masking<'_> {
         out
     }
 
+    /// A bind value. One in binary is shown as digits, which hide from the detector what they say.
+    fn value(&mut self, value: &str) -> String {
+        let Some(bytes) = value.strip_prefix("\\x").and_then(decoded) else { return self.text(value, TEXT) };
+        self.found.clear();
+        self.detector.detect(&bytes, &mut self.found);
+        if let (true, Some(number)) = (self.found.is_empty() && bytes.len() == 8, bytes.first_chunk()) {
+            self.detector.detect(i64::from_be_bytes(*number).to_string().as_bytes(), &mut self.found);
+        }
+        match self.found.first() {
+            None => self.text(value, TEXT),
+            Some(span) => {
+                self.complete = false;
+                format!("[masked:{}]", span.rule)
+            }
+        }
+    }
+
     fn list<'t>(&mut self, texts: impl IntoIterator<Item = &'t String>) -> Vec<String> {
         texts.into_iter().take(LIST).map(|text| self.text(text, TEXT)).collect()
     }
+}
+
+/// The bytes of hexadecimal digits, as far as they come in pairs; none when there is another character among them.
+fn decoded(digits: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = digits.chars().map(|c| c.to_digit(16)?.try_into().ok()).collect::<Option<_>>()?;
+    Some(digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect())
 }
 
 /// What is shown of a request, whose chain is `chain`.
@@ -145,7 +168,7 @@ pub(crate) fn shown(detector: &Detector, view: &ApprovalView, chain: &[AgentView
     let mut masking = Masking { detector, found: Vec::new(), complete: request.parameters.len() <= LIST };
     let statement = masking.text(&request.statement, STATEMENT);
     let parameters = request.parameters.iter().take(LIST);
-    let parameters = parameters.map(|value| value.as_ref().map(|value| masking.text(value, TEXT))).collect();
+    let parameters = parameters.map(|value| value.as_ref().map(|value| masking.value(value))).collect();
     let because = masking.text(&request.because, TEXT);
     let complete = masking.complete;
     let hop = |agent: &AgentView| {
@@ -205,6 +228,20 @@ pub(crate) fn shown(detector: &Detector, view: &ApprovalView, chain: &[AgentView
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn binary_values_hide_nothing() {
+        let detector = Detector::standard();
+        let mut masking = Masking { detector: &detector, found: Vec::new(), complete: true };
+        assert_eq!(masking.value("\\x0000002a"), "\\x0000002a");
+        assert_eq!(masking.value("42"), "42");
+        assert!(masking.complete);
+        let digits = |bytes: &[u8]| bytes.iter().fold("\\x".to_owned(), |text, byte| format!("{text}{byte:02x}"));
+        assert_eq!(masking.value(&digits(b"ada@example.com")), "[masked:email]");
+        assert!(!std::mem::replace(&mut masking.complete, true));
+        assert_eq!(masking.value(&digits(&4_111_111_111_111_111_i64.to_be_bytes())), "[masked:card]");
+        assert!(!masking.complete);
+    }
 
     #[test]
     fn secrets_are_masked_and_long_texts_cut() {

@@ -31,7 +31,7 @@ use std::{
 use tokio::{sync::mpsc, time::Instant};
 use weir_shared::{
     api::{AgentView, ApprovalView},
-    config::checked,
+    config::checked::{self, WebhookEvent},
     id::ApprovalId,
 };
 
@@ -95,7 +95,8 @@ pub(super) async fn send(relay: &Relay, slack: &Slack, mut news: mpsc::Receiver<
     while let Some(News { event, view, chain }) = news.recv().await {
         let id = view.request.id;
         let known = slack.message_of(id);
-        if known.is_none() && event == Event::Changed {
+        // What an earlier relay has posted is brought up to date by whoever presses its buttons.
+        if known.is_none() && matches!(event, Event::Changed | Event::Told(WebhookEvent::Decided)) {
             continue;
         }
         let body = rendered(relay, slack, &view, &chain).await;
