@@ -492,6 +492,41 @@ async fn what_a_restart_withdraws_is_told() -> Result<()> {
     Ok(())
 }
 
+/// What nobody decides in time, and a broken glass, are told too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_expires_and_broken_glass_are_told() -> Result<()> {
+    let (mut lab, slack) = with_slack(true).await?;
+    std::fs::write(lab.relay_folder().join("keys/hook"), HOOK)?;
+    let file = lab.relay_folder().join("policies/default.cedar");
+    let rule =
+        "@id(\"break-glass\") permit (principal in Group::\"user\", action == Action::\"break_glass\", resource);";
+    std::fs::write(&file, std::fs::read_to_string(&file)? + rule)?;
+    let hook = Receiver::start()?;
+    let table = format!(
+        "\n[[approvals.webhook]]\nurl = \"{}/hook\"\nhttp = true\nsecret = \"file:keys/hook\"\nevents = [\"broken-glass\"]\n",
+        hook.url()
+    );
+    lab.restart_with(|config| format!("approval_timeout = \"6s\"\n{config}{table}")).await?;
+    let alice = lab.login("alice").await?;
+    let shop = alice.connect("shop-prod", Transport::Quic)?;
+    let waiting = Waiting::begin(&lab, &shop, "DELETE FROM orders WHERE id = 1")?;
+    let id = alice.next_pending().await?;
+    slack.wait(POST, |told| says(told, &id) && has_buttons(told)).await?;
+    waiting.refused()?;
+    slack.wait(UPDATE, |told| says(told, &id) && says(told, "expired") && !has_buttons(told)).await?;
+
+    let waiting = Waiting::begin(&lab, &shop, "DELETE FROM orders WHERE id = 2")?;
+    let id = alice.next_pending().await?;
+    alice.weir(&["approvals", "break-glass", &id, "--reason", "the shop is down", "--yes"])?;
+    waiting.done("DELETE 1")?;
+    let told = hook.wait("/hook", |told| says(told, &id)).await?;
+    is_signed(&told)?;
+    ensure!(event(&told) == "broken-glass" && says(&told, "the shop is down"), "{:#}", told.json());
+    ensure!(hook.told("/hook").len() == 1, "events that it did not ask for");
+    slack.wait(UPDATE, |told| says(told, &id) && says(told, "alice broke the glass") && !has_buttons(told)).await?;
+    Ok(())
+}
+
 /// The administrator's own check finds a file that is not there, and the relay does not start with a secret that is none.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_secret_that_is_none_is_found_at_the_start() -> Result<()> {

@@ -4,7 +4,7 @@
 
 use super::{
     key,
-    shown::{Shown, shown},
+    shown::{Shown, lasts, shown},
     sign::{Message, WINDOW},
     webhook::Webhook,
 };
@@ -117,7 +117,7 @@ async fn attempt(relay: &Relay, said: Said<'_>) -> Result<ApprovalView, UserFaci
     let body = DecisionBody {
         reason: said.reason,
         digest: Some(said.digest),
-        extent: Extent::default(),
+        extent: Extent { window: lasts(&view.request), ..Extent::default() },
         identical: said.identical,
     };
     decide::decide(relay, approval, &principal, way, approve, body).await

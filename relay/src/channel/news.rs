@@ -1,8 +1,9 @@
 //! What happens to requests, for those who are told: each thing once, in order, while the relay runs.
 //!
 //! Events come as they happen; now and then, at the start, and when events were missed, the store is asked, so that what no
-//! event tells of (a request that expires while nobody waits) is told too. A relay that starts tells of what waits, and of what it
-//! has just withdrawn since its session is gone: again, perhaps, but in a message of the same id.
+//! event tells of (a request that expires while nobody waits) is told too. A relay that starts tells of what waits, and
+//! of what was decided, or withdrawn with its session, while it might still have waited: again, perhaps, but in a message of
+//! the same id.
 
 use crate::{approval::wait, relay::Relay};
 use std::{
@@ -24,9 +25,6 @@ const BEHIND: usize = 256;
 const SWEEP: Duration = Duration::from_secs(5);
 /// Requests that are remembered as over.
 const OVER: usize = 1024;
-
-/// Why a relay that starts withdraws a request, as the store says.
-const RESTARTED: &str = "the relay was restarted";
 
 /// What happened to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +97,7 @@ impl Known {
 pub(super) async fn follow(relay: &Relay, queues: &[Queue]) {
     let (mut events, mut known) = (relay.approvals.listen(), Known::default());
     if let Err(error) = begin(relay, &mut known, queues).await {
-        tracing::error!(%error, "what was withdrawn cannot be told");
+        tracing::error!(%error, "what an earlier relay has left cannot be told");
     }
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -122,12 +120,13 @@ pub(super) async fn follow(relay: &Relay, queues: &[Queue]) {
     }
 }
 
-/// Tells of what was withdrawn because the relay stopped, as long as it might still have waited.
+/// Tells of what an earlier relay may not have told of any more.
 async fn begin(relay: &Relay, known: &mut Known, queues: &[Queue]) -> Result<(), StoreError> {
-    for view in relay.store.approvals(Some("withdrawn"), None).await? {
-        if view.reason.as_deref() == Some(RESTARTED) && view.request.expires_at > relay.now() {
-            tell(relay, known, queues, view, false).await?;
-        }
+    let now = relay.now();
+    let mut lately = relay.store.approvals(None, None).await?;
+    lately.retain(|view| view.request.expires_at > now && view.state != "pending");
+    for view in lately.into_iter().rev() {
+        tell(relay, known, queues, view, false).await?;
     }
     Ok(())
 }
@@ -153,7 +152,11 @@ async fn swept(relay: &Relay, known: &mut Known, queues: &[Queue]) -> Result<(),
         tell(relay, known, queues, view, true).await?;
     }
     for id in gone {
-        look(relay, known, queues, id, false).await?;
+        let view = relay.store.approval(id).await?;
+        // Of very many that wait the store lists the newest.
+        if let Some(view) = view.filter(|view| view.state != "pending") {
+            tell(relay, known, queues, view, false).await?;
+        }
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 use weir_shared::{
-    api::{AgentView, ApprovalView, Needs, RequestKind},
+    api::{AgentView, ApprovalRequest, ApprovalView, Needs, RequestKind},
     detect::{Detect as _, Detector, Span},
     id::{AgentId, ApprovalId, SessionId},
 };
@@ -81,6 +81,8 @@ pub(crate) struct Shown {
     /// Rows that the server's planner expects.
     pub(crate) estimated_rows: Option<u64>,
     policies: Vec<String>,
+    /// Seconds that a session or more scope would last; 0 of a statement: it runs once.
+    pub(crate) lasts: u64,
     /// What a decision is bound to.
     pub(crate) digest: String,
     /// What a decision needs.
@@ -162,6 +164,11 @@ fn decoded(digits: &str) -> Option<Vec<u8>> {
     Some(digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect())
 }
 
+/// For how many seconds a decision over a channel grants this: as long as may be. A statement runs once.
+pub(crate) fn lasts(request: &ApprovalRequest) -> u64 {
+    if request.kind == RequestKind::Statement { 0 } else { request.offers.window }
+}
+
 /// What is shown of a request, whose chain is `chain`.
 pub(crate) fn shown(detector: &Detector, view: &ApprovalView, chain: &[AgentView]) -> Shown {
     let request = &view.request;
@@ -203,6 +210,7 @@ pub(crate) fn shown(detector: &Detector, view: &ApprovalView, chain: &[AgentView
         size: facts.size,
         estimated_rows: facts.estimated_rows,
         policies: facts.policies.clone(),
+        lasts: lasts(request),
         digest: request.digest.clone(),
         needs: request.needs.clone(),
         identical: view.identical,

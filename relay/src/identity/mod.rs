@@ -1,4 +1,4 @@
-//! Who acts. A key's thumbprint becomes a [`Principal`], here and nowhere else.
+//! Who acts. A key's thumbprint, or a channel's word for one decision, becomes a [`Principal`], here and nowhere else.
 //!
 //! - [`password`]: local users; [`foreign`]: those whom somebody else vouches for
 //! - [`oauth`]: the authorization server that `weir login` talks to

@@ -111,6 +111,9 @@ fn facts(shown: &Shown) -> Vec<Value> {
     let groups =
         if shown.needs.groups.is_empty() { String::new() } else { format!(" of {}", shown.needs.groups.join(" and ")) };
     facts.push(format!("Needs: {}{groups}", shown.needs.quorum));
+    if shown.lasts > 0 {
+        facts.push(format!("Lasts: {} min at most", shown.lasts.div_ceil(60)));
+    }
     if shown.identical > 1 {
         facts.push(format!("{} requests that say the same wait: a decision is for all of them", shown.identical));
     }
@@ -138,7 +141,7 @@ fn button(action: &str, label: &str, style: &str, value: &str) -> Value {
     json!({
         "type": "button", "action_id": action, "style": style, "value": value, "text": plain(label),
         "confirm": {
-            "title": plain(label), "text": plain("Exactly what the message shows, once."), "confirm": plain(label),
+            "title": plain(label), "text": plain("Exactly what the message shows."), "confirm": plain(label),
             "deny": plain("Cancel"),
         },
     })
