@@ -90,7 +90,11 @@ impl Press {
     }
 
     async fn send(&self, lab: &Lab) -> Result<StatusCode> {
-        let (body, time) = (self.body(), now() - self.age);
+        self.send_at(lab, now() - self.age).await
+    }
+
+    async fn send_at(&self, lab: &Lab, time: i64) -> Result<StatusCode> {
+        let body = self.body();
         let signature = slack_signature(self.secret, time, body.as_bytes());
         let request = login::browser(&lab.ca())?.post(format!("{}/slack/interactions", lab.url()));
         let request = request.header("x-slack-request-timestamp", time).header("x-slack-signature", signature);
@@ -192,7 +196,8 @@ async fn a_button_in_slack_lets_it_run_once() -> Result<()> {
     ensure!(elsewhere.told("/response").is_empty(), "the relay sent something where an attacker said");
     ensure!(orders(&lab)? == "100" && shown(&rita, &id)?.get("state") == Some(&"pending".into()));
 
-    ensure!(good.send(&lab).await? == StatusCode::OK);
+    let time = now();
+    ensure!(good.send_at(&lab, time).await? == StatusCode::OK);
     waiting.done("DELETE 1")?;
     ensure!(orders(&lab)? == "99");
     let view = shown(&rita, &id)?;
@@ -201,7 +206,8 @@ async fn a_button_in_slack_lets_it_run_once() -> Result<()> {
     ensure!(!has_buttons(&updated) && says(&updated, "WHERE id = 42"), "{:#}", updated.json());
 
     // The same bytes again, and the button again.
-    ensure!(good.send(&lab).await? == StatusCode::CONFLICT);
+    ensure!(good.send_at(&lab, time).await? == StatusCode::CONFLICT);
+    ensure!(refusals(&lab)?.last().is_some_and(|said| said.contains("came before")));
     let again = Press { number: 1, ..good.clone() };
     ensure!(again.send(&lab).await? == StatusCode::OK);
     let told = slack.wait("/response", |told| says(told, "no longer pending")).await?;

@@ -64,7 +64,7 @@ pub(super) async fn stranger(relay: &Relay, channel: &str, peer: &Peer, why: &st
 }
 
 /// No more calls than this from one address: each costs a hash, and perhaps a file that is read.
-pub(super) fn in_time(relay: &Relay, peer: &Peer) -> Result<(), UserFacing> {
+pub(super) fn not_too_fast(relay: &Relay, peer: &Peer) -> Result<(), UserFacing> {
     let too_fast = |_| UserFacing::new(Kind::Limit, "too many calls from this address", "call more slowly");
     relay.oauth.rates.take(What::Call, peer.address).map_err(too_fast)
 }
@@ -153,7 +153,7 @@ pub(crate) async fn by_webhook(
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
     const CHANNEL: &str = "webhook";
-    in_time(&relay, &peer)?;
+    not_too_fast(&relay, &peer)?;
     let message = match Message::read(&headers, relay.now() / 1_000_000) {
         Ok(message) => message,
         Err(flaw) => return Err(stranger(&relay, CHANNEL, &peer, &flaw.to_string()).await.into()),

@@ -103,7 +103,7 @@ pub(crate) async fn interact(
     let Some(slack) = relay.channels.slack.clone() else {
         return Err(UserFacing::new(Kind::NotFound, "this relay has no Slack", "configure [approvals.slack]").into());
     };
-    decision::in_time(&relay, &peer)?;
+    decision::not_too_fast(&relay, &peer)?;
     let signing = secret(&slack.config.signing_secret).await.map_err(|why| {
         tracing::error!(why, "Slack's signing secret cannot be read");
         UserFacing::new(Kind::Internal, "the relay cannot verify this", "see its log")
