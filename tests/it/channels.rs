@@ -11,7 +11,7 @@ use weir_tests::{
     lab::Lab,
     login,
     stand_in::now,
-    told::{CHANNEL, Receiver, Told, slack_signature, webhook_signature},
+    told::{CHANNEL, HANGS, Receiver, Told, slack_signature, webhook_signature},
 };
 
 const TOKEN: &str = "xoxb-900000000001-planted-Token-4711";
@@ -530,6 +530,49 @@ async fn what_expires_and_broken_glass_are_told() -> Result<()> {
     ensure!(event(&told) == "broken-glass" && says(&told, "the shop is down"), "{:#}", told.json());
     ensure!(hook.told("/hook").len() == 1, "events that it did not ask for");
     slack.wait(UPDATE, |told| says(told, &id) && says(told, "alice broke the glass") && !has_buttons(told)).await?;
+    Ok(())
+}
+
+/// A receiver that takes what it is sent, and answers nothing, holds nobody up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_that_hangs_holds_nobody_up() -> Result<()> {
+    let (lab, hook) = with_webhook(false).await?;
+    let (alice, rita) = (lab.login("alice").await?, lab.login("rita").await?);
+    let shop = alice.connect("shop-prod", Transport::Quic)?;
+    hook.answers(&[HANGS; 50]);
+    for id in 1..=12 {
+        let waiting = Waiting::begin(&lab, &shop, &format!("DELETE FROM orders WHERE id = {id}"))?;
+        let id = rita.next_pending().await?;
+        rita.weir(&["approvals", "approve", &id, "--yes"])?;
+        waiting.done("DELETE 1")?;
+    }
+    ensure!(orders(&lab)? == "88" && !hook.told("/hook").is_empty());
+    Ok(())
+}
+
+/// Two people are needed: the first button counts, and the message says so; the second lets it run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quorum_counts_buttons_and_commands_alike() -> Result<()> {
+    let (mut lab, slack) = with_slack(true).await?;
+    let file = lab.relay_folder().join("policies/default.cedar");
+    let text = std::fs::read_to_string(&file)?.replace("@id(\"write\")", "@id(\"write\") @quorum(\"2\")");
+    std::fs::write(&file, text)?;
+    lab.restart_with(|config| config).await?;
+    let (alice, adam) = (lab.login("alice").await?, lab.login("adam").await?);
+    let shop = alice.connect("shop-prod", Transport::Quic)?;
+    let waiting = Waiting::begin(&lab, &shop, "DELETE FROM orders WHERE id = 50")?;
+    let id = adam.next_pending().await?;
+    let posted = slack.wait(POST, |told| says(told, &id)).await?;
+    let press = Press::of(&posted, &slack)?;
+    ensure!(press.send(&lab).await? == StatusCode::OK);
+    slack.wait(UPDATE, |told| says(told, "approved so far by rita")).await?;
+    // Once is once.
+    ensure!(Press { number: 1, ..press }.send(&lab).await? == StatusCode::OK);
+    slack.wait("/response", |told| says(told, "you have decided this already")).await?;
+    ensure!(orders(&lab)? == "100");
+    adam.weir(&["approvals", "approve", &id, "--yes"])?;
+    waiting.done("DELETE 1")?;
+    slack.wait(UPDATE, |told| says(told, "approved by rita, adam") && !has_buttons(told)).await?;
     Ok(())
 }
 

@@ -142,6 +142,10 @@ impl Receiver {
             state.told.push(Told { path, headers, body });
             (state.told.len(), state.answers.pop_front())
         };
+        if answer.as_deref() == Some(HANGS) {
+            std::thread::sleep(Duration::from_secs(60));
+            return;
+        }
         let head = answer.unwrap_or_else(|| "200 OK".to_owned());
         // What Slack answers; a webhook's sender does not look.
         let body =
@@ -152,6 +156,8 @@ impl Receiver {
     }
 }
 
+/// An answer that does not come.
+pub const HANGS: &str = "hangs";
 /// The channel of the Slack that it stands in for.
 pub const CHANNEL: &str = "C0123ABCD";
 

@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     api::{ApiError, Peer},
-    approval::decide::{self, Way},
+    approval::{
+        decide::{self, Way},
+        wait,
+    },
     identity::{
         channel::vouched,
         oauth::{hash, rates::What},
@@ -103,6 +106,8 @@ async fn attempt(relay: &Relay, said: Said<'_>) -> Result<ApprovalView, UserFaci
     let view = view.ok_or_else(|| {
         UserFacing::new(Kind::NotFound, format!("no approval {approval}"), "run `weir approvals list`")
     })?;
+    // As it was shown.
+    let view = wait::with_page(relay, view);
     if view.request.digest != said.digest {
         let hint = "look at the request again";
         return Err(UserFacing::new(Kind::Conflict, "the digest is not this request's", hint));

@@ -27,7 +27,7 @@ pub(crate) struct Hop {
 /// What somebody said.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Said {
-    by: String,
+    pub(crate) by: String,
     approve: bool,
     reason: String,
     channel: String,
@@ -89,7 +89,8 @@ pub(crate) struct Shown {
     pub(crate) needs: Needs,
     /// Requests that say the same and wait.
     pub(crate) identical: u32,
-    votes: Vec<Said>,
+    /// Who has said what.
+    pub(crate) votes: Vec<Said>,
     /// Who decided.
     pub(crate) decided_by: Option<String>,
     /// Why.

@@ -128,7 +128,11 @@ fn standing(shown: &Shown) -> String {
     match (shown.state.as_str(), shown.review.as_deref()) {
         ("pending", _) => {
             let until = jiff::Timestamp::from_microsecond(shown.expires_at).map(|time| format!("{time:.0}"));
-            format!("waits until {}", until.unwrap_or_default())
+            // The first no decides, so that whoever has said something has said yes.
+            let said: Vec<&str> = shown.votes.iter().map(|said| said.by.as_str()).collect();
+            let said =
+                if said.is_empty() { String::new() } else { format!("; approved so far by {}", said.join(", ")) };
+            format!("waits until {}{said}", until.unwrap_or_default())
         }
         (_, Some("due")) => format!("{} broke the glass{why}. Somebody else must review it.", shown.user),
         (_, Some(review)) => format!("the glass was broken{by}{why}; reviewed: {review}"),
