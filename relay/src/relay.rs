@@ -2,6 +2,7 @@
 
 use crate::{
     approval::Approvals,
+    channel::Channels,
     doors::Doors,
     identity::{Principal, Principals, foreign::Foreign, oauth},
     policy::Policies,
@@ -46,6 +47,8 @@ pub struct Relay {
     pub oauth: oauth::Server,
     /// Requests that wait for a human.
     pub approvals: Approvals,
+    /// Who is told of them.
+    pub channels: Channels,
     /// What sessions with the same resource share.
     pub upstreams: Upstreams,
     /// Facts about statements seen before.

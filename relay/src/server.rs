@@ -3,6 +3,7 @@
 use crate::{
     api,
     approval::Approvals,
+    channel::{self, Channels},
     doors::{Doors, Visit},
     identity, keep,
     policy::Policies,
@@ -91,6 +92,7 @@ pub async fn run(config: Config) -> Result<(), UserFacing> {
     relay.tasks.spawn(until(stop.clone(), keep::policies(Arc::clone(&relay), hangups)));
     relay.tasks.spawn(until(stop.clone(), keep::tunnels(Arc::clone(&relay))));
     relay.tasks.spawn(until(stop.clone(), keep::token_keys(Arc::clone(&relay))));
+    relay.tasks.spawn(until(stop.clone(), channel::run(Arc::clone(&relay))));
     if let Some(listener) = metrics {
         relay.tasks.spawn(until(stop.clone(), telemetry::serve::serve(Arc::clone(&relay), listener)));
     }
@@ -137,6 +139,7 @@ async fn start(config: Config) -> Result<Relay, UserFacing> {
         budgets: session::budget::Budgets::default(),
         oauth: identity::oauth::Server::open(&config)?,
         approvals: Approvals::default(),
+        channels: Channels::open(&config).await?,
         upstreams: Upstreams::default(),
         facts: Arc::default(),
         telemetry,

@@ -6,6 +6,7 @@
 //! - [`clients`]: other languages' drivers
 //! - [`property`]: whatever a client sends, it is answered as the server answers it
 //! - [`approvals`]: held requests
+//! - [`channels`]: being told of them, and deciding them, over webhooks and Slack
 //! - [`lifecycle`]: clients and relays that die, large values
 //! - [`labels`]: labelled columns while the database changes
 //! - [`limits`]: what a resource's configuration limits, and how much of it is recorded
@@ -49,6 +50,7 @@ macro_rules! over_both_transports {
 
 mod approvals;
 mod attacks;
+mod channels;
 mod clients;
 mod faults;
 mod floods;

@@ -15,13 +15,13 @@ use weir_tests::{
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// psql with a script of its own, whose statements wait.
-struct Waiting {
-    psql: Running,
+pub(super) struct Waiting {
+    pub(super) psql: Running,
     lines: Lines,
 }
 
 impl Waiting {
-    fn begin(lab: &Lab, shop: &Connection, statement: &str) -> Result<Self> {
+    pub(super) fn begin(lab: &Lab, shop: &Connection, statement: &str) -> Result<Self> {
         let mut psql = shop.psql();
         psql.args(["-v", "ON_ERROR_STOP=1", "-c", statement]).stdout(Stdio::piped());
         let mut psql = Running::start(&mut psql, &lab.folder().join("waiting.log"))?;
@@ -29,14 +29,14 @@ impl Waiting {
         Ok(Self { psql, lines })
     }
 
-    fn done(mut self, tag: &str) -> Result<()> {
+    pub(super) fn done(mut self, tag: &str) -> Result<()> {
         self.lines.find(PATIENCE, |line| (line == tag).then_some(()))?;
         ensure!(self.psql.wait(PATIENCE)? == Some(0));
         Ok(())
     }
 
     /// What it says when it was not let.
-    fn refused(mut self) -> Result<String> {
+    pub(super) fn refused(mut self) -> Result<String> {
         ensure!(self.psql.wait(PATIENCE)? != Some(0), "it ran");
         Ok(self.psql.log())
     }

@@ -7,6 +7,7 @@
 //! - [`federation`]: those who vouch for others: a real provider; [`stand_in`]: an issuer for any other
 //! - [`middle`]: what may stand between an agent and its relay
 //! - [`forger`]: an agent whose key the test holds, to sign and send what an attacker would
+//! - [`told`]: stands in for Slack and for the receiver of a webhook
 //! - [`stranger`]: connections by somebody who is nobody's agent
 //! - [`process`]: children that end with their owner
 //! - [`raw`]: the PostgreSQL protocol spoken by hand
@@ -22,3 +23,4 @@ pub mod raw;
 pub mod reviewer;
 pub mod stand_in;
 pub mod stranger;
+pub mod told;

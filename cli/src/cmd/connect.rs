@@ -16,7 +16,7 @@ use std::{process::ExitCode, sync::Arc};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use weir_shared::{
-    api::{ResourceView, WhoAmI},
+    api::{Claims, ResourceView, WhoAmI},
     error::{Kind, UserFacing},
     id::ResourceName,
 };

@@ -11,7 +11,7 @@ pub use approvals::{may_see, stream as approval_events};
 pub use caller::{Caller, Peer};
 pub use sessions::{sees as sees_session, sees_all as sees_all_sessions};
 
-use crate::{doors::Visit, identity, relay::Relay, telemetry::tally::Census, tunnel, web};
+use crate::{channel, doors::Visit, identity, relay::Relay, telemetry::tally::Census, tunnel, web};
 use axum::{
     Extension, Json, Router,
     extract::{DefaultBodyLimit, Request, State},
@@ -70,6 +70,8 @@ pub fn router(relay: Arc<Relay>) -> Router {
         .route("/sessions", get(web::sessions::list))
         .route("/sessions/{id}", get(web::sessions::show))
         .route("/agents/{id}", get(web::sessions::of_agent))
+        .route("/approvals/webhook", post(channel::decision::by_webhook))
+        .route("/slack/interactions", post(channel::slack::interaction::interact))
         .route("/live.js", get(web::approvals::script))
         .route("/style.css", get(web::style))
         .route("/.well-known/oauth-authorization-server", get(oauth::metadata::metadata))

@@ -89,6 +89,17 @@ fn files(config: &config::checked::Config, file: &Path, text: &str) -> Vec<Probl
     for (index, workload) in identity.workload.iter().enumerate() {
         named.extend(workload.issuer.ca.iter().map(|ca| (format!("identity.workload.{index}.ca"), ca.clone())));
     }
+    let channels = &config.channels;
+    let webhooks = channels.webhooks.iter().enumerate();
+    let webhooks = webhooks.map(|(index, hook)| (format!("approvals.webhook.{index}.secret"), &hook.secret));
+    let slack = channels.slack.iter().flat_map(|slack| {
+        [("approvals.slack.token", &slack.token), ("approvals.slack.signing_secret", &slack.signing_secret)]
+    });
+    for (key, source) in webhooks.chain(slack.map(|(key, source)| (key.to_owned(), source))) {
+        if let config::checked::CredentialSource::File(path) = source {
+            named.push((key, path.clone()));
+        }
+    }
     let problem = |key: String, path: &Path, what: &str, accepted: &str| Problem {
         severity: Severity::Error,
         file: file.to_owned(),

@@ -1,7 +1,8 @@
-//! Who acts. A key's thumbprint becomes a [`Principal`], here and nowhere else.
+//! Who acts. A key's thumbprint, or a channel's word for one decision, becomes a [`Principal`], here and nowhere else.
 //!
 //! - [`password`]: local users; [`foreign`]: those whom somebody else vouches for
 //! - [`oauth`]: the authorization server that `weir login` talks to
+//! - [`channel`]: people for whom a chat or a webhook vouches
 //! - [`access`]: the part of a user's rights that a client or a token has
 //! - [`delegation`]: how an agent hands on some of its right to another
 //!
@@ -11,6 +12,7 @@
 //! ```
 
 pub mod access;
+pub(crate) mod channel;
 pub mod delegation;
 pub mod foreign;
 pub mod oauth;

@@ -25,6 +25,7 @@
 //! | `weir_approvals_requested_total` | counter | resource | requests that a human was asked about |
 //! | `weir_approvals_ended_total` | counter | resource, outcome | how requests to humans ended |
 //! | `weir_approvals_pending` | gauge | | requests that wait for a human now |
+//! | `weir_notifications_total` | counter | channel, outcome | messages about requests to webhooks and Slack |
 //! | `weir_rows_total` | counter | resource | rows and lines of COPY delivered |
 //! | `weir_masked_values_total` | counter | resource, rule | values masked |
 //! | `weir_session_bytes_total` | counter | resource, side, direction | bytes moved after the logins |
@@ -71,6 +72,8 @@
 //!   `statement`. **sqlstate**: what the client was told; `42501` is policy.
 //! - **outcome** of an approval: `approved`, `denied`, `expired`, `withdrawn` (cancelled, or the client went away), `failed` (the
 //!   store could not keep it). A pending one holds up its session: these are also the held statements.
+//! - **channel**: `webhook` or `slack`. **outcome** of a message: `sent`, `retried` (each try but the last), `failed` (given up),
+//!   `dropped` (the queue was full).
 //! - **rule**: `label` for a labelled column, `known-secret` for the injected credential, else the detector's name: `email`,
 //!   `card`, `us-ssn`, `phone`, `iban`, `ipv4`, `jwt`, ... Counted when the statement ends.
 //! - **side**: `client` or `upstream` (the resource); **direction**: `received` or `sent`, by the relay. Rows and bytes are counted as

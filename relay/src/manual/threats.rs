@@ -35,6 +35,10 @@
 //! | make a refusal half-true | the refused message is replaced by one that fails at the server, so that its transaction state is what the client is told |
 //! | approve one's own request | the requester is not a reviewer of it, and the attempt is audited |
 //! | mislead the reviewer | control, turning and invisible characters are shown as escapes; the whole text is shown |
+//! | decide in the name of another by a forged webhook or button | signed (HMAC-SHA256, constant time), five minutes, once; the user must be listed for that channel, be a person, and be let by policy, which by default permits neither channel; the decision is bound to the request's digest |
+//! | mislead a reviewer in Slack, or mention everybody | agent-written text stands in preformatted blocks only, with `& < >` escaped and backticks replaced; the rest is plain text; what was masked or cut is approved on its page alone |
+//! | read secrets where messages are kept | the detector masks what leaves the relay, values in binary too; the webhook's address and the secrets are in no log |
+//! | have the relay call elsewhere | no redirects; what goes back to whoever pressed a button goes to Slack's own hooks, or where its API is, alone |
 //! | read a labelled column by an expression, an alias, an error | result columns are known by table and attribute number; expressions over labelled tables are masked whole; details of errors are dropped where columns are labelled |
 //! | act unrecorded | a session begins with its recording; a statement goes out after its intent is in the file; rows that cannot be recorded are not shown |
 //! | change a recording | segments are sealed, numbered and hash-chained; reading says which one does not fit |

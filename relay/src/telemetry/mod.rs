@@ -176,6 +176,8 @@ pub struct Telemetry {
     pub approvals_ended: Series<2, Counter>,
     /// Requests that wait now; each holds up its session.
     pub approvals_pending: Gauge,
+    /// Messages about requests. By channel and outcome: `sent`, `retried`, `failed`, `dropped`.
+    pub notifications: Series<2, Counter>,
     /// Rows, and lines of COPY, delivered to clients. By resource.
     pub rows: Series<1, Counter>,
     /// Values masked in what was delivered. By resource and rule.
@@ -263,6 +265,11 @@ impl Telemetry {
                 "how requests to humans ended",
             ),
             approvals_pending: list.one("weir_approvals_pending", "requests that wait for a human now"),
+            notifications: list.counters(
+                "weir_notifications",
+                ["channel", "outcome"],
+                "messages about requests to webhooks and Slack",
+            ),
             rows: list.counters("weir_rows", ["resource"], "rows and lines of COPY delivered"),
             masked_values: list.counters("weir_masked_values", ["resource", "rule"], "values masked"),
             session_bytes: list.counters(

@@ -73,6 +73,15 @@ impl Store {
         row.as_ref().map(user).transpose()
     }
 
+    /// True when the user is a workload's service, not a person.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn user_is_workload(&self, id: UserId) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT 1 FROM foreign_users WHERE user = $1 AND issuer = ''").bind(id.to_string());
+        Ok(row.fetch_optional(&self.pool).await?.is_some())
+    }
+
     /// All users by name.
     ///
     /// # Errors

@@ -1,7 +1,9 @@
 //! The validated configuration. Whoever holds one needs to check nothing again.
 
+mod channels;
 mod identity;
 
+pub use channels::{Channels, Endpoint, Slack, Webhook, WebhookEvent};
 pub use identity::{Claim, Exception, Identity, Issuer, Oidc, Platform, Workload, WorkloadRule};
 
 use crate::id::ResourceName;
@@ -60,6 +62,8 @@ pub struct Config {
     pub approval_timeout: Duration,
     /// How much may be asked and granted.
     pub approvals: ApprovalLimits,
+    /// Whom it tells of requests.
+    pub channels: Channels,
     /// How long open sessions may go on after SIGTERM.
     pub drain_timeout: Duration,
     /// Threads that serve tunnels; none leaves it to the relay.

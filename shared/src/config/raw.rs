@@ -1,11 +1,12 @@
 //! What was typed: reads TOML with positions and reports every problem at once.
 
+mod channels;
 mod identity;
 
 pub use identity::is_reachable;
 
 use super::checked::{
-    ApprovalLimits, ColumnLabel, Config, CredentialSource, Delegation, DoorLimits, Durability, Host, Limits,
+    ApprovalLimits, Channels, ColumnLabel, Config, CredentialSource, Delegation, DoorLimits, Durability, Host, Limits,
     PolicySettings, Rate, RecordRows, Recording, Resource, ResourceKind, TargetSession, UpstreamTls, UpstreamTlsMode,
     UserLimits,
 };
@@ -217,6 +218,7 @@ impl Reader<'_> {
             (!rest.is_empty() && !rest.contains('/')).then(|| url.to_owned())
         });
         let identity = self.identity(top, &public_url);
+        let (approvals, channels) = self.approvals(top);
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
         Config {
             folder: self.folder.to_owned(),
@@ -243,7 +245,8 @@ impl Reader<'_> {
                 duration(item).filter(|time| time.is_zero() || *time >= Duration::from_secs(1))
             }),
             approval_timeout: self.value(top, "", KEYS, "approval_timeout", Duration::from_secs(900), duration),
-            approvals: self.approvals(top),
+            approvals,
+            channels,
             drain_timeout: self.value(top, "", KEYS, "drain_timeout", Duration::from_secs(30), duration),
             threads: self.value(top, "", KEYS, "threads", None, |item| {
                 let count = usize::try_from(item.as_integer()?).ok().filter(|count| *count <= 1024)?;
@@ -257,20 +260,21 @@ impl Reader<'_> {
         }
     }
 
-    fn approvals(&mut self, top: &dyn TableLike) -> ApprovalLimits {
+    fn approvals(&mut self, top: &dyn TableLike) -> (ApprovalLimits, Channels) {
         const KEYS: &[Key] = reference::APPROVALS;
         let (at, empty) = ("approvals", toml_edit::Table::new());
         let table = self.table(top, "", at, &empty);
         self.unknown(table, at, KEYS);
         let count =
             |item: &Item| item.as_integer().and_then(|number| u32::try_from(number).ok()).filter(|number| *number > 0);
-        ApprovalLimits {
+        let limits = ApprovalLimits {
             most_pending: self.value(table, at, KEYS, "most_pending", 20, count),
             per_hour: self.value(table, at, KEYS, "per_hour", 200, count),
             denied_for: self.value(table, at, KEYS, "denied_for", Duration::from_secs(60), duration),
             uses: self.value(table, at, KEYS, "uses", 20, count),
             window: self.value(table, at, KEYS, "window", Duration::from_secs(3600), duration),
-        }
+        };
+        (limits, self.channels(table))
     }
 
     fn policy(&mut self, top: &dyn TableLike) -> PolicySettings {

@@ -53,6 +53,30 @@ pub const APPROVALS: &[Key] = keys! {
     "denied_for", "duration; 1m", "what was denied is denied again without asking for so long";
     "uses", "number; 20", "runs that one approval may let happen";
     "window", "duration; 1h", "how long one approval may hold";
+    "webhook", "list of tables, [[approvals.webhook]]; none", "receivers that are told of requests";
+    "slack", "table; none", "a Slack channel that is told of requests";
+};
+
+/// In `[[approvals.webhook]]`. What is sent, and what is accepted back at `PUBLIC_URL/approvals/webhook`, is signed as
+/// Standard Webhooks says.
+pub const WEBHOOK: &[Key] = keys! {
+    "url", "https://...", "where messages are sent";
+    "ca", "path; the platform's roots", "CA of its certificate, PEM";
+    "http", "true or false; false", "it may be http on loopback: for tests";
+    "secret", "as [resources.NAME] credential, not \"none\"", "where its secret comes from: whsec_ and the Base64 of 24 to 64 random bytes";
+    "events", "list of \"requested\", \"decided\", \"broken-glass\"; all", "what it is told";
+    "users", "list of weir users; none", "in whose name it may send decisions, where policy permits the channel \"webhook\"";
+};
+
+/// In `[approvals.slack]`. The app's interactivity request address is `PUBLIC_URL/slack/interactions`, its scope `chat:write`.
+pub const SLACK: &[Key] = keys! {
+    "token", "as [resources.NAME] credential, not \"none\"", "where the bot's token comes from";
+    "signing_secret", "as [resources.NAME] credential, not \"none\"", "where the app's signing secret comes from";
+    "channel", "a channel's id, such as C0123ABCD", "where messages are posted";
+    "users", "table, { SLACK_USER_ID = \"WEIR_USER\" }; none", "who decides by a button, where policy permits the channel \"slack\"";
+    "base_url", "https://...; https://slack.com/api", "where Slack's API is";
+    "ca", "path; the platform's roots", "CA of its certificate, PEM";
+    "http", "true or false; false", "it may be http on loopback: for tests";
 };
 
 /// In `[policy]`.
@@ -198,6 +222,8 @@ pub fn markdown() -> String {
         ("[[identity.workload]]", WORKLOAD),
         ("[[identity.workload.rules]]", WORKLOAD_RULE),
         ("[approvals]", APPROVALS),
+        ("[[approvals.webhook]]", WEBHOOK),
+        ("[approvals.slack]", SLACK),
         ("[delegation]", DELEGATION),
         ("[limits]", USERS),
         ("[resources.NAME]", RESOURCE),

@@ -3,14 +3,9 @@
 //! and time, comes over verified TLS, and follows no redirect. An issuer that cannot be asked vouches for nobody.
 
 use super::token::{Claims, Expected, Refusal, Unverified};
-use fs_err as fs;
+use crate::outbound::{self, Answer};
 use jsonwebtoken::jwk::Jwk;
-use reqwest::{RequestBuilder, StatusCode};
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
-use rustls_platform_verifier::BuilderVerifierExt as _;
+use reqwest::RequestBuilder;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{
@@ -31,10 +26,6 @@ const KEYS: Duration = Duration::from_secs(600);
 const ROTATION: Duration = Duration::from_secs(30);
 /// After a failure nothing is tried for this.
 const PAUSE: Duration = Duration::from_secs(3);
-/// How long a request may take.
-const PATIENCE: Duration = Duration::from_secs(8);
-/// The largest answer, in bytes.
-const LARGEST: usize = 256 * 1024;
 /// The most keys.
 const MOST_KEYS: usize = 100;
 
@@ -75,17 +66,7 @@ impl Issuer {
             let what = format!("the issuer {} cannot be used: {error}", config.url);
             UserFacing::new(Kind::Config, what, "correct its `ca`")
         };
-        let client = reqwest::Client::builder();
-        // What is on loopback is not for a proxy.
-        let client = if config.http { client.no_proxy() } else { client };
-        let client = client
-            .tls_backend_preconfigured(tls(config).map_err(failed)?)
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(PATIENCE)
-            .timeout(PATIENCE)
-            .user_agent(concat!("weir-relay/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| failed(error.to_string()))?;
+        let client = outbound::client(config.ca.as_deref(), config.http).map_err(failed)?;
         Ok(Self { url: config.url.clone(), http: config.http, client, known: Mutex::default() })
     }
 
@@ -176,36 +157,12 @@ impl Issuer {
         if !config::is_reachable(address, self.http) {
             return Err(format!("{} is neither https nor an allowed loopback address", shown(address)));
         }
-        let (status, body) = answer(make(&self.client, address)).await?;
+        let Answer { status, body, .. } = outbound::answer(make(&self.client, address)).await?;
         if !status.is_success() {
             return Err(format!("{} answers {status}{}", shown(address), said(&body)));
         }
         serde_json::from_slice(&body).map_err(|_| format!("{} answers no such JSON", shown(address)))
     }
-}
-
-/// Sends, and reads at most so much.
-async fn answer(request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), String> {
-    let failed = |error: reqwest::Error| {
-        // The error's own text names the whole address.
-        let error = error.without_url();
-        let mut text = error.to_string();
-        let mut cause = std::error::Error::source(&error);
-        while let Some(inner) = cause {
-            text = format!("{text}: {inner}");
-            cause = inner.source();
-        }
-        text
-    };
-    let mut response = request.send().await.map_err(failed)?;
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(failed)? {
-        if body.len() + chunk.len() > LARGEST {
-            return Err("the answer is too large".to_owned());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok((response.status(), body))
 }
 
 /// An error answer's own words (RFC 6749, 5.2).
@@ -218,23 +175,4 @@ fn said(body: &[u8]) -> String {
 /// An address without what may be secret in it.
 fn shown(address: &str) -> String {
     super::visible(address.split(['?', '#']).next().unwrap_or_default())
-}
-
-fn tls(config: &checked::Issuer) -> Result<ClientConfig, String> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    let builder = match &config.ca {
-        None => builder.with_platform_verifier().map_err(|error| error.to_string())?,
-        Some(path) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in CertificateDer::pem_slice_iter(&fs::read(path).map_err(|error| error.to_string())?) {
-                let certificate = certificate.map_err(|error| format!("{}: {error}", path.display()))?;
-                roots.add(certificate).map_err(|error| error.to_string())?;
-            }
-            builder.with_root_certificates(roots)
-        }
-    };
-    Ok(builder.with_no_client_auth())
 }

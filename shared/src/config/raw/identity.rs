@@ -166,7 +166,7 @@ impl Reader<'_> {
     }
 
     /// The tables of a list, with their places.
-    fn tables<'t>(&mut self, item: &'t Item, at: &str) -> Vec<(usize, &'t dyn TableLike)> {
+    pub(super) fn tables<'t>(&mut self, item: &'t Item, at: &str) -> Vec<(usize, &'t dyn TableLike)> {
         if let Some(tables) = item.as_array_of_tables() {
             return tables.iter().map(|table| (table.span().map_or(0, |span| span.start), table as _)).collect();
         }
@@ -206,11 +206,11 @@ fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-@".contains(&b))
 }
 
-fn text(item: &Item) -> Option<String> {
+pub(super) fn text(item: &Item) -> Option<String> {
     item.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-fn texts(item: &Item) -> Option<Vec<String>> {
+pub(super) fn texts(item: &Item) -> Option<Vec<String>> {
     item.as_array()?.iter().map(|text| text.as_str().filter(|text| !text.is_empty()).map(str::to_owned)).collect()
 }
 
