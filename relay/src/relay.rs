@@ -3,7 +3,7 @@
 use crate::{
     approval::Approvals,
     doors::Doors,
-    identity::{Principal, Principals, foreign::Foreign, oauth},
+    identity::{Principal, Principals, foreign::Foreign, oauth, passkeys::Passkeys},
     policy::Policies,
     record::{Index, Syncer},
     session::{
@@ -44,6 +44,8 @@ pub struct Relay {
     pub budgets: Budgets,
     /// The authorization server.
     pub oauth: oauth::Server,
+    /// What people are asked to confirm with a passkey.
+    pub passkeys: Passkeys,
     /// Requests that wait for a human.
     pub approvals: Approvals,
     /// What sessions with the same resource share.

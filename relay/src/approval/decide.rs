@@ -27,6 +27,10 @@ pub struct Way {
 impl Way {
     /// Over the API, by the key of a login.
     pub const CLI: Self = Self { channel: "cli", passkey: false };
+    /// On the page.
+    pub const PAGE: Self = Self { channel: "web", passkey: false };
+    /// On the page, with a passkey.
+    pub const PASSKEY: Self = Self { channel: "web", passkey: true };
 }
 
 fn internal(error: &dyn std::fmt::Display) -> UserFacing {

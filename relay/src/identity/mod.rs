@@ -1,6 +1,7 @@
 //! Who acts. A key's thumbprint becomes a [`Principal`], here and nowhere else.
 //!
 //! - [`password`]: local users; [`foreign`]: those whom somebody else vouches for
+//! - [`passkeys`]: what people confirm decisions with
 //! - [`oauth`]: the authorization server that `weir login` talks to
 //! - [`access`]: the part of a user's rights that a client or a token has
 //! - [`delegation`]: how an agent hands on some of its right to another
@@ -14,6 +15,7 @@ pub mod access;
 pub mod delegation;
 pub mod foreign;
 pub mod oauth;
+pub mod passkeys;
 pub mod password;
 
 use crate::telemetry::lookups::Lookups;

@@ -1,10 +1,11 @@
 //! The pages: plain HTML, nothing from elsewhere.
 //!
 //! - [`device`]: the one that confirms a device's code
-//! - [`session`]: logging in to those below; [`approvals`]: what waits for a decision
+//! - [`session`]: logging in to those below; [`approvals`]: what waits for a decision; [`passkeys`]: what confirms one
 
 pub mod approvals;
 pub mod device;
+pub mod passkeys;
 pub mod session;
 
 use crate::identity::{
