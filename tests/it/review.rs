@@ -15,13 +15,13 @@ use weir_tests::{
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// psql with a script of its own, whose statements wait.
-struct Waiting {
+pub(crate) struct Waiting {
     psql: Running,
     lines: Lines,
 }
 
 impl Waiting {
-    fn begin(lab: &Lab, shop: &Connection, statement: &str) -> Result<Self> {
+    pub(crate) fn begin(lab: &Lab, shop: &Connection, statement: &str) -> Result<Self> {
         let mut psql = shop.psql();
         psql.args(["-v", "ON_ERROR_STOP=1", "-c", statement]).stdout(Stdio::piped());
         let mut psql = Running::start(&mut psql, &lab.folder().join("waiting.log"))?;
@@ -29,20 +29,20 @@ impl Waiting {
         Ok(Self { psql, lines })
     }
 
-    fn done(mut self, tag: &str) -> Result<()> {
+    pub(crate) fn done(mut self, tag: &str) -> Result<()> {
         self.lines.find(PATIENCE, |line| (line == tag).then_some(()))?;
         ensure!(self.psql.wait(PATIENCE)? == Some(0));
         Ok(())
     }
 
     /// What it says when it was not let.
-    fn refused(mut self) -> Result<String> {
+    pub(crate) fn refused(mut self) -> Result<String> {
         ensure!(self.psql.wait(PATIENCE)? != Some(0), "it ran");
         Ok(self.psql.log())
     }
 }
 
-fn shown(agent: &Agent, id: &str) -> Result<Value> {
+pub(crate) fn shown(agent: &Agent, id: &str) -> Result<Value> {
     Ok(serde_json::from_str(&agent.weir(&["approvals", "show", id, "--output", "json"])?)?)
 }
 
@@ -266,7 +266,7 @@ async fn watching_shows_requests_as_they_come() -> Result<()> {
 }
 
 /// Policies of a lab, instead of the ones that it began with.
-fn policies(lab: &Lab, change: impl FnOnce(String) -> String) -> Result<()> {
+pub(crate) fn policies(lab: &Lab, change: impl FnOnce(String) -> String) -> Result<()> {
     let folder = lab.relay_folder().join("policies");
     let default = folder.join("default.cedar");
     let text = change(std::fs::read_to_string(&default)?);
