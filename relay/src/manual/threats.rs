@@ -34,6 +34,7 @@
 //! | hide a statement from the parser | facts come from PostgreSQL's own grammar; what does not parse takes the most dangerous class; other encodings and `standard_conforming_strings = off` end the session |
 //! | make a refusal half-true | the refused message is replaced by one that fails at the server, so that its transaction state is what the client is told |
 //! | approve one's own request | the requester is not a reviewer of it, and the attempt is audited |
+//! | decide with a reviewer's stolen cookie or password | where policy asks for a passkey: a challenge of the relay's, bound to visitor, request, digest, decision and extent, answered once in five minutes with user verification and a counter that goes on; a passkey is added just after a login only, and not without one that there is. Who has the password before the first is added can add theirs: `passkey.added` says so |
 //! | mislead the reviewer | control, turning and invisible characters are shown as escapes; the whole text is shown |
 //! | read a labelled column by an expression, an alias, an error | result columns are known by table and attribute number; expressions over labelled tables are masked whole; details of errors are dropped where columns are labelled |
 //! | act unrecorded | a session begins with its recording; a statement goes out after its intent is in the file; rows that cannot be recorded are not shown |
