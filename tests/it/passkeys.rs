@@ -30,7 +30,8 @@ fn text<'a>(results: &'a [Value], step: usize, field: &str) -> Result<&'a str> {
 
 async fn two_pending(agent: &Agent) -> Result<[String; 2]> {
     for _ in 0..200 {
-        let ids: Vec<String> = agent.pending()?.iter().filter_map(|view| Some(view.get("id")?.as_str()?.to_owned())).collect();
+        let ids: Vec<String> =
+            agent.pending()?.iter().filter_map(|view| Some(view.get("id")?.as_str()?.to_owned())).collect();
         if let Ok(two) = ids.try_into() {
             return Ok(two);
         }
@@ -104,7 +105,10 @@ async fn an_answer_counts_once_for_one_decision_of_one_visitor() -> Result<()> {
     let mut expect = |results: &[Value], step: usize, why: &str| {
         refused += 1;
         let status = results.get(step).and_then(|result| result.get("status"));
-        ensure!(status == Some(&403.into()) && text(results, step, "text")?.contains(why), "{step}: {why}: {results:?}");
+        ensure!(
+            status == Some(&403.into()) && text(results, step, "text")?.contains(why),
+            "{step}: {why}: {results:?}"
+        );
         Ok(())
     };
 
@@ -187,7 +191,11 @@ async fn passkeys_are_added_and_removed_with_a_passkey() -> Result<()> {
     let mut lab = Lab::start().await?;
     let seen = reviewer::at_page(&lab, "/passkeys", "rita", "look", &[])?;
     ensure!(seen.before.contains("no passkeys here"), "{}", seen.before);
-    policies(&lab, |text| format!("{text}\n@id(\"present\") forbid (principal, action == Action::\"approve\", resource) unless {{ context.passkey }};\n"))?;
+    policies(&lab, |text| {
+        format!(
+            "{text}\n@id(\"present\") forbid (principal, action == Action::\"approve\", resource) unless {{ context.passkey }};\n"
+        )
+    })?;
     lab.restart_named(|config| config).await?;
 
     let (own, none) = (passkeys_of(&lab, "rita"), lab.folder().join("none.json"));
@@ -196,7 +204,12 @@ async fn passkeys_are_added_and_removed_with_a_passkey() -> Result<()> {
     ensure!(text(&done, 0, "text")?.contains("first"), "{done:?}");
     // Her password alone: not by the page, nor past it.
     let post = |path: &str| json!({ "do": "post", "path": path, "fields": { "name": "third" } });
-    let done = with_passkey(&lab, "rita", &none, &json!([post("/passkeys/new"), post("/passkeys"), post("/passkeys/remove")]))?;
+    let done = with_passkey(
+        &lab,
+        "rita",
+        &none,
+        &json!([post("/passkeys/new"), post("/passkeys"), post("/passkeys/remove")]),
+    )?;
     for step in 0..3 {
         ensure!(done.get(step).and_then(|result| result.get("status")) == Some(&403.into()), "{step}: {done:?}");
     }

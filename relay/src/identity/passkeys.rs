@@ -210,12 +210,7 @@ async fn refused(relay: &Relay, principal: &Principal, mut body: Value, why: &'s
 }
 
 /// Which passkey it was, or why it is no proof.
-async fn proven(
-    relay: &Relay,
-    principal: &Principal,
-    meant: &Meant,
-    answer: &Answer,
-) -> Result<String, &'static str> {
+async fn proven(relay: &Relay, principal: &Principal, meant: &Meant, answer: &Answer) -> Result<String, &'static str> {
     const BROKEN: &str = "the relay cannot look it up";
     let Ok(party) = relay.passkeys.party() else { return Err("there are no passkeys here") };
     let now = relay.now();

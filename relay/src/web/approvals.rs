@@ -175,7 +175,14 @@ impl DecisionForm {
     fn meant(&self, request: &ApprovalRequest) -> Meant {
         let id = request.id.to_string();
         let said = serde_json::json!([
-            request.digest, self.digest, self.decision, self.identical, self.reason, self.extent, self.uses, self.minutes,
+            request.digest,
+            self.digest,
+            self.decision,
+            self.identical,
+            self.reason,
+            self.extent,
+            self.uses,
+            self.minutes,
             self.scope,
         ]);
         Meant::new("approval", &id, &said)
