@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Measures weir against the same database reached directly, and through what people use for it today.
 # bench.sh identity [quick]: what logins, delegations and `weir run` cost, on loopback. About two minutes.
-# bench.sh policy [quick]: what a decision of policy costs, by the number of policies and the depth. Some seconds, no server.
+# bench.sh policy [quick]: what a decision of policy costs, by the number of policies and the depth, and facts about SQL by the kind
+#   of statement. No server. What policies add to a statement on its way: bench.sh pg weir-quic weir-policies.
 # bench.sh pg [quick] [PATH...]: interleaved rounds of every path, so that a busy machine disturbs all alike; prints the
 #   median of each figure, its ratio to direct, the CPU time of each path's own processes (both ends together), and their memory
 #   for a connection that does nothing. quick: one short round, to see that it works. Paths: direct pgbouncer haproxy stunnel ssh
-#   weir-quic weir-ws weir-counts (rows recorded as counts and hash); direct is always among them. About 13 minutes on 2 cores.
+#   weir-quic weir-ws weir-counts (rows recorded as counts and hash) weir-policies (100 policies that apply); direct is always among them. About 13 minutes on 2 cores.
 . "$(dirname "$0")/lib.sh"
 
 case ${1:-} in
@@ -19,9 +20,11 @@ case ${1:-} in
     ;;
   policy)
     install_build_tools
-    exec cargo bench --locked -p weir-policy --bench decide -- "${@:2}"
+    cargo bench --locked -p weir-policy --bench decide -- "${@:2}"
+    cargo build --locked --release -p weir-tests --bin bench-facts
+    exec "${CARGO_TARGET_DIR:-${CARGO_BUILD_TARGET_DIR:-$root/target}}/release/bench-facts" "${@:2}"
     ;;
-  *) sed -n '2,8s/^# //p' "$0" >&2; exit 2 ;;
+  *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 rounds=3 seconds=3 scale=10 idle=300
 if [ "${1:-}" = quick ]; then rounds=1 seconds=1 scale=1 idle=30; shift; fi

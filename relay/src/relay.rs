@@ -4,7 +4,7 @@ use crate::{
     approval::Approvals,
     channel::Channels,
     doors::Doors,
-    identity::{Principal, Principals, foreign::Foreign, oauth},
+    identity::{Principal, Principals, foreign::Foreign, oauth, passkeys::Passkeys},
     policy::Policies,
     record::{Index, Syncer},
     session::{
@@ -45,6 +45,8 @@ pub struct Relay {
     pub budgets: Budgets,
     /// The authorization server.
     pub oauth: oauth::Server,
+    /// What people are asked to confirm with a passkey.
+    pub passkeys: Passkeys,
     /// Requests that wait for a human.
     pub approvals: Approvals,
     /// Who is told of them.

@@ -138,6 +138,7 @@ async fn start(config: Config) -> Result<Relay, UserFacing> {
         foreign: identity::foreign::Foreign::new(&config.identity)?,
         budgets: session::budget::Budgets::default(),
         oauth: identity::oauth::Server::open(&config)?,
+        passkeys: identity::passkeys::Passkeys::new(&config.public_url),
         approvals: Approvals::default(),
         channels: Channels::open(&config).await?,
         upstreams: Upstreams::default(),

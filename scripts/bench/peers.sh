@@ -112,7 +112,16 @@ start_ssh() {
   where[ssh]="$plain port=$port"
 }
 
-# weir NAME TRANSPORT RECORDING: a relay and an agent of their own.
+# more_policies COUNT: so many that each statement of the user must be held against.
+more_policies() {
+  local number
+  for number in $(seq "$1"); do
+    echo "@id(\"rule-$number\") forbid (principal in Group::\"user\", action in Action::\"sql\", resource in Env::\"dev\")" \
+      "when { context.sql.reads.contains(\"closed-$number\") && context.agent.depth > $((number % 5)) };"
+  done
+}
+
+# weir NAME TRANSPORT RECORDING [POLICIES]: a relay and an agent of their own, with so many policies more.
 weir() {
   local name=$1 transport=$2 recording=$3 port relay folder=$lab/$1
   port=$(free_port) relay=https://127.0.0.1:$port
@@ -137,6 +146,7 @@ recording = { $recording }
 [limits.user]
 connections = 1000
 CONF
+  more_policies "${4:-0}" > "$folder/relay/policies/more.cedar"
   "$bin/weir-relay" --config "$folder/relay/weir-relay.toml" user add bench --role user --password-stdin < "$folder/password" 2>/dev/null
   "$bin/weir-relay" --config "$folder/relay/weir-relay.toml" serve 2> "$folder/relay.log" &
   keep "$name" $!
@@ -150,4 +160,5 @@ CONF
 
 start_weir-quic() { weir weir-quic quic 'rows = "all"'; }
 start_weir-ws() { weir weir-ws ws 'rows = "all"'; }
+start_weir-policies() { weir weir-policies quic 'rows = "all"' 100; }
 start_weir-counts() { weir weir-counts quic 'rows = "counts"'; }

@@ -26,6 +26,7 @@
 //! - [`attacks`]: what an attacker tries with agents of agents: each refused, and in the audit log
 //! - [`grace`]: agents whose tunnel is lost
 //! - [`metrics`]: what the relay counts, and `weir status --watch`
+//! - [`passkeys`]: decisions that need one, and what is no proof
 //! - [`oauth`]: the authorization server, by a client of others, and attacks on it
 //! - [`leaks`]: planted secrets are nowhere; where the login is kept, and what nobody enforces, is said
 
@@ -68,6 +69,7 @@ mod mishaps;
 mod nested;
 mod network;
 mod oauth;
+mod passkeys;
 mod people;
 mod policy;
 mod poolers;

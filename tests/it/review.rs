@@ -42,7 +42,7 @@ impl Waiting {
     }
 }
 
-fn shown(agent: &Agent, id: &str) -> Result<Value> {
+pub(crate) fn shown(agent: &Agent, id: &str) -> Result<Value> {
     Ok(serde_json::from_str(&agent.weir(&["approvals", "show", id, "--output", "json"])?)?)
 }
 
@@ -266,7 +266,7 @@ async fn watching_shows_requests_as_they_come() -> Result<()> {
 }
 
 /// Policies of a lab, instead of the ones that it began with.
-fn policies(lab: &Lab, change: impl FnOnce(String) -> String) -> Result<()> {
+pub(crate) fn policies(lab: &Lab, change: impl FnOnce(String) -> String) -> Result<()> {
     let folder = lab.relay_folder().join("policies");
     let default = folder.join("default.cedar");
     let text = change(std::fs::read_to_string(&default)?);

@@ -174,6 +174,16 @@ impl Lab {
         self.serve().await
     }
 
+    /// The relay is known by a name, `localhost`, from now on: passkeys belong to one. Its configuration is changed as well.
+    ///
+    /// # Errors
+    /// As [`Self::restart_with`].
+    pub async fn restart_named(&mut self, change: impl FnOnce(String) -> String) -> Result<()> {
+        self.url = self.url.replace("127.0.0.1", "localhost");
+        let public = format!("public_url = \"{}\"\n", self.url);
+        self.restart_with(|config| public + &change(config)).await
+    }
+
     /// Starts the relay, and waits until it listens.
     ///
     /// # Errors

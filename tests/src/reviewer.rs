@@ -2,6 +2,7 @@
 
 use crate::lab::{Lab, password_of, run};
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 use std::{path::Path, process::Command};
 
 /// What somebody reads at a page, and once they have decided.
@@ -42,4 +43,17 @@ fn seen(lab: &Lab, path: &str, user: &str, decision: &str, fields: &[&str], scri
     ensure!(!text.contains("PROBLEMS:"), "{text}");
     let (before, after) = text.split_once("----\n").context("the browser did not log in")?;
     Ok(Seen { before: before.to_owned(), after: after.to_owned() })
+}
+
+/// Somebody at a browser with a passkey of their own, or of whoever's `passkeys` they have got: a file that need not exist.
+/// They log in and do these steps one after another; what came of each. `oidc/passkey.mjs` says what there is to do.
+///
+/// # Errors
+/// The browser does not come to an end.
+pub fn with_passkey(lab: &Lab, user: &str, passkeys: &Path, steps: &Value) -> Result<Vec<Value>> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("oidc/passkey.mjs");
+    let mut node = Command::new("node");
+    node.arg(file).args([lab.url(), user]).arg(passkeys).arg(steps.to_string());
+    let text = run(node.env("WEIR_TEST_PASSWORD", password_of(user)), None)?;
+    crate::agent::json(&text)
 }

@@ -27,6 +27,10 @@ pub struct Way {
 impl Way {
     /// Over the API, by the key of a login.
     pub const CLI: Self = Self { channel: "cli", passkey: false };
+    /// On the page.
+    pub const PAGE: Self = Self { channel: "web", passkey: false };
+    /// On the page, with a passkey.
+    pub const PASSKEY: Self = Self { channel: "web", passkey: true };
 }
 
 fn internal(error: &dyn std::fmt::Display) -> UserFacing {
@@ -58,7 +62,7 @@ pub fn objection(relay: &Relay, view: &ApprovalView, principal: &Principal, way:
         return Some(format!("this is for {} to decide", needs.groups.join(", ")));
     }
     if needs.passkey && !way.passkey {
-        return Some("this needs a passkey: decide it on its page".to_owned());
+        return Some(by_passkey(view));
     }
     may_approve(relay, view, principal, way)
 }
@@ -69,8 +73,18 @@ fn may_approve(relay: &Relay, view: &ApprovalView, principal: &Principal, way: W
     let approving =
         Approving { channel: way.channel, passkey: way.passkey, class: &request.class, requester: &request.user };
     let Some(judge) = judge(relay, view, principal) else { return Some("its resource is gone".to_owned()) };
-    let may = judge.approve(&approving, Moment::of(relay.now())).outcome == bundle::Outcome::Allow;
-    (!may).then(|| format!("policy does not let you decide this over {}", way.channel))
+    let may = |way: &Approving<'_>| judge.approve(way, Moment::of(relay.now())).outcome == bundle::Outcome::Allow;
+    if may(&approving) {
+        None
+    } else if may(&Approving { channel: Way::PASSKEY.channel, passkey: true, ..approving }) {
+        Some(by_passkey(view))
+    } else {
+        Some(format!("policy does not let you decide this over {}", way.channel))
+    }
+}
+
+fn by_passkey(view: &ApprovalView) -> String {
+    format!("this needs a passkey: decide it at {}", view.url)
 }
 
 /// Who decides about this person's decisions on the resource of a request; none when there is no such resource any more.

@@ -41,6 +41,11 @@ pub(super) enum Command {
         #[arg(long)]
         password_stdin: bool,
     },
+    /// Remove a user's passkeys, when they are lost; the next login may add one.
+    ForgetPasskeys {
+        /// Name.
+        name: String,
+    },
 }
 
 fn store_error(error: StoreError) -> UserFacing {
@@ -96,6 +101,18 @@ pub(super) async fn run(command: Command, config: &Config, output: Output) -> Re
             }
             let hash = identity::password::hash(password(password_stdin, &name)?).await?;
             found(store.user_password(&name, &hash).await.map_err(store_error)?, &name, "has a new password")
+        }
+        Command::ForgetPasskeys { name } => {
+            let Some(user) = store.user(&name).await.map_err(store_error)? else { return found(false, &name, "") };
+            for passkey in store.passkeys(user.id).await.map_err(store_error)? {
+                if store.passkey_remove(user.id, &passkey.id).await.map_err(store_error)? {
+                    let event = serde_json::json!({ "user": name, "passkey": passkey.id });
+                    let now = jiff::Timestamp::now().as_microsecond();
+                    let audited = store.audit_append("passkey.removed", "administrator", event, now).await;
+                    audited.map_err(|error| system(&error))?;
+                }
+            }
+            found(true, &name, "has no passkeys")
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Who acts. A key's thumbprint, or a channel's word for one decision, becomes a [`Principal`], here and nowhere else.
 //!
 //! - [`password`]: local users; [`foreign`]: those whom somebody else vouches for
+//! - [`passkeys`]: what people confirm decisions with
 //! - [`oauth`]: the authorization server that `weir login` talks to
 //! - [`channel`]: people for whom a chat or a webhook vouches
 //! - [`access`]: the part of a user's rights that a client or a token has
@@ -16,6 +17,7 @@ pub(crate) mod channel;
 pub mod delegation;
 pub mod foreign;
 pub mod oauth;
+pub mod passkeys;
 pub mod password;
 
 use crate::telemetry::lookups::Lookups;

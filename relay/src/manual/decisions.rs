@@ -51,6 +51,10 @@
 //!   relay can serve the answer. The price is one login a browser at a time.
 //! - **The way to the provider is a link, not a form.** A form's policy (`form-action`) would have to name every host that the
 //!   provider sends the browser through. The link holds a state that only the page and its cookie know.
+//! - **What a passkey is asked is kept by the relay, in memory**, with what it is for: it is for five minutes, and a restart forgets
+//!   it. The challenge is random and stands for that; the device shows the relay's name, not the decision (WebAuthn can show no
+//!   text), so the page's script is trusted with what it says, and nothing else may run on the page.
+//! - **An answer is spent whatever comes of it**, and before the decision is looked at: nothing can be tried twice with one.
 //! - **A service's name is nobody else's, and its roles are the same in every rule**, so that no job gains another's by coming last.
 //! - **Agents are the session tree.** The key of a process was an agent before; its row gained a parent, a path and a scope. A path
 //!   holds all ids from the root, so that "all below" is one range and one write, on whichever relay.

@@ -21,7 +21,7 @@
 //! | `@approvers` | groups, a comma between | each of them must be among those who approve, and nobody else counts |
 //! | `@ttl`, `@window` | duration | how long a request may wait, the longest grant; the shortest counts |
 //! | `@uses` | 1 to 1000000 | most uses of a grant; the smallest counts |
-//! | `@reason_required`, `@passkey` | none | who decides says why; and confirms with a passkey |
+//! | `@reason_required`, `@passkey` | none | who decides says why; and confirms with a passkey, on the page |
 //!
 //! Terms are merged over the permits of the first question and the forbids of the second: over all that determined the hold.
 //!

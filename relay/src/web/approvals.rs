@@ -3,16 +3,17 @@
 
 use super::{page, session::Visitor};
 use crate::{
-    api,
+    api::{self, ApiError},
     approval::{
         decide::{self, Way},
         wait,
     },
+    identity::passkeys::{self, Answer, Meant, Question},
     relay::Relay,
 };
 use askama::Template;
 use axum::{
-    Form,
+    Form, Json,
     extract::{Path, State},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
@@ -20,7 +21,7 @@ use axum::{
 use serde::Deserialize;
 use std::sync::Arc;
 use weir_shared::{
-    api::{AgentView, ApprovalView, DecisionBody, Extent, RequestKind},
+    api::{AgentView, ApprovalRequest, ApprovalView, DecisionBody, Extent, RequestKind},
     error::{Kind, UserFacing},
     id::ApprovalId,
 };
@@ -60,6 +61,8 @@ struct One<'a> {
     /// Why this visitor may not decide; empty when they may.
     objection: &'a str,
     own: bool,
+    /// They may with a passkey only.
+    passkey: bool,
     problem: &'a str,
     most_minutes: u64,
 }
@@ -68,13 +71,13 @@ pub(super) fn time(micros: i64) -> String {
     jiff::Timestamp::from_microsecond(micros).map_or_else(|_| String::new(), |time| format!("{time:.0}"))
 }
 
-fn scripted(status: StatusCode, body: Result<String, askama::Error>) -> Response {
+pub(super) fn scripted(status: StatusCode, body: Result<String, askama::Error>) -> Response {
     let mut response = page(status, body);
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     response
 }
 
-fn broken(error: &dyn std::fmt::Display) -> Response {
+pub(super) fn broken(error: &dyn std::fmt::Display) -> Response {
     tracing::error!(%error, "a page cannot use the database");
     super::failure(StatusCode::INTERNAL_SERVER_ERROR, "the relay cannot use its database")
 }
@@ -118,8 +121,11 @@ async fn shown(relay: &Relay, visitor: &Visitor, view: &ApprovalView, status: St
         Ok(chain) => chain,
         Err(error) => return broken(&error),
     };
-    let way = Way { channel: "web", passkey: false };
-    let objection = decide::objection(relay, view, &visitor.principal, way);
+    let objection = |way| decide::objection(relay, view, &visitor.principal, way);
+    let (objection, passkey) = match objection(Way::PAGE) {
+        Some(_) if objection(Way::PASSKEY).is_none() => (None, true),
+        objection => (objection, false),
+    };
     let one = One {
         user: visitor.principal.user(),
         csrf: &visitor.csrf,
@@ -131,6 +137,7 @@ async fn shown(relay: &Relay, visitor: &Visitor, view: &ApprovalView, status: St
         scope: view.request.kind == RequestKind::Scope,
         objection: objection.as_deref().unwrap_or_default(),
         own: view.request.user == visitor.principal.user(),
+        passkey,
         problem,
         most_minutes: view.request.offers.window / 60,
     };
@@ -159,9 +166,28 @@ pub struct DecisionForm {
     uses: String,
     minutes: String,
     scope: String,
+    #[serde(flatten)]
+    answer: Answer,
 }
 
 impl DecisionForm {
+    /// What a passkey signs: the decision on what this request is, and all that goes with it.
+    fn meant(&self, request: &ApprovalRequest) -> Meant {
+        let id = request.id.to_string();
+        let said = serde_json::json!([
+            request.digest,
+            self.digest,
+            self.decision,
+            self.identical,
+            self.reason,
+            self.extent,
+            self.uses,
+            self.minutes,
+            self.scope,
+        ]);
+        Meant::new("approval", &id, &said)
+    }
+
     fn extent(&self) -> Result<Extent, UserFacing> {
         let number = |text: &str, what: &str| {
             text.trim().parse::<u32>().map_err(|_| UserFacing::new(Kind::Usage, format!("{what}: a whole number"), ""))
@@ -181,6 +207,37 @@ impl DecisionForm {
     }
 }
 
+/// The question that a passkey is asked before the decision is sent.
+///
+/// # Errors
+/// When the visitor may not decide even with a passkey, or has none.
+pub async fn ask_passkey(
+    State(relay): State<Arc<Relay>>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    Form(form): Form<DecisionForm>,
+) -> Result<Json<Question>, Response> {
+    let view = find(&relay, &visitor, &id).await?;
+    let refused = |error: UserFacing| ApiError::from(error).into_response();
+    if !visitor.sent(&form.csrf) {
+        return Err(refused(super::passkeys::expired()));
+    }
+    if let Some(why) = decide::objection(&relay, &view, &visitor.principal, Way::PASSKEY) {
+        return Err(refused(UserFacing::new(Kind::Denied, why, "ask another reviewer to decide")));
+    }
+    let asked = passkeys::ask(&relay, &visitor.principal, &form.meant(&view.request)).await;
+    asked.map(Json).map_err(refused)
+}
+
+/// How the decision came: with a passkey's answer it is asked for everything that the form says.
+async fn way(relay: &Relay, visitor: &Visitor, view: &ApprovalView, form: &DecisionForm) -> Result<Way, UserFacing> {
+    if form.answer.is_empty() {
+        return Ok(Way::PAGE);
+    }
+    passkeys::prove(relay, &visitor.principal, &form.meant(&view.request), &form.answer).await?;
+    Ok(Way::PASSKEY)
+}
+
 /// The decision.
 pub async fn decide(
     State(relay): State<Arc<Relay>>,
@@ -195,11 +252,11 @@ pub async fn decide(
     if !visitor.sent(&form.csrf) {
         return shown(&relay, &visitor, &view, StatusCode::BAD_REQUEST, "the form has expired: try again").await;
     }
-    let way = Way { channel: "web", passkey: false };
     let (id, principal) = (view.request.id, &visitor.principal);
-    let decided = match form.extent() {
-        Err(error) => Err(error),
-        Ok(extent) => {
+    let extent = form.extent();
+    let decided = match (extent, way(&relay, &visitor, &view, &form).await) {
+        (Err(error), _) | (_, Err(error)) => Err(error),
+        (Ok(extent), Ok(way)) => {
             let body = DecisionBody {
                 reason: form.reason.clone(),
                 digest: Some(form.digest.clone()),

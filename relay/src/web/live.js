@@ -3,7 +3,8 @@
 const main = document.querySelector("main");
 const events = new EventSource("/approvals/events");
 let changed = false;
-const busy = () => main.contains(document.activeElement) && document.activeElement.matches("input, textarea, select");
+// Nor under one that asks a passkey.
+const busy = () => main.dataset.asking || main.contains(document.activeElement) && document.activeElement.matches("input, textarea, select");
 async function refresh() {
   changed = true;
   if (busy()) return;

@@ -1,11 +1,12 @@
 //! The pages: plain HTML, nothing from elsewhere.
 //!
 //! - [`device`]: the one that confirms a device's code
-//! - [`session`]: logging in to those below; [`approvals`]: what waits for a decision; [`sessions`]: what
-//!   was done
+//! - [`session`]: logging in to those below; [`approvals`]: what waits for a decision; [`passkeys`]: what confirms one;
+//!   [`sessions`]: what was done
 
 pub mod approvals;
 pub mod device;
+pub mod passkeys;
 pub mod session;
 pub mod sessions;
 

@@ -2,7 +2,8 @@
 //!
 //! - [`users`], [`logins`]: who may log in, and who has; [`foreign`]: whom others vouch for; [`agents`] the keys that act
 //!   for a login, and their tree; [`tickets`] for children on other machines
-//! - [`devices`]: device codes that wait for a person; [`spent`]: ids that count once, or no more
+//! - [`devices`]: device codes that wait for a person; [`passkeys`]: what people confirm decisions with; [`spent`]: ids that
+//!   count once, or no more
 //! - [`sessions`]: the index of recordings; [`approvals`]: requests for a human; [`audit`]: the hash-chained log
 //!
 //! Times are microseconds since 1970, given by the caller.
@@ -13,6 +14,7 @@ pub mod audit;
 pub mod devices;
 pub mod foreign;
 pub mod logins;
+pub mod passkeys;
 pub mod sessions;
 pub mod spent;
 pub mod tickets;

@@ -29,6 +29,24 @@ async fn a_user_logs_in_acts_asks_and_leaves_a_trace() {
     }
     assert_eq!(store.user("alice").await.unwrap().unwrap().locked_until, 500);
 
+    let passkey = |id: &str| passkeys::Passkey {
+        id: id.into(),
+        name: "a phone".into(),
+        credential: r#"{"counter":1}"#.into(),
+        added: 1,
+        used: None,
+    };
+    assert!(store.passkey_add(user, &passkey("one"), 2).await.unwrap());
+    assert!(!store.passkey_add(user, &passkey("one"), 2).await.unwrap(), "known");
+    assert!(store.passkey_add(user, &passkey("two"), 2).await.unwrap());
+    assert!(!store.passkey_add(user, &passkey("three"), 2).await.unwrap(), "too many");
+    let stored = store.passkeys(user).await.unwrap();
+    assert!(store.passkey_used(&stored[0], r#"{"counter":2}"#, 7).await.unwrap());
+    assert!(!store.passkey_used(&stored[0], r#"{"counter":2}"#, 7).await.unwrap(), "used by two at once");
+    assert_eq!(store.passkeys(user).await.unwrap()[0].used, Some(7));
+    assert!(!store.passkey_remove(weir_shared::id::UserId::generate(), "one").await.unwrap(), "another's");
+    assert!(store.passkey_remove(user, "one").await.unwrap());
+
     let redeem = async |code: u8, fits, now| {
         store.code_redeem(&[code; 32], |_| fits, None, &[200; 32], now, 1000).await.unwrap()
     };
