@@ -197,7 +197,7 @@ pub async fn ask_new(relay: &Relay, principal: &Principal, answer: &Answer) -> R
     if !stored.is_empty() {
         prove(relay, principal, &adding(), answer).await?;
     }
-    let known = stored.iter().filter_map(|one| URL_SAFE_NO_PAD.decode(&one.id).ok()).map(Into::into).collect();
+    let known = stored.iter().filter_map(|one| URL_SAFE_NO_PAD.decode(&one.id).ok()).collect();
     let (user, name) = (Uuid::from_bytes(*principal.user_id().as_bytes()), principal.user());
     let begun = party.start_passkey_registration(user, name, name, Some(known));
     let (options, state) = begun.map_err(|error| failed(&error))?;
