@@ -179,9 +179,9 @@ impl Lab {
     /// # Errors
     /// As [`Self::restart_with`].
     pub async fn restart_named(&mut self, change: impl FnOnce(String) -> String) -> Result<()> {
-        self.url = self.url.replace("127.0.0.1", "localhost");
-        let public = format!("public_url = \"{}\"\n", self.url);
-        self.restart_with(|config| public + &change(config)).await
+        let url = self.url.replace("127.0.0.1", "localhost");
+        let address = std::mem::replace(&mut self.url, url.clone());
+        self.restart_with(|config| change(config.replace(&address, &url))).await
     }
 
     /// Starts the relay, and waits until it listens.
