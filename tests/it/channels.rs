@@ -596,3 +596,30 @@ async fn a_secret_that_is_none_is_found_at_the_start() -> Result<()> {
     ensure!(failed.contains("approvals.webhook.0.secret"), "{failed}");
     Ok(())
 }
+
+/// More scope for an agent: what it asks for is told, its reason masked; what still waits when the relay starts is told again,
+/// in a message of the same id.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_scope_is_told_of_and_again_after_a_restart() -> Result<()> {
+    let (mut lab, hook) = with_webhook(false).await?;
+    let (alice, rita) = (lab.login("alice").await?, lab.login("rita").await?);
+    let weir = weir_tests::process::program("weir")?.get_program().to_string_lossy().into_owned();
+    let ask = ["approvals", "ask", "--scope", "shop-dev:sql.write", "--for", "90s", "--reason", "mail ada@example.com"];
+    alice.weir(&[&["run", "--scope", "shop-dev:sql.read", "--", &*weir], &ask[..], &["--no-wait"]].concat())?;
+    let id = rita.next_pending().await?;
+    let first = hook.wait("/hook", |told| says(told, &id)).await?;
+    ensure!(!says(&first, "ada@example.com") && says(&first, "[masked:email]"));
+    lab.restart_with(|config| config).await?;
+    let again = async {
+        while hook.told("/hook").len() < 2 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        hook.told("/hook").pop()
+    };
+    let again = tokio::time::timeout(Duration::from_secs(20), again).await?.context("nothing")?;
+    ensure!(
+        again.header("webhook-id") == first.header("webhook-id")
+            && again.json().pointer("/approval/lasts") == Some(&90.into())
+    );
+    Ok(())
+}
