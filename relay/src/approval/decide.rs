@@ -74,9 +74,10 @@ fn may_approve(relay: &Relay, view: &ApprovalView, principal: &Principal, way: W
         Approving { channel: way.channel, passkey: way.passkey, class: &request.class, requester: &request.user };
     let Some(judge) = judge(relay, view, principal) else { return Some("its resource is gone".to_owned()) };
     let may = |way: &Approving<'_>| judge.approve(way, Moment::of(relay.now())).outcome == bundle::Outcome::Allow;
+    let on_page = |passkey| may(&Approving { channel: Way::PAGE.channel, passkey, ..approving });
     if may(&approving) {
         None
-    } else if may(&Approving { channel: Way::PASSKEY.channel, passkey: true, ..approving }) {
+    } else if on_page(true) && !on_page(false) {
         Some(by_passkey(view))
     } else {
         Some(format!("policy does not let you decide this over {}", way.channel))
