@@ -22,6 +22,19 @@ pub struct Forger {
     relay: String,
 }
 
+/// What the API answers.
+#[derive(Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// The content's type; empty when there is none.
+    pub kind: String,
+    /// Its tag.
+    pub etag: Option<String>,
+    /// The content, when it is JSON.
+    pub body: Value,
+}
+
 /// Seconds since 1970.
 ///
 /// # Errors
@@ -142,5 +155,25 @@ impl Forger {
     pub async fn post(&self, path: &str, body: &Value) -> Result<(u16, Value)> {
         let answer = self.client.post(format!("{}/api/v1{path}", self.relay)).json(body).send().await?;
         Ok((answer.status().as_u16(), answer.json().await?))
+    }
+
+    /// Any call of the API. A stream's body is not waited for.
+    ///
+    /// # Errors
+    /// The relay does not answer.
+    pub async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&str>) -> Result<Reply> {
+        let mut call = self.client.request(method.parse()?, format!("{}/api/v1{path}", self.relay));
+        call = headers.iter().fold(call, |call, (name, value)| call.header(*name, *value));
+        if let Some(body) = body {
+            let kind = if method == "PUT" { "text/plain" } else { "application/json" };
+            call = call.header("content-type", kind).body(body.to_owned());
+        }
+        let answer = call.send().await?;
+        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (status, kind, etag) =
+            (answer.status().as_u16(), header("content-type").unwrap_or_default(), header("etag"));
+        let body =
+            if kind == "application/json" || kind.ends_with("+json") { answer.json().await? } else { Value::Null };
+        Ok(Reply { status, kind, etag, body })
     }
 }
