@@ -2,11 +2,13 @@
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, process::Command};
+use weir_shared::{hop::Bearer, scope::Scope};
 use weir_tests::{
     agent::Transport,
     forger::{Forger, Reply},
     lab::{Lab, password_of, run},
+    login,
 };
 
 const NO_DDL: &str = "@id(\"no-ddl\")\nforbid (principal, action == Action::\"sql.ddl\", resource);\n";
@@ -260,5 +262,138 @@ async fn auditors_read_the_log() -> Result<()> {
     ensure!(numbers(&otto.get("/audit?event=policy.&actor=otto").await?.1).is_empty());
     let (status, problem) = otto.get("/audit?limit=many").await?;
     ensure!(status == 400 && problem["kind"] == "usage", "{problem}");
+    Ok(())
+}
+
+/// What is asked for by an agent of this one whose scope is reading: id and digest.
+async fn asked(lab: &Lab, parent: &Forger, action: &str) -> Result<(String, String)> {
+    let child = Forger::stranger(lab)?;
+    let mut hop = parent.hop(child.thumbprint()?).await?;
+    hop.scope = Scope::of(vec!["shop-dev:sql.read".parse()?]);
+    let (status, answer) = child.present(&hop.sign(&parent.key)?).await?;
+    ensure!(status == 200, "{answer}");
+    let body = json!({ "scope": format!("shop-dev:{action}"), "window": 60, "because": "to mend it" });
+    let (status, request) = child.post("/approvals", &body).await?;
+    ensure!(status == 200, "{request}");
+    Ok((text(&request, "/id")?.to_owned(), text(&request, "/digest")?.to_owned()))
+}
+
+/// Every operation that changes something, or could, leaves an event that says who it was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_call_that_changes_something_is_in_the_log() -> Result<()> {
+    const GLASS: &str =
+        "@id(\"glass\") permit (principal in Group::\"user\", action == Action::\"break_glass\", resource);";
+    let lab = lab().await?;
+    let (adam, alice, rita) =
+        (Forger::root(&lab, "adam").await?, Forger::root(&lab, "alice").await?, Forger::root(&lab, "rita").await?);
+    let (_, document) = adam.get("/openapi.json").await?;
+    let mut left: BTreeSet<String> = operations(&document)?
+        .into_iter()
+        .filter(|(method, ..)| method != "GET")
+        .map(|(method, path, _)| format!("{method} {path}"))
+        .collect();
+
+    let first = etag(&adam).await?;
+    let put = adam.call("PUT", "/policies/glass.cedar", &[("if-match", &first)], Some(GLASS)).await?;
+    ensure!(put.status == 200, "{}", put.body);
+    let requests = [
+        asked(&lab, &alice, "sql.write").await?,
+        asked(&lab, &alice, "sql.ddl").await?,
+        asked(&lab, &alice, "sql.admin").await?,
+    ];
+    let [(approved, digest), (denied, _), (broken, glass)] = &requests;
+    let mut hop = alice.hop(alice.thumbprint()?).await?;
+    hop.cnf = Bearer::Ticket("ab".repeat(32));
+    let ticket = json!({ "hop": hop.sign(&alice.key)?, "redeem_within": 60 });
+    let target = child(&lab, &alice).await?.get("/whoami").await?.1;
+    let target = text(&target, "/agent")?;
+    let explain = json!({ "user": "alice", "resource": "shop-dev" });
+    let calls = [
+        ("POST /policies/check", &adam, "/policies/check".to_owned(), json!({ "files": [] }), "policy.checked"),
+        ("POST /policies/explain", &adam, "/policies/explain".to_owned(), explain, "policy.explained"),
+        (
+            "POST /approvals/{id}/approve",
+            &rita,
+            format!("/approvals/{approved}/approve"),
+            json!({ "digest": digest }),
+            "approval.approved",
+        ),
+        (
+            "POST /approvals/{id}/deny",
+            &rita,
+            format!("/approvals/{denied}/deny"),
+            json!({ "reason": "no" }),
+            "approval.denied",
+        ),
+        (
+            "POST /approvals/{id}/break-glass",
+            &alice,
+            format!("/approvals/{broken}/break-glass"),
+            json!({ "digest": glass, "reason": "fire" }),
+            "alert.glass_broken",
+        ),
+        (
+            "POST /approvals/{id}/review",
+            &rita,
+            format!("/approvals/{broken}/review"),
+            json!({ "reason": "seen" }),
+            "approval.reviewed",
+        ),
+        ("POST /tickets", &alice, "/tickets".to_owned(), ticket, "ticket.made"),
+        ("POST /agents/{id}/end", &alice, format!("/agents/{target}/end"), json!({}), "agent.ended"),
+    ];
+    for (operation, caller, path, body, event) in calls {
+        let (_, who) = caller.get("/whoami").await?;
+        let (status, answer) = caller.post(&path, &body).await?;
+        ensure!(status == 200, "{operation}: {status} {answer}");
+        let events = lab.audited(event)?;
+        ensure!(events.iter().any(|event| event["actor"] == who["user"]), "{operation}: {events:?}");
+        ensure!(left.remove(operation), "{operation} is not in the document");
+    }
+    ensure!(lab.audited("approval.requested")?.len() == 3 && left.remove("POST /approvals"));
+    let second = etag(&adam).await?;
+    let gone = adam.call("DELETE", "/policies/glass.cedar", &[("if-match", &second)], None).await?;
+    ensure!(gone.status == 200 && lab.audited("policy.changed")?.len() == 2, "{}", gone.body);
+    ensure!(left.remove("PUT /policies/{file}") && left.remove("DELETE /policies/{file}"));
+    ensure!(left.is_empty(), "whether these are audited is not known: {left:?}");
+    Ok(())
+}
+
+/// As README says it: a key of one's own, a code that is confirmed in a browser, and then curl.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn curl_is_enough() -> Result<()> {
+    let lab = lab().await?;
+    std::fs::write(lab.folder().join("no-ddl.cedar"), NO_DDL)?;
+    let shell = |script: &str| {
+        let prelude = format!(
+            "set -euo pipefail; relay={}; \
+             api() {{ curl -sS --fail-with-body --cacert '{}' --cert me.pem --key me.key \"$@\"; }}; ",
+            lab.url(),
+            lab.ca().display()
+        );
+        let mut bash = Command::new("bash");
+        bash.args(["-c", &format!("{prelude}{script}")]).current_dir(lab.folder());
+        bash
+    };
+    let begin = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=me \
+                 -keyout me.key -out me.pem 2>/dev/null
+                 api $relay/oauth/device_authorization -d client_id=weir-cli";
+    let begun: Value = serde_json::from_str(&run(&mut shell(begin), None)?)?;
+    let (page, code) = (text(&begun, "/verification_uri")?, text(&begun, "/user_code")?);
+    let browser = login::browser(&lab.ca())?;
+    login::confirm(&browser, page, code, "adam", &password_of("adam"), true).await?;
+    let token = format!(
+        "api $relay/oauth/token -d client_id=weir-cli -d device_code={} \
+         -d grant_type=urn:ietf:params:oauth:grant-type:device_code > /dev/null",
+        text(&begun, "/device_code")?
+    );
+    run(&mut shell(&token), None)?;
+    let change = "etag=$(api -o /dev/null -D - $relay/api/v1/policies | sed -n 's/^etag: //Ip' | tr -d '\\r')
+                  api -X PUT $relay/api/v1/policies/no-ddl.cedar -H \"If-Match: $etag\" -H 'Content-Type: text/plain' \
+                  --data-binary @no-ddl.cedar";
+    let changed: Value = serde_json::from_str(&run(&mut shell(change), None)?)?;
+    ensure!(changed["hash"] == changed["in_force"] && changed.to_string().contains("no-ddl.cedar"), "{changed}");
+    let read: Value = serde_json::from_str(&run(&mut shell("api $relay/api/v1/audit'?event=policy.changed'"), None)?)?;
+    ensure!(text(&read, "/events/0/actor")? == "adam", "{read}");
     Ok(())
 }
