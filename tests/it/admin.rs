@@ -397,3 +397,25 @@ async fn curl_is_enough() -> Result<()> {
     ensure!(text(&read, "/events/0/actor")? == "adam", "{read}");
     Ok(())
 }
+
+/// What a login was made for bounds its roles: who may decide requests in an administrator's name changes no policies.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_changes_policies_only_with_its_scope() -> Result<()> {
+    let lab = lab().await?;
+    let narrow = Forger::root_with(&lab, "adam", "weir:read weir:approve").await?;
+    let before = etag(&narrow).await?;
+    for (method, body) in [("PUT", Some(NO_DDL)), ("DELETE", None)] {
+        let reply = narrow.call(method, "/policies/default.cedar", &[("if-match", &before)], body).await?;
+        ensure!(
+            reply.status == 403 && title(&reply).contains("weir:admin"),
+            "{method}: {} {}",
+            reply.status,
+            reply.body
+        );
+    }
+    ensure!(etag(&narrow).await? == before);
+    let only_admin = Forger::root_with(&lab, "adam", "weir:admin").await?;
+    let reply = only_admin.call("GET", "/policies", &[], None).await?;
+    ensure!(reply.status == 403 && title(&reply).contains("weir:read"), "{}", reply.body);
+    Ok(())
+}

@@ -60,14 +60,23 @@ impl Forger {
     /// # Errors
     /// The login fails.
     pub async fn root(lab: &Lab, user: &str) -> Result<Self> {
+        Self::root_with(lab, user, "weir:read weir:approve weir:connect weir:admin").await
+    }
+
+    /// The same, with these scopes only.
+    ///
+    /// # Errors
+    /// The login fails.
+    pub async fn root_with(lab: &Lab, user: &str, scopes: &str) -> Result<Self> {
         let forger = Self::stranger(lab)?;
         let (redirect, verifier) = ("http://127.0.0.1:9/callback", "v".repeat(43));
         let challenge = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, verifier.as_bytes());
         let url = format!(
             "{}/oauth/authorize?response_type=code&client_id=weir-cli&redirect_uri={redirect}&state=s\
-             &code_challenge={}&code_challenge_method=S256",
+             &code_challenge={}&code_challenge_method=S256&scope={}",
             lab.url(),
-            URL_SAFE_NO_PAD.encode(challenge)
+            URL_SAFE_NO_PAD.encode(challenge),
+            scopes.replace(' ', "%20")
         );
         let browser = login::browser(&lab.ca())?;
         let to = login::fill_in(&browser, &url, user, &password_of(user)).await?;

@@ -6,7 +6,10 @@
 
 use crate::identity::Principal;
 use axum::http::Method;
-use weir_shared::error::{Kind, UserFacing};
+use weir_shared::{
+    config::checked::Scope,
+    error::{Kind, UserFacing},
+};
 
 /// Who may make a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +73,18 @@ impl Needs {
         }
     }
 
+    /// What the caller's token, or login, must be good for besides.
+    pub(super) fn scope(self, method: &Method) -> Scope {
+        let reads = method == Method::GET || method == Method::HEAD;
+        match self {
+            ADMIN => Scope::Admin,
+            // What an auditor may read may be explained to them as well.
+            Self::Role(_) => Scope::Read,
+            Self::Login if reads => Scope::Read,
+            Self::Login => Scope::Approve,
+        }
+    }
+
     /// The roles, of which one is needed; empty when none is.
     pub(super) fn roles(self) -> &'static [&'static str] {
         match self {
@@ -82,4 +97,32 @@ impl Needs {
 #[cfg(test)]
 pub(super) fn calls() -> std::collections::BTreeSet<(String, String)> {
     TABLE.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_administrators_change_needs_their_scope_and_nothing_else_does() {
+        for (method, path, needs) in TABLE {
+            let method: Method = method.parse().unwrap();
+            let changes = *needs == ADMIN;
+            assert_eq!(needs.scope(&method) == Scope::Admin, changes, "{method} {path}");
+            assert!(!changes || (method != Method::GET && needs.roles() == ["admin"]), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_no_table_is_for_nobody() {
+        assert_eq!(Needs::of(&Method::HEAD, "/api/v1/policies"), Some(READER));
+        for (method, path) in [
+            (Method::POST, "/api/v1/policies"),
+            (Method::GET, ""),
+            (Method::GET, "/api/v1/policies/"),
+            (Method::OPTIONS, "/api/v1/audit"),
+        ] {
+            assert_eq!(Needs::of(&method, path), None, "{method} {path}");
+        }
+    }
 }

@@ -48,8 +48,7 @@ impl FromRequestParts<Arc<Relay>> for Caller {
         } else {
             by_key(relay, parts).await.map_err(IntoResponse::into_response)?
         };
-        in_role(relay, &principal, parts).await.map_err(IntoResponse::into_response)?;
-        let needed = if parts.method == Method::GET { Scope::Read } else { Scope::Approve };
+        let needed = in_role(relay, &principal, parts).await.map_err(IntoResponse::into_response)?;
         if !principal.access().has(needed) {
             return Err(insufficient(needed));
         }
@@ -63,8 +62,8 @@ impl FromRequestParts<Arc<Relay>> for Caller {
     }
 }
 
-/// Whether this call is for the caller. That somebody tried to change what is not for them is audited.
-async fn in_role(relay: &Relay, principal: &Principal, parts: &Parts) -> Result<(), ApiError> {
+/// Whether this call is for the caller, and the scope that it needs. That somebody tried to change what is not for them is audited.
+async fn in_role(relay: &Relay, principal: &Principal, parts: &Parts) -> Result<Scope, ApiError> {
     let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
     let missing = || UserFacing::new(Kind::Internal, "this call is for nobody", "tell the relay's administrator");
     let needs = Needs::of(&parts.method, path).ok_or_else(missing)?;
@@ -73,7 +72,8 @@ async fn in_role(relay: &Relay, principal: &Principal, parts: &Parts) -> Result<
         let body = serde_json::json!({ "call": format!("{} {path}", parts.method) });
         relay.audit_of(principal, "alert.role_refused", body).await;
     }
-    Ok(checked?)
+    checked?;
+    Ok(needs.scope(&parts.method))
 }
 
 async fn by_key(relay: &Relay, parts: &Parts) -> Result<(Principal, Thumbprint), ApiError> {

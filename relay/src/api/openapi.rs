@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use utoipa::OpenApi;
 use weir_shared::{
     api::{ApprovalEvent, Entry, Problem},
+    config::checked::Scope,
     error::Kind,
 };
 
@@ -42,9 +43,9 @@ pub fn document() -> Value {
     let paths = document.pointer_mut("/paths").and_then(Value::as_object_mut);
     for (path, item) in paths.into_iter().flatten() {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
-            let needs = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).ok();
-            if let Some(needs) = needs.and_then(|method| Needs::of(&method, path)) {
-                complete(operation, needs);
+            let Ok(method) = Method::from_bytes(method.to_ascii_uppercase().as_bytes()) else { continue };
+            if let Some(needs) = Needs::of(&method, path) {
+                complete(operation, needs, needs.scope(&method));
             }
         }
     }
@@ -52,7 +53,7 @@ pub fn document() -> Value {
 }
 
 /// What all calls have in common.
-fn complete(operation: &mut Value, needs: Needs) {
+fn complete(operation: &mut Value, needs: Needs, scope: Scope) {
     let roles = needs.roles();
     let role = if roles.is_empty() { "any login".to_owned() } else { roles.join(" or ") };
     let description = operation.get("description").and_then(Value::as_str).unwrap_or_default();
@@ -60,7 +61,7 @@ fn complete(operation: &mut Value, needs: Needs) {
     if let Some(operation) = operation.as_object_mut() {
         operation.insert("description".to_owned(), description.into());
         operation.insert("x-weir-roles".to_owned(), json!(roles));
-        operation.insert("security".to_owned(), json!([{ "mutualTLS": [] }, { "token": [] }]));
+        operation.insert("security".to_owned(), json!([{ "mutualTLS": [] }, { "token": [scope.as_str()] }]));
     }
     if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
         responses.insert("default".to_owned(), json!({ "$ref": "#/components/responses/Problem" }));
@@ -76,7 +77,11 @@ fn problem() -> Value {
 }
 
 fn schemes_of_callers() -> Value {
-    let scopes = json!({ "weir:read": "see what one may see", "weir:approve": "change what one may change" });
+    let scopes = json!({
+        "weir:read": "see what one may see",
+        "weir:approve": "decide requests, end agents",
+        "weir:admin": "change the relay's policies",
+    });
     json!({
         "mutualTLS": {
             "type": "mutualTLS",
