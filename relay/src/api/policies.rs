@@ -4,12 +4,13 @@
 use super::{ApiError, Caller};
 use crate::{
     cmd::policy::action_of,
+    identity::Principal,
     keep,
     policy::{
         Policies,
         edit::{NotChanged, Seen},
     },
-    relay::Relay,
+    relay::{Relay, with_chain},
 };
 use axum::{
     Json,
@@ -213,7 +214,7 @@ pub(super) async fn put(
     headers: HeaderMap,
     text: String,
 ) -> Result<Response, Refused> {
-    change(&relay, &caller, file, Some(text), &headers).await
+    change(&relay, caller, file, Some(text), &headers).await
 }
 
 /// Deletes a policy file. The others are judged without it first.
@@ -236,18 +237,33 @@ pub(super) async fn delete(
     Path(file): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    change(&relay, &caller, file, None, &headers).await
+    change(&relay, caller, file, None, &headers).await
 }
 
 async fn change(
     relay: &Arc<Relay>,
-    Caller(principal, _): &Caller,
+    Caller(principal, _): Caller,
     file: String,
     text: Option<String>,
     headers: &HeaderMap,
 ) -> Result<Response, Refused> {
     let expected = seen_by(headers)?;
-    let editing = relay.policy.editing().await;
+    let worker = Arc::clone(relay);
+    // Who asked may hang up in the middle: what the log says is done all the same.
+    let made = relay.tasks.spawn(async move { make(&worker, &principal, file, text, expected).await });
+    let broken = |_| ApiError(UserFacing::new(Kind::Internal, "the policies cannot be changed", ""));
+    made.await.map_err(broken)??;
+    Ok(view(relay).await?)
+}
+
+async fn make(
+    relay: &Arc<Relay>,
+    principal: &Principal,
+    file: String,
+    text: Option<String>,
+    expected: String,
+) -> Result<(), Refused> {
+    let _editing = relay.policy.editing().await;
     let name = file.clone();
     let prepared = beside(relay, move |policies| policies.prepare(&name, text, &expected)).await?;
     let change = match prepared {
@@ -259,17 +275,15 @@ async fn change(
         }
     };
     let event = serde_json::json!({ "file": file, "from": change.from, "to": change.to });
-    let event = crate::relay::with_chain(principal, event);
+    let event = with_chain(principal, event);
     relay.store.audit_append("policy.changed", principal.user(), event, relay.now()).await?;
-    let made = beside(relay, move |_| change.make()).await?;
-    if let Err(why) = made {
+    if let Err(why) = beside(relay, move |_| change.make()).await? {
         let event = serde_json::json!({ "file": file, "why": why.to_string() });
         relay.audit_of(principal, "policy.change_failed", event).await;
         return Err(why.into());
     }
     keep::load_policies(relay).await;
-    drop(editing);
-    Ok(view(relay).await?)
+    Ok(())
 }
 
 /// The hash of what the caller saw (RFC 9110, 13.1.1): one strong tag. `*` is none: it would overwrite what nobody saw.
