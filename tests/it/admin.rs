@@ -82,7 +82,7 @@ async fn each_call_is_for_the_roles_that_the_document_says() -> Result<()> {
             let reply = caller.call(method, &place, &[], body).await?;
             let what = format!("{method} {path} as {role}: {} {}", reply.status, reply.body);
             let by_role = reply.status == 403 && title(&reply).starts_with("this call is for");
-            ensure!(by_role == !(roles.is_empty() || roles.contains(role)), "{what}");
+            ensure!(by_role != (roles.is_empty() || roles.contains(role)), "{what}");
             ensure!(reply.status < 500 && reply.status != 401 && reply.status != 405, "{what}");
             ensure!(reply.status < 400 || reply.kind == "application/problem+json", "{what}: {}", reply.kind);
             ensure!(title(&reply) != "no such call", "{what}");
