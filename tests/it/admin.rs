@@ -191,6 +191,8 @@ async fn policies_are_checked_and_explained() -> Result<()> {
     };
     let (status, good) = check(NO_DDL).await?;
     ensure!(status == 200 && good.get("problems") == Some(&json!([])) && good["hash"].is_string(), "{good}");
+    let (status, large) = check(&format!("// {}\n{NO_DDL}", "x".repeat(200_000))).await?;
+    ensure!(status == 200 && large["hash"].is_string() && large["hash"] != good["hash"], "{status} {large}");
     let (status, bad) = check("@id(\"a\")\npermit (principal, action, resource)\nwhen { context.nope };").await?;
     ensure!(status == 200 && bad["hash"].is_null() && bad.pointer("/problems/0/line") == Some(&json!(3)), "{bad}");
     ensure!(bad.pointer("/problems/0/column").and_then(Value::as_u64) > Some(0), "{bad}");
@@ -211,6 +213,9 @@ async fn policies_are_checked_and_explained() -> Result<()> {
         let (answered, problem) = otto.post("/policies/explain", &ask(more.clone())).await?;
         ensure!(answered == status && problem["status"] == json!(status), "{more}: {answered} {problem}");
     }
+    // Other calls take small bodies only.
+    let (status, problem) = otto.post("/policies/explain", &ask(json!({ "sql": " ".repeat(100_000) }))).await?;
+    ensure!(status == 413 && problem["kind"] == "limit", "{status} {problem}");
     ensure!(etag(&otto).await? == before);
     Ok(())
 }
