@@ -132,7 +132,8 @@ pub async fn policies(relay: Arc<Relay>, mut hangups: tokio::signal::unix::Signa
     }
 }
 
-async fn load_policies(relay: &Arc<Relay>) {
+/// Brings the policy files into force now, if they are valid.
+pub async fn load_policies(relay: &Arc<Relay>) {
     let policy = Arc::clone(&relay.policy);
     let Ok(reloaded) = tokio::task::spawn_blocking(move || policy.reload()).await else { return };
     let outcome = match reloaded {

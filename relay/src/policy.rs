@@ -1,5 +1,7 @@
 //! The policies in force: a handle ([`Policies`]) that sessions follow. Files that change are loaded while the relay runs; what is
-//! not valid changes nothing, and is told.
+//! not valid changes nothing, and is told. [`edit`] changes a file.
+
+pub mod edit;
 
 use std::{
     collections::HashMap,
@@ -28,6 +30,8 @@ pub struct Policies {
     /// Sessions of one subject with one target share a judge.
     judges: Mutex<HashMap<(Subject, Target), Weak<Judge>>>,
     problems: Mutex<Vec<String>>,
+    /// Held by whoever changes a file, from what they saw until it is written.
+    editing: tokio::sync::Mutex<()>,
 }
 
 /// What became of a look at the files.
@@ -73,6 +77,7 @@ impl Policies {
             generation: AtomicU64::new(0),
             judges: Mutex::default(),
             problems: Mutex::default(),
+            editing: tokio::sync::Mutex::default(),
         })
     }
 

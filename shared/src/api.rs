@@ -4,6 +4,8 @@
 //! key that it is bound to (RFC 8705, 9449).
 //! Failures are `application/problem+json` (RFC 9457): [`Problem`].
 //!
+//! `GET /api/v1/openapi.json`, and `weir-relay openapi`, describe each call in full.
+//!
 //! | call | answer |
 //! |---|---|
 //! | `GET /api/v1/whoami` | [`WhoAmI`] |
@@ -19,10 +21,18 @@
 //! | `GET /api/v1/approvals/{id}` | [`ApprovalView`] |
 //! | `POST /api/v1/approvals` with [`AskBody`] | [`ApprovalView`]: a request for more than an agent's scope |
 //! | `POST /api/v1/approvals/{id}/approve`, `.../deny`, `.../break-glass`, `.../review` with [`DecisionBody`] | [`ApprovalView`] |
+//! | `GET /api/v1/policies` | [`PoliciesView`] |
+//! | `POST /api/v1/policies/check` with [`PoliciesBody`] | [`PoliciesChecked`] |
+//! | `POST /api/v1/policies/explain` with [`ExplainBody`] | each hop, each question, what decided |
+//! | `PUT /api/v1/policies/{file}` with its text, `DELETE`; both with `If-Match` | [`PoliciesView`] |
+//! | `GET /api/v1/resources/{name}` | [`ResourceSettings`] |
+//! | `GET /api/v1/audit?event=&actor=&since=&before=&limit=` | a page of events, newest first |
 //! | `GET /api/v1/approvals/events` | server-sent events of [`ApprovalEvent`], as they happen |
 
+mod admin;
 mod approvals;
 
+pub use admin::*;
 pub use approvals::*;
 
 use crate::{
@@ -39,6 +49,7 @@ pub const BASE: &str = "/api/v1";
 
 /// An error's body (RFC 9457, with `kind` and `hint` as extensions).
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// What failed and why.
     pub title: String,
@@ -48,11 +59,15 @@ pub struct Problem {
     pub kind: Kind,
     /// What to do next.
     pub hint: String,
+    /// Where something that was sent is wrong; empty unless the call says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Flaw>,
 }
 
 impl From<UserFacing> for Problem {
     fn from(error: UserFacing) -> Self {
-        Self { title: error.message, status: error.kind.http_status(), kind: error.kind, hint: error.hint }
+        let UserFacing { kind, message: title, hint } = error;
+        Self { title, status: kind.http_status(), kind, hint, problems: Vec::new() }
     }
 }
 
@@ -64,6 +79,7 @@ impl From<Problem> for UserFacing {
 
 /// Who the relay takes the caller for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WhoAmI {
     /// The user.
     pub user: String,
@@ -86,6 +102,7 @@ pub struct WhoAmI {
 
 /// A ticket for a child on another machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TicketBody {
     /// The hop statement, for whoever first presents the ticket whose hash it names.
     pub hop: String,
@@ -95,6 +112,7 @@ pub struct TicketBody {
 
 /// One agent of the tree.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AgentView {
     /// Its id.
     pub id: AgentId,
@@ -129,6 +147,7 @@ pub struct AgentView {
 
 /// What a program says of itself when its session begins. Claims, marked as such wherever they are shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Claims {
     /// The command that it runs, without its arguments: they may hold secrets.
@@ -184,6 +203,7 @@ impl WhoAmI {
 
 /// The relay's state.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Status {
     /// Program and version.
     pub software: String,
@@ -218,6 +238,7 @@ pub struct Status {
 
 /// What was done since the relay started. None of them ever becomes less, but for a relay that starts anew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Counters {
     /// Statements judged.
     pub statements: u64,
@@ -244,6 +265,7 @@ impl Counters {
 
 /// The paths of the QUIC connections that are open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Paths {
     /// Connections.
     pub connections: u64,
@@ -259,6 +281,7 @@ pub struct Paths {
 
 /// What is done on one resource.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ResourceStatus {
     /// Sessions open now.
     pub sessions: u64,
@@ -271,6 +294,7 @@ pub struct ResourceStatus {
 
 /// A resource as one caller may see it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ResourceView {
     /// Its name.
     pub name: ResourceName,
@@ -305,6 +329,7 @@ impl ResourceView {
 
 /// One connection to a resource.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SessionView {
     /// Its id.
     pub id: SessionId,
@@ -337,6 +362,7 @@ pub struct SessionView {
 
 /// One entry of a recording, decoded for people and programs. Times are microseconds since the session began.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "entry", rename_all = "snake_case")]
 pub enum Entry {
     /// The session began.

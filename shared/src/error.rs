@@ -5,6 +5,7 @@ use std::fmt;
 
 /// The kind of a failure: it decides the exit code of `weir` and the HTTP status of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// The command line or a request's form is wrong. Exit 2, HTTP 400.
@@ -34,6 +35,41 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every one.
+    pub const ALL: [Self; 12] = [
+        Self::Usage,
+        Self::NotFound,
+        Self::Unauthenticated,
+        Self::Denied,
+        Self::Unreachable,
+        Self::Untrusted,
+        Self::Incompatible,
+        Self::Conflict,
+        Self::Limit,
+        Self::Config,
+        Self::System,
+        Self::Internal,
+    ];
+
+    /// As it stands in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::NotFound => "not_found",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Denied => "denied",
+            Self::Unreachable => "unreachable",
+            Self::Untrusted => "untrusted",
+            Self::Incompatible => "incompatible",
+            Self::Conflict => "conflict",
+            Self::Limit => "limit",
+            Self::Config => "config",
+            Self::System => "system",
+            Self::Internal => "internal",
+        }
+    }
+
     /// The exit code of `weir` and `weir-relay`; 0 is success, 130 an interrupt.
     #[must_use]
     pub fn exit_code(self) -> u8 {
@@ -95,3 +131,15 @@ impl fmt::Display for UserFacing {
 }
 
 impl std::error::Error for UserFacing {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_is_named_as_in_json() {
+        for kind in Kind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+    }
+}

@@ -18,6 +18,7 @@ pub struct InvalidScope(String);
 
 /// Some resources, and what may be done there: an entry of `authorization_details` (RFC 9396) of type `weir_access`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Access {
     /// Always `weir_access`.
@@ -31,6 +32,7 @@ pub struct Access {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 enum AccessType {
     #[serde(rename = "weir_access")]
     WeirAccess,
@@ -88,6 +90,7 @@ impl fmt::Display for Access {
 
 /// What a hop may do at most. By default everything that its parent may.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct Scope(Option<Vec<Access>>);
 

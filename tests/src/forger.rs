@@ -22,6 +22,19 @@ pub struct Forger {
     relay: String,
 }
 
+/// What the API answers.
+#[derive(Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// The content's type; empty when there is none.
+    pub kind: String,
+    /// Its tag.
+    pub etag: Option<String>,
+    /// The content, when it is JSON.
+    pub body: Value,
+}
+
 /// Seconds since 1970.
 ///
 /// # Errors
@@ -47,14 +60,23 @@ impl Forger {
     /// # Errors
     /// The login fails.
     pub async fn root(lab: &Lab, user: &str) -> Result<Self> {
+        Self::root_with(lab, user, "weir:read weir:approve weir:connect weir:admin").await
+    }
+
+    /// The same, with these scopes only.
+    ///
+    /// # Errors
+    /// The login fails.
+    pub async fn root_with(lab: &Lab, user: &str, scopes: &str) -> Result<Self> {
         let forger = Self::stranger(lab)?;
         let (redirect, verifier) = ("http://127.0.0.1:9/callback", "v".repeat(43));
         let challenge = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, verifier.as_bytes());
         let url = format!(
             "{}/oauth/authorize?response_type=code&client_id=weir-cli&redirect_uri={redirect}&state=s\
-             &code_challenge={}&code_challenge_method=S256",
+             &code_challenge={}&code_challenge_method=S256&scope={}",
             lab.url(),
-            URL_SAFE_NO_PAD.encode(challenge)
+            URL_SAFE_NO_PAD.encode(challenge),
+            scopes.replace(' ', "%20")
         );
         let browser = login::browser(&lab.ca())?;
         let to = login::fill_in(&browser, &url, user, &password_of(user)).await?;
@@ -142,5 +164,25 @@ impl Forger {
     pub async fn post(&self, path: &str, body: &Value) -> Result<(u16, Value)> {
         let answer = self.client.post(format!("{}/api/v1{path}", self.relay)).json(body).send().await?;
         Ok((answer.status().as_u16(), answer.json().await?))
+    }
+
+    /// Any call of the API. A stream's body is not waited for.
+    ///
+    /// # Errors
+    /// The relay does not answer.
+    pub async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&str>) -> Result<Reply> {
+        let mut call = self.client.request(method.parse()?, format!("{}/api/v1{path}", self.relay));
+        call = headers.iter().fold(call, |call, (name, value)| call.header(*name, *value));
+        if let Some(body) = body {
+            let kind = if method == "PUT" { "text/plain" } else { "application/json" };
+            call = call.header("content-type", kind).body(body.to_owned());
+        }
+        let answer = call.send().await?;
+        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (status, kind, etag) =
+            (answer.status().as_u16(), header("content-type").unwrap_or_default(), header("etag"));
+        let body =
+            if kind == "application/json" || kind.ends_with("+json") { answer.json().await? } else { Value::Null };
+        Ok(Reply { status, kind, etag, body })
     }
 }

@@ -21,7 +21,8 @@ use weir_shared::{
 /// The most that are listed.
 const MOST: u32 = 10_000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Filter {
     /// Of every user.
     #[serde(default)]
@@ -31,6 +32,14 @@ pub(super) struct Filter {
     ended: bool,
 }
 
+/// Agents, oldest first.
+///
+/// A whole agent sees those of its user, a narrower one itself and those below it, administrators and auditors all.
+#[utoipa::path(
+    get, path = "/api/v1/agents", tag = "agents", operation_id = "list_agents",
+    params(Filter),
+    responses((status = 200, description = "Agents", body = Vec<AgentView>))
+)]
 pub(super) async fn list(
     State(relay): State<Arc<Relay>>,
     Caller(principal, _): Caller,
@@ -51,6 +60,14 @@ pub(super) async fn chain(relay: &Relay, principal: &Principal) -> Result<Vec<Ag
     Ok(relay.store.agent_views(&principal.chain_ids(), relay.now()).await?)
 }
 
+/// Ends an agent and all below it, with what they have open.
+///
+/// One's own; administrators end all.
+#[utoipa::path(
+    post, path = "/api/v1/agents/{id}/end", tag = "agents", operation_id = "end_agent",
+    params(("id" = String, Path, description = "Its id; `self` is the caller")),
+    responses((status = 200, description = "It and all below it that were alive", body = Vec<AgentId>))
+)]
 pub(super) async fn end(
     State(relay): State<Arc<Relay>>,
     Caller(principal, _): Caller,
@@ -74,6 +91,12 @@ pub(super) async fn end(
     Ok(Json(relay.end_agent(agent, &why).await?))
 }
 
+/// Keeps a ticket for a child on another machine.
+#[utoipa::path(
+    post, path = "/api/v1/tickets", tag = "agents", operation_id = "keep_ticket",
+    request_body = TicketBody,
+    responses((status = 200, description = "It is kept"))
+)]
 pub(super) async fn ticket(
     State(relay): State<Arc<Relay>>,
     Caller(principal, _): Caller,

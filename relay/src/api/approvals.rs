@@ -27,8 +27,10 @@ use weir_shared::{
     id::ApprovalId,
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Filter {
+    /// Only those in this state: `pending`, `approved`, `denied`, `expired`, `withdrawn`, `consumed`.
     state: Option<String>,
 }
 
@@ -64,6 +66,14 @@ async fn find(relay: &Relay, principal: &Principal, id: &str) -> Result<Approval
     if may_see(principal, &view) { Ok(wait::with_page(relay, view)) } else { Err(missing(id).into()) }
 }
 
+/// Requests for a decision, newest first.
+///
+/// One's own; reviewers, auditors and administrators see all, people of a group what it is asked.
+#[utoipa::path(
+    get, path = "/api/v1/approvals", tag = "approvals", operation_id = "list_approvals",
+    params(Filter),
+    responses((status = 200, description = "Requests", body = Vec<ApprovalView>))
+)]
 pub(super) async fn list(
     State(relay): State<Arc<Relay>>,
     Caller(principal, _): Caller,
@@ -79,6 +89,12 @@ pub(super) async fn list(
     Ok(Json(seen))
 }
 
+/// One request.
+#[utoipa::path(
+    get, path = "/api/v1/approvals/{id}", tag = "approvals", operation_id = "show_approval",
+    params(("id" = String, Path, description = "Its id")),
+    responses((status = 200, description = "The request", body = ApprovalView))
+)]
 pub(super) async fn show(
     State(relay): State<Arc<Relay>>,
     Caller(principal, _): Caller,
@@ -95,6 +111,11 @@ async fn found(relay: &Relay, principal: &Principal, id: &str) -> Result<Approva
 }
 
 /// An agent asks for more.
+#[utoipa::path(
+    post, path = "/api/v1/approvals", tag = "approvals", operation_id = "ask",
+    request_body = AskBody,
+    responses((status = 200, description = "The request", body = ApprovalView))
+)]
 pub(super) async fn ask(
     State(relay): State<Arc<Relay>>,
     Caller(principal, _): Caller,
@@ -105,6 +126,15 @@ pub(super) async fn ask(
     Ok(Json(wait::with_page(&relay, view)))
 }
 
+/// Approves a request.
+///
+/// Who may is for policy to say.
+#[utoipa::path(
+    post, path = "/api/v1/approvals/{id}/approve", tag = "approvals", operation_id = "approve",
+    params(("id" = String, Path, description = "Its id")),
+    request_body = DecisionBody,
+    responses((status = 200, description = "The request", body = ApprovalView))
+)]
 pub(super) async fn approve(
     State(relay): State<Arc<Relay>>,
     Caller(principal, _): Caller,
@@ -115,6 +145,15 @@ pub(super) async fn approve(
     Ok(Json(decide::decide(&relay, id, &principal, Way::CLI, true, body).await?))
 }
 
+/// Denies a request.
+///
+/// Who may is for policy to say.
+#[utoipa::path(
+    post, path = "/api/v1/approvals/{id}/deny", tag = "approvals", operation_id = "deny",
+    params(("id" = String, Path, description = "Its id")),
+    request_body = DecisionBody,
+    responses((status = 200, description = "The request", body = ApprovalView))
+)]
 pub(super) async fn deny(
     State(relay): State<Arc<Relay>>,
     Caller(principal, _): Caller,
@@ -125,6 +164,15 @@ pub(super) async fn deny(
     Ok(Json(decide::decide(&relay, id, &principal, Way::CLI, false, body).await?))
 }
 
+/// Approves a request of one's own, for others to review afterwards.
+///
+/// Who may is for policy to say.
+#[utoipa::path(
+    post, path = "/api/v1/approvals/{id}/break-glass", tag = "approvals", operation_id = "break_glass",
+    params(("id" = String, Path, description = "Its id")),
+    request_body = DecisionBody,
+    responses((status = 200, description = "The request", body = ApprovalView))
+)]
 pub(super) async fn break_glass(
     State(relay): State<Arc<Relay>>,
     Caller(principal, _): Caller,
@@ -135,6 +183,15 @@ pub(super) async fn break_glass(
     Ok(Json(decide::break_glass(&relay, id, &principal, body).await?))
 }
 
+/// Reviews broken glass.
+///
+/// Who may is for policy to say.
+#[utoipa::path(
+    post, path = "/api/v1/approvals/{id}/review", tag = "approvals", operation_id = "review",
+    params(("id" = String, Path, description = "Its id")),
+    request_body = DecisionBody,
+    responses((status = 200, description = "The request", body = ApprovalView))
+)]
 pub(super) async fn review(
     State(relay): State<Arc<Relay>>,
     Caller(principal, _): Caller,
@@ -146,6 +203,10 @@ pub(super) async fn review(
 }
 
 /// What happens to requests that the caller may see.
+#[utoipa::path(
+    get, path = "/api/v1/approvals/events", tag = "approvals", operation_id = "approval_events",
+    responses((status = 200, description = "Server-sent events `approval`", body = ApprovalEvent, content_type = "text/event-stream"))
+)]
 pub(super) async fn events(State(relay): State<Arc<Relay>>, Caller(principal, _): Caller) -> impl IntoResponse {
     stream(relay, principal)
 }

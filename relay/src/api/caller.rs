@@ -1,6 +1,6 @@
 //! Who calls: known by the key of the TLS connection, or by a token that came with its key; and what the caller may.
 
-use super::ApiError;
+use super::{ApiError, access::Needs};
 use crate::{
     doors::Visit,
     identity::{
@@ -13,7 +13,7 @@ use crate::{
     relay::Relay,
 };
 use axum::{
-    extract::{FromRequestParts, Request, State},
+    extract::{FromRequestParts, MatchedPath, Request, State},
     http::{HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -48,7 +48,7 @@ impl FromRequestParts<Arc<Relay>> for Caller {
         } else {
             by_key(relay, parts).await.map_err(IntoResponse::into_response)?
         };
-        let needed = if parts.method == Method::GET { Scope::Read } else { Scope::Approve };
+        let needed = in_role(relay, &principal, parts).await.map_err(IntoResponse::into_response)?;
         if !principal.access().has(needed) {
             return Err(insufficient(needed));
         }
@@ -60,6 +60,20 @@ impl FromRequestParts<Arc<Relay>> for Caller {
         }
         Ok(Self(principal, key))
     }
+}
+
+/// Whether this call is for the caller, and the scope that it needs. That somebody tried to change what is not for them is audited.
+async fn in_role(relay: &Relay, principal: &Principal, parts: &Parts) -> Result<Scope, ApiError> {
+    let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
+    let missing = || UserFacing::new(Kind::Internal, "this call is for nobody", "tell the relay's administrator");
+    let needs = Needs::of(&parts.method, path).ok_or_else(missing)?;
+    let checked = needs.check(principal);
+    if checked.is_err() && parts.method != Method::GET && parts.method != Method::HEAD {
+        let body = serde_json::json!({ "call": format!("{} {path}", parts.method) });
+        relay.audit_of(principal, "alert.role_refused", body).await;
+    }
+    checked?;
+    Ok(needs.scope(&parts.method))
 }
 
 async fn by_key(relay: &Relay, parts: &Parts) -> Result<(Principal, Thumbprint), ApiError> {

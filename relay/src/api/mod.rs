@@ -1,14 +1,19 @@
 //! The HTTPS API (see `weir_shared::api` for its calls), the OAuth endpoints, the pages and the WebSocket upgrade: one
 //! router, behind one TLS listener.
 
+mod access;
 mod agents;
 mod approvals;
+mod audit;
 mod caller;
+mod openapi;
+mod policies;
 mod resources;
 mod sessions;
 
 pub use approvals::{may_see, stream as approval_events};
 pub use caller::{Caller, Peer};
+pub use openapi::document;
 pub use sessions::{sees as sees_session, sees_all as sees_all_sessions};
 
 use crate::{channel, doors::Visit, identity, relay::Relay, telemetry::tally::Census, tunnel, web};
@@ -22,6 +27,10 @@ use axum::{
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouterExt as _},
+    routes,
+};
 use weir_shared::{
     api::{Counters, Problem, ResourceStatus, Status, WhoAmI},
     error::{Kind, UserFacing},
@@ -30,6 +39,9 @@ use weir_shared::{
 
 /// How long a call may take.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Policies, in bytes as they are sent: more than is loaded.
+const LARGEST_POLICIES: usize = 8 << 20;
 
 /// An error as the API answers it.
 pub struct ApiError(UserFacing);
@@ -56,9 +68,39 @@ impl IntoResponse for ApiError {
     }
 }
 
+/// The calls under `/api/v1`: what is routed here is described in [`openapi`], and named in [`access`].
+fn calls() -> OpenApiRouter<Arc<Relay>> {
+    OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(openapi::serve))
+        .routes(routes!(whoami))
+        .routes(routes!(status))
+        .routes(routes!(resources::list))
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::show))
+        .routes(routes!(sessions::entries))
+        .routes(routes!(agents::list))
+        .routes(routes!(agents::end))
+        .routes(routes!(agents::ticket))
+        .routes(routes!(approvals::list, approvals::ask))
+        .routes(routes!(approvals::events))
+        .routes(routes!(approvals::show))
+        .routes(routes!(approvals::approve))
+        .routes(routes!(approvals::deny))
+        .routes(routes!(approvals::break_glass))
+        .routes(routes!(approvals::review))
+        .routes(routes!(audit::list))
+        .routes(routes!(policies::list))
+        .routes(routes!(policies::check).layer(DefaultBodyLimit::max(LARGEST_POLICIES)))
+        .routes(routes!(policies::explain))
+        .routes(routes!(policies::put, policies::delete).layer(DefaultBodyLimit::max(LARGEST_POLICIES)))
+        .routes(routes!(resources::show))
+}
+
 /// Everything that is served over HTTPS.
 pub fn router(relay: Arc<Relay>) -> Router {
     use identity::oauth;
+
+    let (described, _) = calls().split_for_parts();
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/", get(web::approvals::home))
@@ -91,28 +133,35 @@ pub fn router(relay: Arc<Relay>) -> Router {
         .route("/oauth/introspect", post(oauth::introspect::introspect))
         .route("/oauth/device_authorization", post(oauth::device::begin))
         .route("/device", get(oauth::device::page).post(oauth::device::decide))
-        .route("/api/v1/whoami", get(whoami))
-        .route("/api/v1/status", get(status))
-        .route("/api/v1/resources", get(resources::list))
-        .route("/api/v1/sessions", get(sessions::list))
-        .route("/api/v1/sessions/{id}", get(sessions::show))
-        .route("/api/v1/sessions/{id}/entries", get(sessions::entries))
-        .route("/api/v1/agents", get(agents::list))
-        .route("/api/v1/agents/{id}/end", post(agents::end))
-        .route("/api/v1/tickets", post(agents::ticket))
-        .route("/api/v1/approvals", get(approvals::list).post(approvals::ask))
-        .route("/api/v1/approvals/events", get(approvals::events))
-        .route("/api/v1/approvals/{id}", get(approvals::show))
-        .route("/api/v1/approvals/{id}/approve", post(approvals::approve))
-        .route("/api/v1/approvals/{id}/deny", post(approvals::deny))
-        .route("/api/v1/approvals/{id}/break-glass", post(approvals::break_glass))
-        .route("/api/v1/approvals/{id}/review", post(approvals::review))
+        .merge(described.layer(axum::middleware::from_fn(as_problem)))
         .route(wire::WEBSOCKET_PATH, get(upgrade))
         .fallback(async || ApiError(UserFacing::new(Kind::NotFound, "no such call", "see the API's documentation")))
         .layer(DefaultBodyLimit::max(64 * 1024))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&relay), caller::challenged))
         .layer(axum::middleware::from_fn(in_time))
         .with_state(relay)
+}
+
+/// What axum refuses of itself, a body that does not fit for one, is a problem as well.
+async fn as_problem(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let kind = match response.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Kind::Limit,
+        status if status.is_client_error() => Kind::Usage,
+        _ => return response,
+    };
+    if response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/problem+json") {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let said = axum::body::to_bytes(body, 4096).await.unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
+    let title = if said.is_empty() { "the call is not as it should be".into() } else { said };
+    let problem = Problem::from(UserFacing::new(kind, title, "`weir-relay openapi` describes each call"));
+    let problem = Json(Problem { status: parts.status.as_u16(), ..problem });
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    (parts, problem).into_response()
 }
 
 /// A call, its body included, must be over within [`PATIENCE`]; what is streamed as its answer need not.
@@ -129,6 +178,11 @@ async fn in_time(request: Request, next: Next) -> Response {
     }
 }
 
+/// Who the relay takes the caller for.
+#[utoipa::path(
+    get, path = "/api/v1/whoami", tag = "relay", operation_id = "whoami",
+    responses((status = 200, description = "The caller", body = WhoAmI))
+)]
 async fn whoami(State(relay): State<Arc<Relay>>, Caller(principal, key): Caller) -> Result<Json<WhoAmI>, ApiError> {
     Ok(Json(WhoAmI {
         chain: agents::chain(&relay, &principal).await?,
@@ -142,6 +196,13 @@ async fn whoami(State(relay): State<Arc<Relay>>, Caller(principal, key): Caller)
     }))
 }
 
+/// The relay's state.
+///
+/// What is done on each resource is for administrators and auditors, what is wrong with policies for administrators.
+#[utoipa::path(
+    get, path = "/api/v1/status", tag = "relay", operation_id = "status",
+    responses((status = 200, description = "The state", body = Status))
+)]
 async fn status(State(relay): State<Arc<Relay>>, Caller(principal, _): Caller) -> Result<Json<Status>, ApiError> {
     let census = relay.registry.census(&relay.telemetry);
     let counters = census.values().map(|census| census.sums.counters()).fold(Counters::default(), Counters::plus);

@@ -17,16 +17,21 @@ use axum::{
 use serde::Deserialize;
 use std::sync::Arc;
 use weir_shared::{
-    api::SessionView,
+    api::{Entry, SessionView},
     error::{Kind, UserFacing},
     id::{AgentId, SessionId},
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Filter {
+    /// On this resource.
     resource: Option<String>,
+    /// Of this user.
     user: Option<String>,
+    /// Of this agent and those below it.
     chain: Option<AgentId>,
+    /// At most so many; 100 when it is not said, 10,000 at most.
     limit: Option<u32>,
 }
 
@@ -47,6 +52,14 @@ pub fn sees(principal: &Principal, session: &SessionView) -> bool {
     (own || sees_all(principal)) && principal.reaches(&session.resource)
 }
 
+/// Sessions, newest first.
+///
+/// One's own; administrators and auditors see all.
+#[utoipa::path(
+    get, path = "/api/v1/sessions", tag = "sessions", operation_id = "list_sessions",
+    params(Filter),
+    responses((status = 200, description = "Sessions", body = Vec<SessionView>))
+)]
 pub(super) async fn list(
     State(relay): State<Arc<Relay>>,
     Caller(principal, _): Caller,
@@ -70,6 +83,12 @@ async fn find(relay: &Relay, principal: &Principal, id: &str) -> Result<SessionV
     Ok(seen.ok_or_else(missing)?)
 }
 
+/// One session.
+#[utoipa::path(
+    get, path = "/api/v1/sessions/{id}", tag = "sessions", operation_id = "show_session",
+    params(("id" = String, Path, description = "Its id")),
+    responses((status = 200, description = "The session", body = SessionView))
+)]
 pub(super) async fn show(
     State(relay): State<Arc<Relay>>,
     Caller(principal, _): Caller,
@@ -78,6 +97,12 @@ pub(super) async fn show(
     Ok(Json(find(&relay, &principal, &id).await?))
 }
 
+/// A recording, in recorded order. That it is read is audited.
+#[utoipa::path(
+    get, path = "/api/v1/sessions/{id}/entries", tag = "sessions", operation_id = "read_recording",
+    params(("id" = String, Path, description = "Its id")),
+    responses((status = 200, description = "JSON lines; an answer that breaks off is not whole", body = Entry, content_type = "application/x-ndjson"))
+)]
 pub(super) async fn entries(
     State(relay): State<Arc<Relay>>,
     Caller(principal, _): Caller,

@@ -4,7 +4,7 @@ mod audit;
 mod check;
 mod init;
 mod keys;
-mod policy;
+pub(crate) mod policy;
 mod resource;
 mod serve;
 mod user;
@@ -77,6 +77,8 @@ enum Command {
         #[command(subcommand)]
         command: audit::Command,
     },
+    /// Print the OpenAPI document of the relay's API.
+    Openapi,
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.
@@ -127,6 +129,7 @@ async fn run(cli: Cli) -> Result<(), UserFacing> {
         Command::Resource { command } => resource::run(command, &load(&config)?, output).await,
         Command::Policy { command } => Box::pin(policy::run(command, &config, output)).await,
         Command::Audit { command } => audit::run(command, &load(&config)?, output).await,
+        Command::Openapi => say(&format!("{:#}", crate::api::document())),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "weir-relay", &mut std::io::stdout());
             Ok(())

@@ -29,6 +29,9 @@
 //! (over schema, guardrails, names and texts); the audit log has `policy.loaded` with both, or `policy.refused` with every problem. A
 //! recording says from where on another bundle ruled. What the new bundle no longer lets connect gets no more statements permitted.
 //!
+//! Over the API an administrator writes or deletes one file at a time: it names the hash that it saw, all files are judged together,
+//! `policy.changed` is in the audit log before the file is put in its place, and it is loaded at once.
+//!
 //! `weir-relay policy test` reads cases of this form; all but `expect` and one of `sql` and `action` may be left out:
 //!
 //! ```toml

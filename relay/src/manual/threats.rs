@@ -27,6 +27,8 @@
 //! | leave the supervision and open a session from the stored login | the CLI says that a supervisor is above it and the relay refuses, an alert; a program of the same user that is not weir can read the login: `weir whoami` says so, other users and containers cannot |
 //! | read the supervisor's keys | it is not dumpable, keys are in its memory only; nothing secret is in arguments or environment, and a CI platform's tokens are taken out of the command's |
 //! | approve, or see others' sessions, through a reviewer's agent | roles at the relay hold for whole roots only |
+//! | change policies through an administrator's agent, or a client they let in for less | one table says who may make which call, and a call that is not in it is nobody's; changing them needs the scope `weir:admin` besides; the attempt is an alert, and no change is made that the audit log does not take |
+//! | slip a policy in under another's change | a change names the hash of what was seen; the new one is in the log |
 //! | outlive the session | the command dies with its supervisor, what it left behind is killed at its end; a supervisor's children end with its connection, and what is below it elsewhere with its tunnel, after a grace |
 //! | have the relay fetch keys without end, or from elsewhere | unknown keys are looked for every 30 s at most; answers are bounded in size and time; no redirects; keys in tokens are not looked at |
 //! | run what was not approved | the relay holds the bytes that were judged and sends those; an approval is bound by digest to text, values, session, role, resource and policy, and is consumed in one transaction |

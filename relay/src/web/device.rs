@@ -96,6 +96,7 @@ pub fn rights(access: &Access) -> Vec<String> {
     let scopes = Scope::ALL.into_iter().filter(|scope| access.has(*scope)).map(|scope| match scope {
         Scope::Read => "see your resources, sessions and approvals",
         Scope::Approve => "decide others' requests and end sessions in your name",
+        Scope::Admin => "change the relay's policies in your name",
         Scope::Connect => "open sessions with resources in your name",
     });
     let mut rights: Vec<String> = scopes.map(str::to_owned).collect();

@@ -27,6 +27,31 @@ pub struct AuditEvent {
     pub body: serde_json::Value,
 }
 
+/// Which events are looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct AuditSearch<'a> {
+    /// Their names begin so.
+    pub event: &'a str,
+    /// Only this user's.
+    pub actor: Option<&'a str>,
+    /// Not older than this, microseconds since 1970.
+    pub since: i64,
+    /// With a smaller number than this.
+    pub before: i64,
+    /// At most so many.
+    pub limit: u32,
+}
+
+fn read(row: &sqlx::sqlite::SqliteRow) -> Result<AuditEvent, StoreError> {
+    Ok(AuditEvent {
+        sequence: row.try_get("seq")?,
+        at: row.try_get("at")?,
+        event: row.try_get("event")?,
+        actor: row.try_get("actor")?,
+        body: serde_json::from_str(row.try_get("body")?).map_err(|_| StoreError::Decode("audit event"))?,
+    })
+}
+
 impl Store {
     /// The newest events whose name begins with `event`, oldest first.
     ///
@@ -39,16 +64,25 @@ impl Store {
                 .bind(limit)
                 .fetch_all(&self.pool)
                 .await?;
-        let read = |row: &sqlx::sqlite::SqliteRow| {
-            Ok(AuditEvent {
-                sequence: row.try_get("seq")?,
-                at: row.try_get("at")?,
-                event: row.try_get("event")?,
-                actor: row.try_get("actor")?,
-                body: serde_json::from_str(row.try_get("body")?).map_err(|_| StoreError::Decode("audit event"))?,
-            })
-        };
         rows.iter().rev().map(read).collect()
+    }
+
+    /// Events that fit, newest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn audit_search(&self, wanted: &AuditSearch<'_>) -> Result<Vec<AuditEvent>, StoreError> {
+        const FITS: &str = "SELECT * FROM audit WHERE substr(event, 1, length($1)) = $1 AND ($2 IS NULL OR actor = $2) \
+             AND at >= $3 AND seq < $4 ORDER BY seq DESC LIMIT $5";
+        let rows = sqlx::query(FITS)
+            .bind(wanted.event)
+            .bind(wanted.actor)
+            .bind(wanted.since)
+            .bind(wanted.before)
+            .bind(wanted.limit)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(read).collect()
     }
 
     /// Appends an event.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RequestKind {
     /// That one statement runs.
@@ -30,6 +31,7 @@ impl RequestKind {
 
 /// What weir found out about a request: facts, where everything else was written by whoever asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct RequestFacts {
     /// Why the class is what it is: `DELETE`, `DROP TABLE`, ...
@@ -62,6 +64,7 @@ pub struct RequestFacts {
 
 /// What a decision needs to count.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Needs {
     /// Distinct people who must approve; at least 1.
@@ -82,6 +85,7 @@ impl Default for Needs {
 
 /// The most that may be granted at once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Offers {
     /// Runs; 1 is once.
@@ -104,6 +108,7 @@ impl Default for Offers {
 
 /// A request as it was made: nothing of it changes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApprovalRequest {
     /// Its id.
     pub id: ApprovalId,
@@ -153,6 +158,7 @@ pub struct ApprovalRequest {
 
 /// How far an approval goes. What is not said is once, exactly as shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Extent {
     /// Runs; 0 and 1 are once.
@@ -169,6 +175,7 @@ pub struct Extent {
 
 /// One person's word.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Vote {
     /// Whose.
     pub by: String,
@@ -188,6 +195,7 @@ pub struct Vote {
 
 /// What came of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Granted {
     /// How far.
     pub extent: Extent,
@@ -199,6 +207,7 @@ pub struct Granted {
 
 /// A request that waits, or waited, for a decision.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApprovalView {
     /// As it was made.
     #[serde(flatten)]
@@ -231,6 +240,7 @@ pub struct ApprovalView {
 
 /// The body of a decision.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct DecisionBody {
     /// Why; reaches the agent when the request is denied.
@@ -245,6 +255,7 @@ pub struct DecisionBody {
 
 /// An agent asks for more than its scope.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AskBody {
     /// `RESOURCE:ACTION+ACTION`, of one resource by its full name.
     pub scope: String,
@@ -257,6 +268,7 @@ pub struct AskBody {
 
 /// Something happened to a request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApprovalEvent {
     /// Which.
     pub id: ApprovalId,

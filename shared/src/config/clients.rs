@@ -87,11 +87,13 @@ pub enum Scope {
     Approve,
     /// Sessions with resources, through the tunnel.
     Connect,
+    /// Calls that change what the relay goes by: its policies.
+    Admin,
 }
 
 impl Scope {
     /// Every one.
-    pub const ALL: [Self; 3] = [Self::Read, Self::Approve, Self::Connect];
+    pub const ALL: [Self; 4] = [Self::Read, Self::Approve, Self::Connect, Self::Admin];
 
     /// As OAuth's `scope` names it.
     #[must_use]
@@ -100,6 +102,7 @@ impl Scope {
             Self::Read => "weir:read",
             Self::Approve => "weir:approve",
             Self::Connect => "weir:connect",
+            Self::Admin => "weir:admin",
         }
     }
 }

@@ -143,7 +143,7 @@ pub const CLIENT: &[Key] = keys! {
     "auth", "\"none\", \"client_secret\" or \"private_key_jwt\"; none", "how it proves who it is";
     "secret", "path", "with client_secret: file with the SHA-256, hexadecimal, of a random secret of 32 characters or more";
     "keys", "path", "with private_key_jwt: file with its public keys, a JWK set";
-    "scopes", "list of \"weir:read\", \"weir:approve\", \"weir:connect\"; weir:read", "the most it may be granted";
+    "scopes", "list of \"weir:read\", \"weir:approve\", \"weir:connect\", \"weir:admin\"; weir:read", "the most it may be granted";
     "introspect", "true or false; false", "may ask about the tokens of every client (a resource server)";
 };
 

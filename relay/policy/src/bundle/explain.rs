@@ -12,6 +12,7 @@ use serde::Serialize;
 
 /// A decision, hop by hop.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Explanation {
     /// `allow`, `hold`, `deny`.
     pub outcome: &'static str,
@@ -27,6 +28,7 @@ pub struct Explanation {
 
 /// What was asked about one agent of the chain.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Hop {
     /// Hops from the root.
     pub depth: u32,
@@ -36,6 +38,7 @@ pub struct Hop {
 
 /// One question.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct QuestionAsked {
     /// The action: `sql.write`, `unattended`.
     pub action: &'static str,
@@ -51,6 +54,7 @@ pub struct QuestionAsked {
 
 /// A policy that would have counted, had its condition been true.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NearMiss {
     /// Its name.
     pub id: String,

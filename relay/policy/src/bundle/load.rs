@@ -75,12 +75,16 @@ impl fmt::Display for PolicyProblem {
 
 impl std::error::Error for PolicyProblem {}
 
-struct File {
-    name: String,
-    text: String,
+/// A policy file: what it is called in its folder, and what it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyFile {
+    /// Its name; `*.cedar`.
+    pub name: String,
+    /// Its text.
+    pub text: String,
 }
 
-impl File {
+impl PolicyFile {
     fn guardrails() -> Self {
         Self { name: GUARDRAILS_NAME.to_owned(), text: GUARDRAILS.to_owned() }
     }
@@ -128,35 +132,25 @@ impl Bundle {
     /// Every problem of every file: unreadable, not parseable, without or with a second `@id`, with an annotation that is not
     /// known, not valid.
     pub fn load(folder: &Path, guardrails: &Guardrails) -> Result<Self, Vec<PolicyProblem>> {
-        let whole =
-            |message: String, hint: &str| vec![PolicyProblem::whole(folder.display().to_string(), message, hint)];
-        let list = std::fs::read_dir(folder)
-            .map_err(|error| whole(format!("cannot be read: {error}"), "make the folder, or name another one"))?;
-        let mut paths: Vec<_> = list
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.extension().is_some_and(|extension| extension == "cedar"))
-            .collect();
-        paths.sort();
-        if paths.is_empty() {
-            return Err(whole("holds no *.cedar file, so nothing would be permitted".into(), "write a policy there"));
-        }
-        let mut files = Vec::new();
-        let mut problems = Vec::new();
-        let mut bytes = 0;
-        for path in paths {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let hint = "the file must be UTF-8 text that the relay may read";
-            bytes += path.metadata().map_or(0, |metadata| metadata.len());
-            if bytes > MOST_BYTES {
-                problems.extend(whole(format!("holds more than {MOST_BYTES} bytes of policies"), "remove some"));
-                break;
-            }
-            match std::fs::read_to_string(&path) {
-                Ok(text) => files.push(File { name, text }),
-                Err(error) => problems.push(PolicyProblem::whole(name, error.to_string(), hint)),
-            }
-        }
+        let (files, problems) = read(folder)?;
         build(files, guardrails, problems)
+    }
+
+    /// A bundle of these files behind the guardrails, as if they were all of the folder.
+    ///
+    /// # Errors
+    /// Every problem of every file; there are none, or they are too large.
+    pub fn of(mut files: Vec<PolicyFile>, guardrails: &Guardrails) -> Result<Self, Vec<PolicyProblem>> {
+        files.sort_by(|one, other| one.name.cmp(&other.name));
+        if files.is_empty() {
+            let message = "there is no *.cedar file, so nothing would be permitted";
+            return Err(vec![PolicyProblem::whole("policies", message, "keep a policy")]);
+        }
+        if files.iter().map(|file| file.text.len() as u64).sum::<u64>() > MOST_BYTES {
+            let message = format!("more than {MOST_BYTES} bytes of policies");
+            return Err(vec![PolicyProblem::whole("policies", message, "remove some")]);
+        }
+        build(files, guardrails, Vec::new())
     }
 
     /// A bundle of one text, without the guardrails.
@@ -172,12 +166,54 @@ impl Bundle {
     /// # Errors
     /// Every problem of the text.
     pub fn guarded(text: &str, guardrails: &Guardrails) -> Result<Self, Vec<PolicyProblem>> {
-        build(vec![File { name: "policy.cedar".into(), text: text.into() }], guardrails, Vec::new())
+        build(vec![PolicyFile { name: "policy.cedar".into(), text: text.into() }], guardrails, Vec::new())
     }
 }
 
+/// The `*.cedar` files of a folder, in the order of their names, and what is wrong with those that cannot be read.
+///
+/// # Errors
+/// The folder cannot be read, or holds none.
+pub fn read(folder: &Path) -> Result<(Vec<PolicyFile>, Vec<PolicyProblem>), Vec<PolicyProblem>> {
+    let whole = |message: String, hint: &str| vec![PolicyProblem::whole(folder.display().to_string(), message, hint)];
+    let list = std::fs::read_dir(folder)
+        .map_err(|error| whole(format!("cannot be read: {error}"), "make the folder, or name another one"))?;
+    let mut paths: Vec<_> = list
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "cedar"))
+        .collect();
+    paths.sort();
+    if paths.is_empty() {
+        return Err(whole("holds no *.cedar file, so nothing would be permitted".into(), "write a policy there"));
+    }
+    let mut files = Vec::new();
+    let mut problems = Vec::new();
+    let mut bytes = 0;
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let hint = "the file must be UTF-8 text that the relay may read";
+        bytes += path.metadata().map_or(0, |metadata| metadata.len());
+        if bytes > MOST_BYTES {
+            problems.extend(whole(format!("holds more than {MOST_BYTES} bytes of policies"), "remove some"));
+            break;
+        }
+        match std::fs::read_to_string(&path) {
+            Ok(text) => files.push(PolicyFile { name, text }),
+            Err(error) => problems.push(PolicyProblem::whole(name, error.to_string(), hint)),
+        }
+    }
+    Ok((files, problems))
+}
+
+/// The hash that a bundle of these files, in the order of their names, has or would have: BLAKE3, hexadecimal.
+#[must_use]
+pub fn hash_of(files: &[PolicyFile], guardrails: &Guardrails) -> String {
+    let first = guardrails.on.then(PolicyFile::guardrails);
+    hash(first.iter().chain(files), guardrails)
+}
+
 fn build(
-    mut files: Vec<File>,
+    mut files: Vec<PolicyFile>,
     guardrails: &Guardrails,
     mut problems: Vec<PolicyProblem>,
 ) -> Result<Bundle, Vec<PolicyProblem>> {
@@ -189,7 +225,7 @@ fn build(
         }
     };
     if guardrails.on {
-        files.insert(0, File::guardrails());
+        files.insert(0, PolicyFile::guardrails());
     }
     let mut unmet = guardrails.disable.clone();
     let mut owners: BTreeMap<PolicyId, usize> = BTreeMap::new();
@@ -238,11 +274,11 @@ fn build(
         return Err(problems);
     }
     let tells_time = all.iter().any(|rule| rule.needs.has("time"));
-    Ok(Bundle { schema, rules: all, hash: hash(&files, guardrails), tells_time })
+    Ok(Bundle { schema, rules: all, hash: hash(files.iter(), guardrails), tells_time })
 }
 
 /// The policies of a file, in their order.
-fn parse(file: &File, problems: &mut Vec<PolicyProblem>) -> Vec<Policy> {
+fn parse(file: &PolicyFile, problems: &mut Vec<PolicyProblem>) -> Vec<Policy> {
     let parsed = match PolicySet::from_str(&file.text) {
         Ok(parsed) => parsed,
         Err(errors) => {
@@ -262,7 +298,7 @@ fn parse(file: &File, problems: &mut Vec<PolicyProblem>) -> Vec<Policy> {
 
 fn validate(
     schema: &Schema,
-    files: &[File],
+    files: &[PolicyFile],
     owners: &BTreeMap<PolicyId, usize>,
     all: &[Arc<Rule>],
 ) -> Vec<PolicyProblem> {
@@ -291,7 +327,7 @@ fn first_line(policy: &Policy) -> String {
     policy.to_string().lines().next().unwrap_or_default().chars().take(120).collect()
 }
 
-fn hash(files: &[File], guardrails: &Guardrails) -> String {
+fn hash<'f>(files: impl Iterator<Item = &'f PolicyFile>, guardrails: &Guardrails) -> String {
     let mut hasher = blake3::Hasher::new();
     let mut part = |bytes: &[u8]| {
         hasher.update(&(bytes.len() as u64).to_le_bytes());

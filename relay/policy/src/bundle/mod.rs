@@ -27,7 +27,7 @@ mod tests;
 pub use diff::{Change, GridCase};
 pub use explain::{Explanation, Hop, NearMiss, QuestionAsked};
 pub use judge::Judge;
-pub use load::{Guardrails, PolicyProblem};
+pub use load::{Guardrails, PolicyFile, PolicyProblem, hash_of, read};
 pub use moment::Moment;
 pub use terms::Terms;
 

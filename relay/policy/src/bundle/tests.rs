@@ -488,4 +488,14 @@ fn the_hash_is_the_contents() {
     assert_eq!(one.hash().len(), 64);
     std::fs::write(folder.path().join("b.cedar"), "// more\n").unwrap();
     assert_ne!(one.hash(), load().hash());
+    // As files in memory, in whatever order.
+    let (mut files, problems) = read(folder.path()).unwrap();
+    assert!(problems.is_empty());
+    for guardrails in [Guardrails::default(), Guardrails::OFF] {
+        let bundle = Bundle::load(folder.path(), &guardrails).unwrap();
+        assert_eq!(hash_of(&files, &guardrails), bundle.hash());
+    }
+    files.reverse();
+    assert_eq!(Bundle::of(files, &Guardrails::default()).unwrap().hash(), load().hash());
+    assert!(Bundle::of(Vec::new(), &Guardrails::default()).is_err(), "nothing would be permitted");
 }

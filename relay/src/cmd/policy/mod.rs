@@ -70,7 +70,7 @@ fn bundle(folder: &Path, guardrails: &Guardrails) -> Result<Arc<Bundle>, UserFac
 }
 
 /// The action that a statement needs; none when a connection is enough.
-fn action_of(facts: &Facts) -> Option<Action> {
+pub(crate) fn action_of(facts: &Facts) -> Option<Action> {
     // What a name executes is not known here.
     let class = if facts.executes.is_empty() { facts.class } else { Class::Admin };
     crate::session::facts::action(class)
