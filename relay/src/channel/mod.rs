@@ -1,10 +1,10 @@
 //! Ways to be told of requests for approval, and to decide them, beside the CLI and the pages: webhooks and Slack.
 //!
-//! - [`news`]: follows what happens to requests, and hands it to each channel's queue
-//! - [`shown`]: what of a request leaves the relay
-//! - [`webhook`]: sends it, signed; [`slack`]: posts it, and keeps the message up to date
+//! - `news`: follows what happens to requests, and hands it to each channel's queue
+//! - `shown`: what of a request leaves the relay
+//! - `webhook`: sends it, signed; [`slack`]: posts it, and keeps the message up to date
 //! - [`decision`]: what comes back: a signed POST, or a button in Slack; both end in [`crate::approval::decide`]
-//! - [`sign`]: the signatures, both ways
+//! - `sign`: the signatures, both ways
 //!
 //! Nothing here holds up a session: what does not fit into a channel's queue is lost, counted and logged. A
 //! decision that comes over a channel is one only where policy permits that channel; the default policy does not.

@@ -3,7 +3,7 @@
 //! - [`password`]: local users; [`foreign`]: those whom somebody else vouches for
 //! - [`passkeys`]: what people confirm decisions with
 //! - [`oauth`]: the authorization server that `weir login` talks to
-//! - [`channel`]: people for whom a chat or a webhook vouches
+//! - `channel`: people for whom a chat or a webhook vouches
 //! - [`access`]: the part of a user's rights that a client or a token has
 //! - [`delegation`]: how an agent hands on some of its right to another
 //!

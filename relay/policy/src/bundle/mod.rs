@@ -3,11 +3,11 @@
 //! Three questions are asked: may it be done at all, may it be done `unattended`, may a labelled column be seen `unmasked`. No
 //! rule means denied, held, masked. A policy that fails while it is evaluated denies.
 //!
-//! - [`load`]: files become a bundle, or problems with their places; [`rule`]: one policy with its annotations
-//! - [`judge`]: a bundle made ready for one subject and target; [`context`], [`needs`], [`guard`]: what it tells policy,
+//! - `load`: files become a bundle, or problems with their places; `rule`: one policy with its annotations
+//! - `judge`: a bundle made ready for one subject and target; `context`, `needs`, `guard`: what it tells policy,
 //!   what of it, and which policies need not hear it
-//! - [`decide`]: one decision; [`terms`]: what an approval of it must satisfy
-//! - [`explain`]: the same with everything that nearly decided; [`diff`]: what another bundle would decide
+//! - `decide`: one decision; `terms`: what an approval of it must satisfy
+//! - `explain`: the same with everything that nearly decided; `diff`: what another bundle would decide
 
 mod context;
 mod decide;

@@ -1,6 +1,6 @@
 //! Slack: a message for each request, kept up to date by `chat.update`, and buttons where policy lets somebody use them.
 //!
-//! - [`message`]: what it looks like
+//! - `message`: what it looks like
 //! - [`interaction`]: the buttons
 //!
 //! Which message is a request's is kept in memory: a relay that restarts learns it again from whoever presses a button.
