@@ -78,8 +78,6 @@ pub(crate) struct Shown {
     pub(crate) in_transaction: bool,
     /// Bytes of the whole request.
     pub(crate) size: usize,
-    /// Rows that the server's planner expects.
-    pub(crate) estimated_rows: Option<u64>,
     policies: Vec<String>,
     /// Seconds that a session or more scope would last; 0 of a statement: it runs once.
     pub(crate) lasts: u64,
@@ -209,7 +207,6 @@ pub(crate) fn shown(detector: &Detector, view: &ApprovalView, chain: &[AgentView
         destructive: facts.destructive,
         in_transaction: facts.in_transaction,
         size: facts.size,
-        estimated_rows: facts.estimated_rows,
         policies: facts.policies.clone(),
         lasts: lasts(request),
         digest: request.digest.clone(),

@@ -58,8 +58,6 @@ pub struct RequestFacts {
     pub size: usize,
     /// Ids of the policies that hold it.
     pub policies: Vec<String>,
-    /// Rows that the server's planner expects, where that could be asked.
-    pub estimated_rows: Option<u64>,
 }
 
 /// What a decision needs to count.

@@ -153,9 +153,6 @@ fn facts(view: &ApprovalView, line: &impl Fn(&str, &str)) {
         line("attention", if facts.destructive { "drops or truncates" } else { "" });
         line("attention", if facts.has_where { "" } else { "no WHERE: all rows" });
         line("transaction", if facts.in_transaction { "inside one that is open" } else { "" });
-        if let Some(rows) = facts.estimated_rows {
-            line("estimate", &format!("{rows} rows, as the server expects"));
-        }
         line("size", &format!("{} bytes", facts.size));
     }
     line("held by", &facts.policies.join(", "));

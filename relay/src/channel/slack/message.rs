@@ -105,9 +105,6 @@ fn facts(shown: &Shown) -> Vec<Value> {
     if !shown.writes.is_empty() {
         facts.push(format!("Writes: {}", shown.writes.join(", ")));
     }
-    if let Some(rows) = shown.estimated_rows {
-        facts.push(format!("Estimate: {rows} rows"));
-    }
     let groups =
         if shown.needs.groups.is_empty() { String::new() } else { format!(" of {}", shown.needs.groups.join(" and ")) };
     facts.push(format!("Needs: {}{groups}", shown.needs.quorum));
