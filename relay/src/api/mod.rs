@@ -217,7 +217,7 @@ async fn status(State(relay): State<Arc<Relay>>, Caller(principal, _): Caller) -
         uptime_seconds: relay.started.elapsed().as_secs(),
         open_sessions: relay.registry.open_sessions(),
         tunnels: relay.registry.tunnels(),
-        pending_approvals: relay.store.approvals(Some("pending"), None).await?.len() as u64,
+        pending_approvals: relay.store.approvals_pending().await?,
         policy: relay.policy.current().hash().to_owned(),
         policy_problems: if principal.is("admin") { relay.policy.problems() } else { Vec::new() },
         draining: relay.draining.is_cancelled(),

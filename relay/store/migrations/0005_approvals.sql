@@ -17,6 +17,8 @@ ALTER TABLE requests RENAME TO approvals;
 CREATE INDEX approvals_state ON approvals (state);
 CREATE INDEX approvals_user ON approvals (user, requested);
 CREATE INDEX approvals_session ON approvals (session);
+CREATE INDEX approvals_likeness ON approvals (likeness, state);
+CREATE INDEX approvals_pattern ON approvals (pattern, user);
 -- One person's word on a request, once.
 CREATE TABLE approval_votes (
     approval TEXT NOT NULL REFERENCES approvals (id), user TEXT NOT NULL, at INTEGER NOT NULL, vote TEXT NOT NULL,

@@ -134,6 +134,15 @@ impl Store {
         Ok(Load { pending: row.try_get("pending")?, since: row.try_get("since")? })
     }
 
+    /// How many requests wait.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn approvals_pending(&self) -> Result<u64, StoreError> {
+        let row = sqlx::query("SELECT count(*) FROM approvals WHERE state = 'pending'").fetch_one(&self.pool).await?;
+        Ok(row.try_get::<i64, _>(0)?.cast_unsigned())
+    }
+
     /// The newest request that says the same and was denied since a time: who denied it, and why.
     ///
     /// # Errors
