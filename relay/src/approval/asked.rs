@@ -73,15 +73,11 @@ impl Held {
         limits: &ApprovalLimits,
     ) -> Self {
         let class = facts::name(facts.class);
-        let (session, chain) = (grant.session(), chain(grant));
+        let session = grant.session();
         let changes = state.changes.to_be_bytes();
         let in_transaction = [u8::from(state.in_transaction)];
         let values = action.parameters.digest.as_ref().map_or(&[][..], |digest| digest.as_slice());
-        let (role, name, bundle) = (grant.resource().role.as_str(), grant.resource().name.as_str(), grant.bundle());
-        // Who, on what, and under which rules.
-        let place: [&[u8]; 5] =
-            [&chain, name.as_bytes(), role.as_bytes(), state.database.as_bytes(), bundle.as_bytes()];
-        let of = |kind: &str, parts: &[&[u8]]| digest(&[&[kind.as_bytes()], place.as_slice(), parts].concat());
+        let of = bound(grant, &state.database);
         let text = action.text.as_bytes();
         let exact = of("statement", &[session.as_bytes(), &changes, &in_transaction, text, values, action.bytes()]);
         let template = facts.template(&action.text).filter(|_| action.parameters.omitted.is_none());
@@ -92,7 +88,7 @@ impl Held {
         let terms = &decision.terms;
         let offers = Offers {
             uses: terms.uses.unwrap_or(limits.uses).min(limits.uses).max(1),
-            window: terms.window.unwrap_or(limits.window).min(limits.window).as_secs(),
+            window: window(terms, limits),
             template: template.as_deref().map(visible),
             template_digest: template_digest.unwrap_or_default(),
             window_digest: of("window", &[session.as_bytes(), class.as_bytes()]),
@@ -130,20 +126,20 @@ impl Asked {
     /// A session that may begin only when a human agrees.
     #[must_use]
     pub fn connect(grant: &Grant, database: &str, decision: &Decision, limits: &ApprovalLimits) -> Self {
-        let (session, chain) = (grant.session(), chain(grant));
-        let (role, name, bundle) = (grant.resource().role.as_str(), grant.resource().name.as_str(), grant.bundle());
-        let place: [&[u8]; 5] = [&chain, name.as_bytes(), role.as_bytes(), database.as_bytes(), bundle.as_bytes()];
-        let of = |kind: &str, parts: &[&[u8]]| digest(&[&[kind.as_bytes()], place.as_slice(), parts].concat());
+        let (resource, session) = (grant.resource(), grant.session());
+        let of = bound(grant, database);
         let terms = &decision.terms;
         let request = ApprovalRequest {
             class: "connect".to_owned(),
-            statement: format!("a session with {name}, database {}, as role {role}", visible(database)),
+            statement: format!(
+                "a session with {}, database {}, as role {}",
+                resource.name,
+                visible(database),
+                resource.role
+            ),
             facts: about(grant, database, decision),
             digest: of("connect", &[session.as_bytes()]),
-            offers: Offers {
-                window: terms.window.unwrap_or(limits.window).min(limits.window).as_secs(),
-                ..Offers::default()
-            },
+            offers: Offers { window: window(terms, limits), ..Offers::default() },
             needs: needs(terms),
             ..request(grant, RequestKind::Connect)
         };
@@ -204,8 +200,26 @@ pub(super) fn scope(
     Asked { likeness, request, pattern: String::new(), time: None }
 }
 
-fn chain(grant: &Grant) -> Vec<u8> {
-    grant.chain().iter().flat_map(|link| link.id.as_bytes().to_vec()).collect()
+/// Digests of what this grant's sessions with a database ask for: each is bound to who asks, on what, and under which rules.
+fn bound(grant: &Grant, database: &str) -> impl Fn(&str, &[&[u8]]) -> String {
+    let resource = grant.resource();
+    let place = [
+        grant.chain().iter().flat_map(|link| link.id.as_bytes().to_vec()).collect(),
+        resource.name.as_str().as_bytes().to_vec(),
+        resource.role.as_bytes().to_vec(),
+        database.as_bytes().to_vec(),
+        grant.bundle().into_bytes(),
+    ];
+    move |kind, parts| {
+        let place = place.iter().map(Vec::as_slice);
+        let all: Vec<&[u8]> = [kind.as_bytes()].into_iter().chain(place).chain(parts.iter().copied()).collect();
+        digest(&all)
+    }
+}
+
+/// The longest time that may be granted, in seconds.
+fn window(terms: &Terms, limits: &ApprovalLimits) -> u64 {
+    terms.window.unwrap_or(limits.window).min(limits.window).as_secs()
 }
 
 fn about(grant: &Grant, database: &str, decision: &Decision) -> RequestFacts {

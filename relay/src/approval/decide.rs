@@ -58,7 +58,7 @@ pub fn objection(relay: &Relay, view: &ApprovalView, principal: &Principal, way:
     if view.request.user == principal.user() {
         return Some("nobody decides their own request".to_owned());
     }
-    if !needs.groups.is_empty() && !principal.roles().iter().any(|role| needs.groups.contains(role)) {
+    if !extent::terms(needs).may_decide(principal.roles()) {
         return Some(format!("this is for {} to decide", needs.groups.join(", ")));
     }
     if needs.passkey && !way.passkey {

@@ -1,5 +1,6 @@
 //! How far an approval goes: what all who gave it agree on, within what may be granted.
 
+use weir_policy::bundle::Terms;
 use weir_shared::{
     api::{ApprovalRequest, Extent, Granted, Needs, RequestKind, Vote},
     scope::{Access, Scope},
@@ -12,12 +13,23 @@ const ONCE: i64 = 60 * SECOND;
 /// Runs within a window.
 const MANY: u32 = 1_000_000;
 
-/// Whether those who said yes are enough: so many people, and somebody of each group.
+/// What a request needs, as policy's terms: who counts, and how many are enough, is theirs to say.
+#[must_use]
+pub fn terms(needs: &Needs) -> Terms {
+    Terms {
+        quorum: u8::try_from(needs.quorum.max(1)).unwrap_or(u8::MAX),
+        approvers: needs.groups.iter().cloned().collect(),
+        passkey: needs.passkey,
+        reason_required: needs.reason,
+        ..Terms::default()
+    }
+}
+
+/// Whether those who said yes are enough.
 #[must_use]
 pub fn enough(needs: &Needs, votes: &[Vote]) -> bool {
-    let yes = || votes.iter().filter(|vote| vote.approve);
-    let represented = |group: &String| yes().any(|vote| vote.groups.contains(group));
-    u32::try_from(yes().count()).is_ok_and(|count| count >= needs.quorum.max(1)) && needs.groups.iter().all(represented)
+    let yes: Vec<&[String]> = votes.iter().filter(|vote| vote.approve).map(|vote| vote.groups.as_slice()).collect();
+    terms(needs).are_met(&yes)
 }
 
 /// Why this extent cannot be granted; none when it can.

@@ -1,7 +1,7 @@
 //! One decision: the questions, put to Cedar.
 
 use super::{
-    Action, Approving, Bundle, ColumnName, Decision, Judge, Moment, Notice, Outcome, Subject, Target, Terms,
+    Action, Approving, ColumnName, Decision, Judge, Moment, Notice, Outcome, Terms,
     context::{self, Asked},
     judge::{Ready, Slice},
     needs::Needs,
@@ -215,25 +215,5 @@ impl Decision {
             }
         }
         strict
-    }
-}
-
-impl Bundle {
-    /// May this subject decide this request about this target?
-    #[must_use]
-    pub fn may_approve(
-        self: &Arc<Self>,
-        subject: &Subject,
-        target: &Target,
-        approving: &Approving<'_>,
-        now: Moment,
-    ) -> bool {
-        self.judge(subject, target).approve(approving, now).outcome == Outcome::Allow
-    }
-
-    /// May this subject go on without an approval of what is of this class (`sql.write`)?
-    #[must_use]
-    pub fn may_break_glass(self: &Arc<Self>, subject: &Subject, target: &Target, class: &str, now: Moment) -> bool {
-        self.judge(subject, target).break_glass(class, now).outcome == Outcome::Allow
     }
 }
