@@ -1,7 +1,7 @@
 //! The pages on which people decide: what waits, one request in full, and the decision. They work without a script; with
 //! one they follow what happens.
 
-use super::{page, session::Visitor};
+use super::{asset, broken, scripted, session::Visitor, status_of, time};
 use crate::{
     api::{self, ApiError},
     approval::{
@@ -15,7 +15,7 @@ use askama::Template;
 use axum::{
     Form, Json,
     extract::{Path, State},
-    http::{HeaderValue, StatusCode, header},
+    http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
@@ -26,9 +26,6 @@ use weir_shared::{
     id::ApprovalId,
 };
 
-/// As [`super::POLICY`], with the relay's own script.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; frame-ancestors 'none'; \
-                      base-uri 'none'; form-action 'self'";
 const SCRIPT: &str = include_str!("live.js");
 
 /// A row of the list.
@@ -67,24 +64,9 @@ struct One<'a> {
     most_minutes: u64,
 }
 
-pub(super) fn time(micros: i64) -> String {
-    jiff::Timestamp::from_microsecond(micros).map_or_else(|_| String::new(), |time| format!("{time:.0}"))
-}
-
-pub(super) fn scripted(status: StatusCode, body: Result<String, askama::Error>) -> Response {
-    let mut response = page(status, body);
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    response
-}
-
-pub(super) fn broken(error: &dyn std::fmt::Display) -> Response {
-    tracing::error!(%error, "a page cannot use the database");
-    super::failure(StatusCode::INTERNAL_SERVER_ERROR, "the relay cannot use its database")
-}
-
 /// The script.
 pub async fn script() -> Response {
-    ([(header::CONTENT_TYPE, "text/javascript"), (header::CACHE_CONTROL, "max-age=3600")], SCRIPT).into_response()
+    asset("text/javascript", SCRIPT)
 }
 
 /// What waits, and what was decided lately.
@@ -276,12 +258,11 @@ pub async fn decide(
         // Back to a page that can be reloaded.
         Ok(_) => Redirect::to(&format!("/approvals/{id}")).into_response(),
         Err(error) => {
-            let status = StatusCode::from_u16(error.kind.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
             let view = match find(&relay, &visitor, &id.to_string()).await {
                 Ok(view) => view,
                 Err(response) => return response,
             };
-            shown(&relay, &visitor, &view, status, &error.message).await
+            shown(&relay, &visitor, &view, status_of(&error), &error.message).await
         }
     }
 }

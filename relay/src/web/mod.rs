@@ -22,11 +22,14 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
-use weir_shared::{config::checked::Client, secret::Secret};
+use weir_shared::{config::checked::Client, error::UserFacing, secret::Secret};
 
 /// A form may only go back to the relay; its answer on to where [`login`] says.
 const POLICY: &str =
     "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+/// The same, with the relay's own scripts.
+const SCRIPTED: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; frame-ancestors 'none'; \
+                        base-uri 'none'; form-action 'self'";
 /// `__Host-`: this host, this path, TLS only.
 const COOKIE: &str = "__Host-weir-csrf";
 const STYLE: &str = include_str!("style.css");
@@ -77,6 +80,34 @@ fn page(status: StatusCode, body: Result<String, askama::Error>) -> Response {
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// A page with the relay's own scripts.
+fn scripted(status: StatusCode, body: Result<String, askama::Error>) -> Response {
+    let mut response = page(status, body);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(SCRIPTED));
+    response
+}
+
+/// The status of a page that shows why something was refused.
+fn status_of(error: &UserFacing) -> StatusCode {
+    StatusCode::from_u16(error.kind.http_status()).unwrap_or(StatusCode::BAD_REQUEST)
+}
+
+/// A page that cannot be made.
+fn broken(error: &dyn std::fmt::Display) -> Response {
+    tracing::error!(%error, "a page cannot use the database");
+    failure(StatusCode::INTERNAL_SERVER_ERROR, "the relay cannot use its database")
+}
+
+/// A time (microseconds since 1970) as pages show it.
+fn time(micros: i64) -> String {
+    jiff::Timestamp::from_microsecond(micros).map_or_else(|_| String::new(), |time| format!("{time:.0}"))
+}
+
+/// A file that the pages use.
+fn asset(kind: &'static str, text: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "max-age=3600")], text).into_response()
 }
 
 /// A page with a form: its token stands in it and in a cookie.
@@ -135,7 +166,7 @@ pub fn failure(status: StatusCode, problem: &str) -> Response {
 
 /// The style sheet.
 pub async fn style() -> Response {
-    ([(header::CONTENT_TYPE, "text/css"), (header::CACHE_CONTROL, "max-age=3600")], STYLE).into_response()
+    asset("text/css", STYLE)
 }
 
 /// True when the form's token is the cookie's.

@@ -1,9 +1,6 @@
 //! The page on which people keep their passkeys, and what the script that talks to passkeys asks for.
 
-use super::{
-    approvals::{broken, scripted, time},
-    session::Visitor,
-};
+use super::{asset, broken, scripted, session::Visitor, status_of, time};
 use crate::{
     api::ApiError,
     identity::passkeys::{self, Answer, Question},
@@ -13,7 +10,7 @@ use askama::Template;
 use axum::{
     Form, Json,
     extract::State,
-    http::{StatusCode, header},
+    http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
@@ -42,7 +39,7 @@ struct List<'a> {
 
 /// The script.
 pub async fn script() -> Response {
-    ([(header::CONTENT_TYPE, "text/javascript"), (header::CACHE_CONTROL, "max-age=3600")], SCRIPT).into_response()
+    asset("text/javascript", SCRIPT)
 }
 
 async fn shown(relay: &Relay, visitor: &Visitor, status: StatusCode, problem: &str) -> Response {
@@ -120,10 +117,7 @@ pub async fn ask_new(
 async fn done(relay: &Relay, visitor: &Visitor, done: Result<(), UserFacing>) -> Response {
     match done {
         Ok(()) => Redirect::to("/passkeys").into_response(),
-        Err(error) => {
-            let status = StatusCode::from_u16(error.kind.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
-            shown(relay, visitor, status, &error.message).await
-        }
+        Err(error) => shown(relay, visitor, status_of(&error), &error.message).await,
     }
 }
 

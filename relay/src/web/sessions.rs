@@ -1,7 +1,7 @@
 //! The pages of sessions: what an agent and those below it did, and one session with its statements. What may be seen is
 //! what the API shows.
 
-use super::{failure, page, session::Visitor};
+use super::{broken, failure, page, session::Visitor, time};
 use crate::{api, record, relay::Relay};
 use askama::Template;
 use axum::{
@@ -53,9 +53,9 @@ struct One<'a> {
     cut: bool,
 }
 
-fn broken(error: &dyn std::fmt::Display) -> Response {
-    tracing::error!(%error, "a page cannot be made");
-    failure(StatusCode::INTERNAL_SERVER_ERROR, "the relay cannot read what this page shows")
+fn unreadable(error: &dyn std::fmt::Display) -> Response {
+    tracing::error!(%error, "a recording cannot be shown");
+    failure(StatusCode::INTERNAL_SERVER_ERROR, "the relay cannot read the recording")
 }
 
 fn missing() -> Response {
@@ -87,7 +87,7 @@ async fn listed(relay: &Relay, visitor: &Visitor, agent: Option<AgentView>) -> R
         Err(error) => return broken(&error),
     };
     let rows = views.into_iter().filter(|view| api::sees_session(&visitor.principal, view));
-    let rows = rows.map(|view| Row { began: super::approvals::time(view.started_at), view }).collect();
+    let rows = rows.map(|view| Row { began: time(view.started_at), view }).collect();
     let list = List { user: visitor.principal.user(), csrf: &visitor.csrf, agent, rows };
     page(StatusCode::OK, list.render())
 }
@@ -113,12 +113,12 @@ pub async fn show(State(relay): State<Arc<Relay>>, visitor: Visitor, Path(id): P
     });
     let entries = match read.await {
         Ok(Ok(entries)) => entries,
-        Ok(Err(error)) => return broken(&error),
-        Err(error) => return broken(&error),
+        Ok(Err(error)) => return unreadable(&error),
+        Err(error) => return unreadable(&error),
     };
     let cut = entries.len() > ENTRIES;
     let lines = entries.into_iter().take(ENTRIES).filter_map(line).collect();
-    let began = super::approvals::time(view.started_at);
+    let began = time(view.started_at);
     let one = One { user: visitor.principal.user(), csrf: &visitor.csrf, view: &view, began, lines, cut };
     page(StatusCode::OK, one.render())
 }
