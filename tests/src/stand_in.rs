@@ -47,6 +47,17 @@ impl std::fmt::Debug for StandIn {
     }
 }
 
+/// Serves each connection in a thread of its own, until the process ends.
+pub(crate) fn serve_each(listener: TcpListener, serve: impl Fn(TcpStream) + Send + Sync + 'static) {
+    let serve = Arc::new(serve);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let serve = Arc::clone(&serve);
+            std::thread::spawn(move || serve(stream));
+        }
+    });
+}
+
 impl StandIn {
     /// Serves its documents until the process ends.
     ///
@@ -58,12 +69,7 @@ impl StandIn {
         let own = Self(Arc::new(Inner { url, state: Mutex::default() }));
         own.rotate()?;
         let serving = own.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let serving = serving.clone();
-                std::thread::spawn(move || serving.serve(stream));
-            }
-        });
+        serve_each(listener, move |stream| serving.serve(stream));
         Ok(own)
     }
 

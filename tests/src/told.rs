@@ -1,6 +1,7 @@
 //! A server that stands in for Slack's Web API and for any webhook's receiver, since neither can be had here: it keeps what it
 //! is told, and answers as a test wants. Plain HTTP on loopback. And the signatures with which both speak to the relay.
 
+use crate::stand_in::serve_each;
 use anyhow::{Result, bail};
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -68,12 +69,7 @@ impl Receiver {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let own = Self { url: format!("http://{}", listener.local_addr()?), state: Arc::default() };
         let serving = own.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let serving = serving.clone();
-                std::thread::spawn(move || serving.serve(stream));
-            }
-        });
+        serve_each(listener, move |stream| serving.serve(stream));
         Ok(own)
     }
 
