@@ -1,18 +1,11 @@
 // A person at a browser: opens the address that `weir login` printed, goes to the provider, logs in there, consents, and comes
 // back to the CLI. Prints the address of the last page without its query, and its text.
 //   node browser.mjs ADDRESS ACCOUNT [abort]
-import puppeteer from 'puppeteer-core';
+import { open } from './chromium.mjs';
 
 const [address, account, abort] = process.argv.slice(2);
-const browser = await puppeteer.launch({
-  executablePath: process.env.WEIR_TEST_CHROMIUM ?? '/usr/bin/chromium',
-  // The certificates are of this test's own authorities. As root there is no sandbox.
-  acceptInsecureCerts: true,
-  args: ['--no-sandbox', '--disable-dev-shm-usage', '--no-proxy-server'],
-});
+const { browser, page } = await open();
 try {
-  const page = await browser.newPage();
-  page.setDefaultTimeout(30_000);
   await page.goto(address);
   const follow = (act) => Promise.all([page.waitForNavigation(), act()]);
   await follow(() => page.click('a.provider'));

@@ -9,19 +9,12 @@
 //   capture  as press, but what would be sent is not: the form's fields
 //   post     sends `fields` to `path`, with this visitor's csrf: status and text
 // A hostile one: `any` (of press, capture) asks the authenticator for whatever passkey it has; `unverified` does not prove who is there.
-import puppeteer from 'puppeteer-core';
+import { open } from './chromium.mjs';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
 const [relay, user, file, steps] = process.argv.slice(2);
-const browser = await puppeteer.launch({
-  executablePath: process.env.WEIR_TEST_CHROMIUM ?? '/usr/bin/chromium',
-  // The certificates are of this test's own authorities. As root there is no sandbox.
-  acceptInsecureCerts: true,
-  args: ['--no-sandbox', '--disable-dev-shm-usage', '--no-proxy-server', '--ignore-certificate-errors'],
-});
+const { browser, page } = await open(['--ignore-certificate-errors']);
 try {
-  const page = await browser.newPage();
-  page.setDefaultTimeout(30_000);
   const devtools = await page.createCDPSession();
   await devtools.send('WebAuthn.enable');
   const { authenticatorId } = await devtools.send('WebAuthn.addVirtualAuthenticator', {

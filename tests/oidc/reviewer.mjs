@@ -2,18 +2,11 @@
 // was before the decision, a line of dashes, and after it.
 //   WEIR_TEST_PASSWORD=... node reviewer.mjs ADDRESS USER DECISION [FIELD=VALUE...]
 // DECISION is the value of a button, or `look` for none. WEIR_TEST_NO_SCRIPT turns the page's script off.
-import puppeteer from 'puppeteer-core';
+import { open } from './chromium.mjs';
 
 const [address, user, decision, ...fields] = process.argv.slice(2);
-const browser = await puppeteer.launch({
-  executablePath: process.env.WEIR_TEST_CHROMIUM ?? '/usr/bin/chromium',
-  // The certificates are of this test's own authorities. As root there is no sandbox.
-  acceptInsecureCerts: true,
-  args: ['--no-sandbox', '--disable-dev-shm-usage', '--no-proxy-server'],
-});
+const { browser, page } = await open();
 try {
-  const page = await browser.newPage();
-  page.setDefaultTimeout(30_000);
   const problems = [];
   page.on('console', (message) => { if (message.type() === 'error') problems.push(message.text()); });
   page.on('pageerror', (error) => problems.push(String(error)));
