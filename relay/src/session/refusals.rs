@@ -22,10 +22,15 @@ pub(super) fn denial(grant: &Grant, facts: &Facts, decision: &bundle::Decision) 
     };
     let session = grant.session();
     let because = decision.message.as_deref().map(|message| format!(": {message}")).unwrap_or_default();
-    let next = decision.next.as_deref().unwrap_or("run `weir list` for your rights, or ask for the right");
+    let (resource, action) = (&grant.resource().name, facts::name(facts.class));
+    let next = if decision.policies.iter().any(|rule| rule.starts_with("scope:")) {
+        &format!("a human may grant it: weir approvals ask --scope {resource}:{action} --reason WHY")
+    } else {
+        decision.next.as_deref().unwrap_or("run `weir list` for your rights, or ask for the right")
+    };
     refusal(
         "42501",
-        &format!("weir does not allow this {} ({}){because}", facts::name(facts.class), facts.reason),
+        &format!("weir does not allow this {action} ({}){because}", facts.reason),
         &format!("{rule}; session {session}"),
         next,
     )
