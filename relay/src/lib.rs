@@ -25,6 +25,7 @@ mod outbound;
 pub mod policy;
 pub mod record;
 pub mod relay;
+pub mod resources;
 pub mod server;
 pub mod session;
 pub mod telemetry;

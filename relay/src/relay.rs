@@ -7,6 +7,7 @@ use crate::{
     identity::{Principal, Principals, foreign::Foreign, oauth, passkeys::Passkeys},
     policy::Policies,
     record::{Index, Syncer},
+    resources::Resources,
     session::{
         budget::Budgets,
         facts::SharedFacts,
@@ -23,12 +24,14 @@ use weir_store::{Store, StoreError};
 
 /// A running relay. One per process; passed as `Arc<Relay>`.
 pub struct Relay {
-    /// The validated configuration.
+    /// The validated configuration; what may be reached is in `resources`.
     pub config: Config,
     /// Durable state.
     pub store: Store,
     /// The policies in force.
     pub policy: Arc<Policies>,
+    /// What may be reached.
+    pub resources: Resources,
     /// Connections that are here.
     pub doors: Doors,
     /// Sessions and tunnels open now.

@@ -9,6 +9,7 @@ use crate::{
     policy::Policies,
     record,
     relay::Relay,
+    resources::Resources,
     session,
     telemetry::{self, Telemetry},
     tls::Certificate,
@@ -77,7 +78,7 @@ pub async fn run(config: Config) -> Result<(), UserFacing> {
         .map_err(|error| failed("QUIC cannot start", &error, ""))?;
     let relay = Arc::new(start(config).await?);
     close_orphans(&relay).await?;
-    tracing::info!(%address, policy = relay.policy.current().hash(), resources = relay.config.resources.len(), "listening");
+    tracing::info!(%address, policy = relay.policy.current().hash(), resources = relay.resources.all().len(), "listening");
 
     let workers = Arc::new(Workers::start(relay.config.threads).map_err(|error| failed("no threads", &error, ""))?);
     let stop = CancellationToken::new();
@@ -109,7 +110,7 @@ async fn listen(address: SocketAddr, hint: &str) -> Result<TcpListener, UserFaci
     TcpListener::bind(address).await.map_err(|error| failed(&format!("cannot listen on {address}"), &error, hint))
 }
 
-async fn start(config: Config) -> Result<Relay, UserFacing> {
+async fn start(mut config: Config) -> Result<Relay, UserFacing> {
     let store = Store::open(&config.database).await.map_err(|error| {
         failed("the database cannot be opened", &error, "restore it, or run `weir-relay init` anew")
     })?;
@@ -123,13 +124,18 @@ async fn start(config: Config) -> Result<Relay, UserFacing> {
     let failing = Arc::clone(&registry);
     let (index, indexing) = record::Index::new(store.clone(), move |session| failing.kill(session, Reason::Unindexed));
     tasks.spawn(indexing);
-    let telemetry = Telemetry::new(&config);
+    let stored = store.resources().await.map_err(|error| failed("the resources cannot be read", &error, ""))?;
+    let resources = Resources::new(&config, stored);
+    // There they are from now on, with the others.
+    config.resources.clear();
+    let telemetry = Telemetry::new(&resources.all());
     let syncer = record::Syncer::start(telemetry.recordings.clone())
         .map_err(|error| failed("no thread for recordings", &error, ""))?;
     Ok(Relay {
         sealing_key: sealing_key(&config)?,
         store,
         policy: Arc::new(policy),
+        resources,
         doors: Doors::new(config.doors),
         registry,
         index,

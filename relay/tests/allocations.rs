@@ -9,9 +9,8 @@ use weir_relay::{
     mask::{About, Counts, Masker},
     record::{Recorder, Syncer},
     telemetry::Recordings,
-    upstream::{Catalog, Labels},
+    upstream::{Catalog, Labels, catalog::Place},
 };
-use weir_shared::config::checked::Host;
 use weir_shared::{
     config::checked::Durability,
     detect::{Detector, KnownValues},
@@ -64,7 +63,7 @@ impl Session {
         let mut input = description();
         while !matches!(engine.upstream_bytes(&mut input), Step::NeedMore) {}
         let known = Arc::new(KnownValues::new(&[b"upstream-password"]));
-        let catalog = Arc::new(Catalog::new(Labels::default(), Host { name: "localhost".to_owned(), port: 5432 }));
+        let catalog = Arc::new(Catalog::new(Labels::default(), Place::default()));
         let masker = Masker::new(Arc::new(Detector::standard()), Some(known), catalog);
         let (folder, key) = (tempfile::tempdir().unwrap(), Secret::new([7; 32]));
         let syncer = Syncer::start(Recordings::default()).unwrap();

@@ -25,7 +25,10 @@
 //! | `POST /api/v1/policies/check` with [`PoliciesBody`] | [`PoliciesChecked`] |
 //! | `POST /api/v1/policies/explain` with [`ExplainBody`] | each hop, each question, what decided |
 //! | `PUT /api/v1/policies/{file}` with its text, `DELETE`; both with `If-Match` | [`PoliciesView`] |
+//! | `GET /api/v1/settings/resources` | a list of [`ResourceSettings`] |
 //! | `GET /api/v1/resources/{name}` | [`ResourceSettings`] |
+//! | `PUT /api/v1/resources/{name}` with TOML and `If-Match`, or `If-None-Match: *` to make it | [`ResourceSettings`] |
+//! | `DELETE /api/v1/resources/{name}` with `If-Match` | nothing |
 //! | `GET /api/v1/audit?event=&actor=&since=&before=&limit=` | a page of events, newest first |
 //! | `GET /api/v1/approvals/events` | server-sent events of [`ApprovalEvent`], as they happen |
 

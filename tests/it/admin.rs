@@ -360,6 +360,8 @@ async fn each_call_that_changes_something_is_in_the_log() -> Result<()> {
     let gone = adam.call("DELETE", "/policies/glass.cedar", &[("if-match", &second)], None).await?;
     ensure!(gone.status == 200 && lab.audited("policy.changed")?.len() == 2, "{}", gone.body);
     ensure!(left.remove("PUT /policies/{file}") && left.remove("DELETE /policies/{file}"));
+    // Those of resources: `resources::a_resource_is_made_changed_and_deleted`.
+    ensure!(left.remove("PUT /resources/{name}") && left.remove("DELETE /resources/{name}"));
     ensure!(left.is_empty(), "whether these are audited is not known: {left:?}");
     Ok(())
 }

@@ -16,6 +16,7 @@
 //! - [`hosts`]: a resource of several hosts: which of them a session is with
 //! - [`injection`]: every way in which the relay logs in to a resource, and what it refuses to
 //! - [`policy`]: policies that change, columns that are seen, connections that are held
+//! - [`resources`]: made, changed and deleted over the API
 //! - [`poolers`]: servers that have no cancel key
 //! - [`mishaps`]: what goes wrong, with its exit code or SQLSTATE and the next step
 //! - [`faults`]: what breaks while it is used: the server, the network, the relay, the disk
@@ -79,6 +80,7 @@ mod property;
 mod protocol;
 mod queries;
 mod regress;
+mod resources;
 mod review;
 mod wire;
 mod workloads;

@@ -51,6 +51,9 @@ const TABLE: &[(&str, &str, Needs)] = &[
     ("DELETE", "/api/v1/policies/{file}",           ADMIN),
     ("GET",    "/api/v1/resources",                 Needs::Login),
     ("GET",    "/api/v1/resources/{name}",          READER),
+    ("PUT",    "/api/v1/resources/{name}",          ADMIN),
+    ("DELETE", "/api/v1/resources/{name}",          ADMIN),
+    ("GET",    "/api/v1/settings/resources",        READER),
 ];
 
 impl Needs {

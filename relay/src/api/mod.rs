@@ -6,6 +6,7 @@ mod agents;
 mod approvals;
 mod audit;
 mod caller;
+mod conditional;
 mod openapi;
 mod policies;
 mod resources;
@@ -93,7 +94,8 @@ fn calls() -> OpenApiRouter<Arc<Relay>> {
         .routes(routes!(policies::check).layer(DefaultBodyLimit::max(LARGEST_POLICIES)))
         .routes(routes!(policies::explain))
         .routes(routes!(policies::put, policies::delete).layer(DefaultBodyLimit::max(LARGEST_POLICIES)))
-        .routes(routes!(resources::show))
+        .routes(routes!(resources::show, resources::put, resources::delete))
+        .routes(routes!(resources::all))
 }
 
 /// Everything that is served over HTTPS.
@@ -144,9 +146,13 @@ pub fn router(relay: Arc<Relay>) -> Router {
 
 /// What axum refuses of itself, a body that does not fit for one, is a problem as well.
 async fn as_problem(request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
     let kind = match response.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Kind::Limit,
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            // The rest of the body is not read: the connection is good for nothing more, and who called is to know.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            Kind::Limit
+        }
         status if status.is_client_error() => Kind::Usage,
         _ => return response,
     };

@@ -1,7 +1,10 @@
 //! The policy files: read by auditors, changed by administrators. A change is audited before it is made: without an event there
 //! is none.
 
-use super::{ApiError, Caller};
+use super::{
+    ApiError, Caller,
+    conditional::{self, Refused},
+};
 use crate::{
     cmd::policy::action_of,
     identity::Principal,
@@ -15,8 +18,8 @@ use crate::{
 use axum::{
     Json,
     extract::{Path, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, header},
+    response::{IntoResponse as _, Response},
 };
 use std::{collections::BTreeMap, sync::Arc};
 use weir_policy::{
@@ -26,31 +29,11 @@ use weir_policy::{
 use weir_shared::{
     api::{ExplainBody, Flaw, PoliciesBody, PoliciesChecked, PoliciesView, PolicyText, Problem},
     error::{Kind, UserFacing},
+    id::ResourceName,
 };
-use weir_store::StoreError;
 
 /// Hops that may be asked about.
 const DEEPEST: u32 = 64;
-
-/// Why a change is refused, as the API answers it.
-pub(super) enum Refused {
-    /// As every call may be.
-    Usual(ApiError),
-    /// With another status, or with places.
-    With(StatusCode, Problem),
-}
-
-impl From<ApiError> for Refused {
-    fn from(error: ApiError) -> Self {
-        Self::Usual(error)
-    }
-}
-
-impl From<StoreError> for Refused {
-    fn from(error: StoreError) -> Self {
-        Self::Usual(error.into())
-    }
-}
 
 impl From<NotChanged> for Refused {
     fn from(why: NotChanged) -> Self {
@@ -67,29 +50,11 @@ impl From<NotChanged> for Refused {
             NotChanged::Stale(_) => "get the policies again, and change what is there now",
             NotChanged::Io(..) => "let the relay write its folder of policies",
         };
-        let mut problem = Problem::from(UserFacing::new(kind, why.to_string(), hint));
-        let status = match why {
-            // RFC 9110, 13.1.1
-            NotChanged::Stale(_) => Some(StatusCode::PRECONDITION_FAILED),
-            NotChanged::Invalid(problems) => {
-                problem.problems = problems.into_iter().map(flaw).collect();
-                Some(StatusCode::UNPROCESSABLE_ENTITY)
-            }
-            _ => StatusCode::from_u16(problem.status).ok(),
-        };
-        Self::With(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), problem)
-    }
-}
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Usual(error) => error.into_response(),
-            Self::With(status, problem) => {
-                let kind = HeaderValue::from_static("application/problem+json");
-                let problem = Problem { status: status.as_u16(), ..problem };
-                (status, [(header::CONTENT_TYPE, kind)], Json(problem)).into_response()
-            }
+        let facing = UserFacing::new(kind, why.to_string(), hint);
+        match why {
+            NotChanged::Stale(_) => Self::stale(facing),
+            NotChanged::Invalid(problems) => Self::invalid(facing, problems.into_iter().map(flaw).collect()),
+            _ => facing.into(),
         }
     }
 }
@@ -112,7 +77,7 @@ async fn beside<T: Send + 'static>(
 /// The policies as they stand, tagged with their hash.
 async fn view(relay: &Relay) -> Result<Response, ApiError> {
     let Seen { hash, files, problems } = beside(relay, Policies::seen).await?;
-    let tag = HeaderValue::from_str(&format!("\"{hash}\"")).unwrap_or(HeaderValue::from_static("\"\""));
+    let tag = conditional::tag(&hash);
     let view = PoliciesView {
         in_force: relay.policy.current().hash().to_owned(),
         hash,
@@ -178,8 +143,7 @@ pub(super) async fn explain(
     };
     let event = serde_json::json!({ "user": body.user, "roles": roles, "resource": body.resource });
     relay.audit_of(&principal, "policy.explained", event).await;
-    let mut resources = relay.config.resources.values();
-    let resource = resources.find(|resource| resource.name.as_str() == body.resource);
+    let resource = ResourceName::new(&body.resource).ok().and_then(|name| relay.resources.get(&name));
     let mut labels: BTreeMap<_, _> = resource.map(|resource| resource.labels.clone()).unwrap_or_default();
     labels.extend(body.labels);
     let subject = Subject { user: body.user, roles, depth: body.depth, ci: body.ci };
@@ -247,7 +211,8 @@ async fn change(
     text: Option<String>,
     headers: &HeaderMap,
 ) -> Result<Response, Refused> {
-    let expected = seen_by(headers)?;
+    let unseen = || Refused::unseen("state of the policies", "send the ETag of GET /api/v1/policies as If-Match");
+    let expected = conditional::if_match(headers).ok_or_else(unseen)?;
     let worker = Arc::clone(relay);
     // Who asked may hang up in the middle: what the log says is done all the same.
     let made = relay.tasks.spawn(async move { make(&worker, &principal, file, text, expected).await });
@@ -284,16 +249,4 @@ async fn make(
     }
     keep::load_policies(relay).await;
     Ok(())
-}
-
-/// The hash of what the caller saw (RFC 9110, 13.1.1): one strong tag. `*` is none: it would overwrite what nobody saw.
-fn seen_by(headers: &HeaderMap) -> Result<String, Refused> {
-    let tag = headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok());
-    let tag = tag.and_then(|tag| tag.trim().strip_prefix('"')?.strip_suffix('"'));
-    tag.map(str::to_owned).ok_or_else(|| {
-        let hint = "send the ETag of GET /api/v1/policies as If-Match";
-        let problem = UserFacing::new(Kind::Usage, "it is not said which policies were seen", hint);
-        // RFC 6585, 3
-        Refused::With(StatusCode::PRECONDITION_REQUIRED, problem.into())
-    })
 }

@@ -205,8 +205,7 @@ fn bound(grant: &Grant, database: &str) -> impl Fn(&str, &[&[u8]]) -> String {
     let resource = grant.resource();
     let place = [
         grant.chain().iter().flat_map(|link| link.id.as_bytes().to_vec()).collect(),
-        resource.name.as_str().as_bytes().to_vec(),
-        resource.role.as_bytes().to_vec(),
+        resource.version().to_vec(),
         database.as_bytes().to_vec(),
         grant.bundle().into_bytes(),
     ];

@@ -90,7 +90,7 @@ fn by_passkey(view: &ApprovalView) -> String {
 
 /// Who decides about this person's decisions on the resource of a request; none when there is no such resource any more.
 fn judge(relay: &Relay, view: &ApprovalView, principal: &Principal) -> Option<Arc<Judge>> {
-    let resource = relay.config.resources.get(&view.request.resource)?;
+    let resource = relay.resources.get(&view.request.resource)?;
     let target = Target { resource: resource.name.to_string(), labels: resource.labels.clone() };
     Some(relay.policy.judge(&authorize::subject(principal), &target).1)
 }

@@ -64,7 +64,7 @@ pub fn ask(relay: &Relay, principal: &Principal, body: AskBody) -> Result<Asked,
     let (name, actions) = body.scope.split_once(':').unwrap_or((&body.scope, "*"));
     let name = ResourceName::new(name).map_err(|_| usage(format!("{name} is not one resource"), hint))?;
     let missing = || UserFacing::new(Kind::NotFound, format!("no resource {name}"), "run `weir list`");
-    let resource = relay.config.resources.get(&name).ok_or_else(missing)?;
+    let resource = relay.resources.get(&name).ok_or_else(missing)?;
     let target = Target { resource: name.to_string(), labels: resource.labels.clone() };
     let (_, judge) = relay.policy.judge(&authorize::subject(principal), &target);
     if judge.decide(Action::Connect, None, Moment::of(relay.now())).outcome == Outcome::Deny {

@@ -67,16 +67,21 @@ fn files(config: &config::checked::Config, file: &Path, text: &str) -> Vec<Probl
             ClientAuth::Keys(path) => named.push((format!("identity.clients.{id}.keys"), path.clone())),
         }
     }
-    for (name, resource) in &config.resources {
-        if let Some(ca) = &resource.tls.ca {
-            named.push((format!("resources.{name}.ca"), ca.clone()));
+    let credentials =
+        config.credentials.iter().map(|(name, it)| (format!("credentials.{name}"), "source", &it.source, &it.tls));
+    // What a resource has by name is the credential's.
+    let resources = config.resources.iter().filter(|(_, resource)| resource.named.is_none());
+    let resources = resources.map(|(name, it)| (format!("resources.{name}"), "credential", &it.credential, &it.tls));
+    for (at, key, source, tls) in credentials.chain(resources) {
+        if let Some(ca) = &tls.ca {
+            named.push((format!("{at}.ca"), ca.clone()));
         }
-        if let Some((certificate, key)) = &resource.tls.client {
-            named.push((format!("resources.{name}.client_certificate"), certificate.clone()));
-            named.push((format!("resources.{name}.client_key"), key.clone()));
+        if let Some((certificate, key)) = &tls.client {
+            named.push((format!("{at}.client_certificate"), certificate.clone()));
+            named.push((format!("{at}.client_key"), key.clone()));
         }
-        if let config::checked::CredentialSource::File(path) = &resource.credential {
-            named.push((format!("resources.{name}.credential"), path.clone()));
+        if let config::checked::CredentialSource::File(path) = source {
+            named.push((format!("{at}.{key}"), path.clone()));
         }
     }
     let identity = &config.identity;

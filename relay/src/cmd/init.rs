@@ -146,6 +146,13 @@ public_url = "{}"
 # columns = ["customers.ssn"]              # masked whole, always
 # limits = {{ connections = 100 }}
 # recording = {{ rows = "all", durability = "strict" }}
+#
+# Administrators make more over the API (`weir admin resources put`), with credentials that stand here:
+#
+# [credentials.shop]
+# source = "file:keys/shop"
+# hosts = ["*.db.internal"]                # nobody else is shown it
+# ca = "keys/db-ca.pem"
 "#,
         args.listen,
         url(args)

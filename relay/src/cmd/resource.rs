@@ -1,15 +1,17 @@
 //! `weir-relay resource`: look at resources from the relay's own machine.
 
 use super::{Output, say, system, tell};
-use crate::upstream;
+use crate::{resources::Resources, upstream};
 use weir_shared::{
     config::checked::Config,
     error::{Kind, UserFacing},
+    id::ResourceName,
 };
+use weir_store::Store;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
-    /// List the configured resources.
+    /// List the resources: of the configuration, and made over the API.
     List,
     /// Dial a resource, log in, report TLS and role, hang up.
     Test {
@@ -19,12 +21,13 @@ pub(super) enum Command {
 }
 
 pub(super) async fn run(command: Command, config: &Config, output: Output) -> Result<(), UserFacing> {
+    let resources = known(config).await?;
     match command {
         Command::List => {
-            if config.resources.is_empty() {
-                tell("no resource is configured; add [resources.NAME] to the configuration");
+            if resources.entries().is_empty() {
+                tell("there is no resource; add [resources.NAME] to the configuration");
             }
-            for resource in config.resources.values() {
+            for resource in resources.all() {
                 let place = resource.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
                 let line = if output == Output::Json {
                     serde_json::json!({
@@ -40,10 +43,10 @@ pub(super) async fn run(command: Command, config: &Config, output: Output) -> Re
             Ok(())
         }
         Command::Test { name } => {
-            let resource = config.resources.values().find(|resource| resource.name.as_str() == name);
             let missing =
                 || UserFacing::new(Kind::NotFound, format!("no resource {name:?}"), "run `weir-relay resource list`");
-            let report = upstream::test(resource.ok_or_else(missing)?).await?;
+            let resource = ResourceName::new(&name).ok().and_then(|name| resources.get(&name)).ok_or_else(missing)?;
+            let report = upstream::test(&resource).await?;
             for column in &report.missing_columns {
                 tell(&format!("warning: columns: there is no {column}: nothing is masked by that name"));
             }
@@ -56,4 +59,19 @@ pub(super) async fn run(command: Command, config: &Config, output: Output) -> Re
             ))
         }
     }
+}
+
+/// The configuration's resources, and those that were made.
+///
+/// # Errors
+/// When the store fails.
+pub(super) async fn known(config: &Config) -> Result<Resources, UserFacing> {
+    // Before the relay has run there is no store, and looking makes none.
+    if !config.database.exists() {
+        return Ok(Resources::new(config, Vec::new()));
+    }
+    let store = Store::open(&config.database).await.map_err(|error| system(&error))?;
+    let stored = store.resources().await.map_err(|error| system(&error))?;
+    store.close().await;
+    Ok(Resources::new(config, stored))
 }

@@ -210,7 +210,8 @@ async fn child(
 fn beyond(relay: &Relay, parent: &Principal, hop: &Hop) -> Vec<String> {
     let actions = [Action::Connect, Action::SqlRead, Action::SqlWrite, Action::SqlDdl, Action::SqlAdmin];
     let mut beyond = Vec::new();
-    for resource in relay.config.resources.keys() {
+    for resource in relay.resources.all() {
+        let resource = &resource.name;
         for action in actions.map(Action::as_str) {
             let claimed = !hop.scope.is_whole() && hop.scope.permits(resource.as_str(), action);
             if claimed && parent.narrowed_by(resource.as_str(), action).is_some() {

@@ -5,6 +5,12 @@
 //! - **A session has a judge of its own.** Entities are built once, and policies whose scope names another user, group, resource,
 //!   environment or action are left out: with all scopes known, they could not apply. Sessions of the same user and depth with the same
 //!   resource share it.
+//! - **Who administers over the network is not who sits at the relay's machine.** Resources are made over the API, credentials are
+//!   not: the configuration file says which secrets there are and whom they are shown to, so that a stolen administrator's login
+//!   cannot have one sent to a host of the thief's. What is made is kept as its text, in the store, and read anew by the configuration
+//!   of the day: what that no longer allows cannot be reached, and says why.
+//! - **A changed resource ends its sessions.** They could be moved over, label by label; nothing would be gained that a reconnect does
+//!   not give, and one forgotten place would mask, or judge, by what was.
 //! - **A request's context is not validated for each decision**, and holds only what the policies at hand name. A test validates every
 //!   context there is; what was left out by mistake is an error of the policy, and an error denies.
 //! - **Policy files are loaded when they were the same for two looks**, a second apart: half a file can be valid, without its forbids.

@@ -28,6 +28,8 @@
 //! | read the supervisor's keys | it is not dumpable, keys are in its memory only; nothing secret is in arguments or environment, and a CI platform's tokens are taken out of the command's |
 //! | approve, or see others' sessions, through a reviewer's agent | roles at the relay hold for whole roots only |
 //! | change policies through an administrator's agent, or a client they let in for less | one table says who may make which call, and a call that is not in it is nobody's; changing them needs the scope `weir:admin` besides; the attempt is an alert, and no change is made that the audit log does not take |
+//! | have the relay show a secret, or a file, to another host by defining a resource | what is made over the API names a credential of the configuration, which says hosts, roles and TLS; it may say none of that itself |
+//! | go on, or have approved, what a resource no longer is | another version ends its sessions and what waits in them, in the same call; caches and approvals are bound to the version |
 //! | slip a policy in under another's change | a change names the hash of what was seen; the new one is in the log |
 //! | outlive the session | the command dies with its supervisor, what it left behind is killed at its end; a supervisor's children end with its connection, and what is below it elsewhere with its tunnel, after a grace |
 //! | have the relay fetch keys without end, or from elsewhere | unknown keys are looked for every 30 s at most; answers are bounded in size and time; no redirects; keys in tokens are not looked at |

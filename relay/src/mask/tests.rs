@@ -1,9 +1,9 @@
 //! Rows and errors as the masker leaves them.
 
 use super::*;
-use crate::upstream::Labels;
+use crate::upstream::{Labels, catalog::Place};
 use weir_protocol::Column;
-use weir_shared::config::checked::{ColumnLabel, Host};
+use weir_shared::config::checked::ColumnLabel;
 
 fn labels() -> Labels {
     let mut labels = Labels {
@@ -21,7 +21,7 @@ fn masker(labels: Labels) -> Masker {
 
 fn masker_knowing(credential: &str, labels: Labels) -> Masker {
     let known = Arc::new(KnownValues::new(&[credential.as_bytes()]));
-    Masker::new(Arc::new(Detector::standard()), Some(known), Arc::new(Catalog::new(labels, Host::default())))
+    Masker::new(Arc::new(Detector::standard()), Some(known), Arc::new(Catalog::new(labels, Place::default())))
 }
 
 fn shape(columns: &[(u32, i16, u32)], binary: bool) -> Shape {

@@ -269,7 +269,7 @@ pub fn authorize(
         detail: format!("session {session}"),
         hint: "run `weir list` for what you may reach".to_owned(),
     };
-    let resource = relay.config.resources.get(name).ok_or_else(denied)?;
+    let resource = relay.resources.get(name).ok_or_else(denied)?;
     let connect = Action::Connect.as_str();
     let elevated = || relay.approvals.elevations.permits(principal.agent(), name.as_str(), connect, relay.now());
     if !principal.access().has(Scope::Connect) || !(principal.reaches(name) || elevated().is_some()) {
@@ -300,7 +300,7 @@ pub fn authorize(
         chain: principal.chain().to_vec(),
         subject,
         target,
-        resource: Arc::clone(resource),
+        resource,
         policies: Arc::clone(&relay.policy),
         elevations: Arc::clone(&relay.approvals.elevations),
         generation: AtomicU64::new(generation),

@@ -551,6 +551,9 @@ fn ended(reason: Reason) -> Refusal {
         Reason::AgentEnded => {
             Refusal::new("28000", "the agent of this session has been ended", "ask whoever started it to start it anew")
         }
+        Reason::ResourceChanged => {
+            Refusal::new("57P01", "what this resource is has been changed, so its sessions have ended", "reconnect")
+        }
         Reason::LoginEnded => Refusal::new("28000", "the login behind this session has ended", "run `weir login`"),
     }
 }

@@ -146,8 +146,8 @@ impl<'a> Gate<'a> {
         let (credential, catalog) = (connected.credential.as_deref(), Arc::clone(&connected.catalog));
         let known = credential.map(|lease| Arc::clone(lease.known()));
         let masker = Masker::new(Arc::clone(&shared.detector), known, Arc::clone(&catalog));
-        let state = SessionState { database: database.clone(), ..SessionState::default() };
-        let labelled = Labelled::new(grant, &shared.upstreams.catalogs, database, catalog);
+        let state = SessionState { database, ..SessionState::default() };
+        let labelled = Labelled::new(grant, &shared.upstreams.catalogs, catalog);
         Self {
             grant,
             shared,

@@ -18,7 +18,6 @@ use weir_shared::config::checked::ColumnLabel;
 pub(super) struct Labelled<'a> {
     grant: &'a Grant,
     catalogs: &'a Catalogs,
-    database: String,
     /// The snapshot that masking goes by.
     catalog: Arc<Catalog>,
     /// Which of the configuration's columns policy lets this session see, by their places.
@@ -32,10 +31,9 @@ pub(super) struct Labelled<'a> {
 }
 
 impl<'a> Labelled<'a> {
-    pub(super) fn new(grant: &'a Grant, catalogs: &'a Catalogs, database: String, catalog: Arc<Catalog>) -> Self {
+    pub(super) fn new(grant: &'a Grant, catalogs: &'a Catalogs, catalog: Arc<Catalog>) -> Self {
         let (visible, clear) = (Vec::new(), Arc::default());
-        let mut labelled =
-            Self { grant, catalogs, database, catalog, visible, clear, uncertain: false, changed: false };
+        let mut labelled = Self { grant, catalogs, catalog, visible, clear, uncertain: false, changed: false };
         labelled.ask_what_is_visible();
         labelled
     }
@@ -100,7 +98,7 @@ impl<'a> Labelled<'a> {
     }
 
     fn overtake(&self) {
-        self.catalogs.overtaken(&self.grant.resource().name, &self.database, &self.catalog);
+        self.catalogs.overtaken(&self.catalog);
     }
 
     /// Looks whether the snapshot was overtaken, and takes a newer one where there is one; `ruled_anew` when policy may say
@@ -114,7 +112,7 @@ impl<'a> Labelled<'a> {
         let (before, mut taken) = (self.uncertain, false);
         self.uncertain = self.catalog.is_overtaken();
         if self.uncertain && !self.changed {
-            let newest = self.catalogs.newest(&self.grant.resource().name, &self.database, &self.catalog);
+            let newest = self.catalogs.newest(&self.catalog);
             if let Some(newest) = newest.filter(|newest| !newest.is_overtaken()) {
                 self.catalog = newest;
                 (self.uncertain, taken) = (false, true);

@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 use weir_protocol::{Excess, Refusal};
-use weir_shared::config::checked::{Limits, Resource, UserLimits};
+use weir_shared::config::checked::{Limits, Rate, Resource, UserLimits};
 
 /// What a resource or a user has, shared by all of its sessions.
 #[derive(Clone, Debug, Default)]
@@ -25,12 +25,22 @@ pub struct Share {
     pub(super) open: usize,
     /// Its rate; none is no limit.
     pub(super) bucket: Option<Arc<Bucket>>,
+    /// What the bucket is of.
+    rate: Option<Rate>,
 }
 
 impl Share {
     /// Nothing is used yet.
     pub(super) fn new(limits: &Limits) -> Self {
-        Self { open: 0, bucket: limits.rate.map(|rate| Arc::new(Bucket::new(rate, Instant::now()))) }
+        let bucket = limits.rate.map(|rate| Arc::new(Bucket::new(rate, Instant::now())));
+        Self { open: 0, bucket, rate: limits.rate }
+    }
+
+    /// Takes another rate, where there is one.
+    pub(super) fn follow(&mut self, limits: &Limits) {
+        if self.rate != limits.rate {
+            *self = Self { open: self.open, ..Self::new(limits) };
+        }
     }
 }
 

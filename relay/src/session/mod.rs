@@ -73,6 +73,11 @@ pub async fn run(relay: Arc<Relay>, principal: Arc<Principal>, resource: Resourc
         Ok(place) => place,
         Err(full) => return refuse(&relay, stream, RefusalCode::Limit, &limits::full(full)).await,
     };
+    // Whoever changed it since it was authorised may have looked for its sessions before this one was there.
+    if !relay.resources.has(grant.resource()) {
+        let refusal = refusals::refusal("57P01", "what this resource is has just been changed", "", "connect again");
+        return refuse(&relay, stream, RefusalCode::Denied, &refusal).await;
+    }
     let Ok(opened) = codec::encode(&Frame::Opened { session }) else { return };
     if stream.write_all(&opened).await.is_err() || stream.flush().await.is_err() {
         return;

@@ -50,6 +50,8 @@ pub enum Reason {
     AgentEnded,
     /// The store does not take it into the index of recordings.
     Unindexed,
+    /// What its resource's name means has changed.
+    ResourceChanged,
 }
 
 /// What others may do to an open session.
@@ -103,6 +105,7 @@ impl Registry {
         let Inner { sessions, resources, users: by_user, .. } = &mut *inner;
         let (resource, limits) = (grant.resource(), users.of(grant.user()));
         let of_resource = resources.entry(resource.name.clone()).or_insert_with(|| Share::new(&resource.limits));
+        of_resource.follow(&resource.limits);
         if of_resource.open >= resource.limits.connections {
             return Err(Full::Resource);
         }
@@ -168,7 +171,7 @@ impl Registry {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let ended = |series: &ResourceSeries| Census { sums: series.ended(), ..Census::default() };
         let mut census: BTreeMap<_, _> =
-            telemetry.resources().map(|(name, series)| (name.clone(), ended(series))).collect();
+            telemetry.resources().into_iter().map(|(name, series)| (name, ended(&series))).collect();
         for handle in inner.sessions.values() {
             census.entry(handle.resource.name.clone()).or_default().add(&handle.tally);
         }
@@ -187,6 +190,15 @@ impl Registry {
         if let Some(handle) = inner.sessions.get(&session) {
             handle.end(reason);
         }
+    }
+
+    /// Ends every session of what a resource was.
+    pub fn kill_resource(&self, resource: &Resource, reason: Reason) {
+        let version = resource.version();
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_it =
+            |handle: &&Arc<Handle>| handle.resource.name == resource.name && handle.resource.version() == version;
+        inner.sessions.values().filter(of_it).for_each(|handle| handle.end(reason));
     }
 
     /// The agents that have sessions open.

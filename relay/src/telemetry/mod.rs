@@ -34,13 +34,10 @@ use std::{
     borrow::Cow,
     collections::BTreeMap,
     fmt,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, PoisonError, RwLock, atomic::AtomicU64},
 };
 use tunnels::Tunnels;
-use weir_shared::{
-    config::checked::{Config, Resource},
-    id::ResourceName,
-};
+use weir_shared::{config::checked::Resource, id::ResourceName};
 
 /// A gauge of a fraction.
 pub type Fraction = Gauge<f64, AtomicU64>;
@@ -149,7 +146,7 @@ impl Default for Recordings {
 pub struct Telemetry {
     registry: Registry,
     described: Vec<Described>,
-    resources: BTreeMap<ResourceName, Arc<ResourceSeries>>,
+    resources: RwLock<BTreeMap<ResourceName, Arc<ResourceSeries>>>,
     /// Sessions that began: recorded, not yet connected. By resource.
     pub sessions_opened: Series<1, Counter>,
     /// Sessions that ended. By resource and reason: a fixed text, or the SQLSTATE that the client was told.
@@ -215,9 +212,9 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Everything at zero, with the series of each configured resource.
+    /// Everything at zero, with the series of each of these resources.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
+    pub fn new(resources: &[Arc<Resource>]) -> Self {
         let mut list = List::default();
         let build =
             list.labelled::<1, Gauge>("weir_build_info", ["version"], "1; the version is the label", Gauge::default);
@@ -230,7 +227,7 @@ impl Telemetry {
             "writes and fsyncs of recordings that failed",
             Counter::default,
         );
-        let mut telemetry = Self {
+        let telemetry = Self {
             sessions_opened: list.counters("weir_sessions_opened", ["resource"], "sessions that began"),
             sessions_ended: list.counters("weir_sessions_ended", ["resource", "reason"], "sessions that ended"),
             sessions_open: list.gauges("weir_sessions_open", ["resource"], "sessions open now"),
@@ -321,27 +318,29 @@ impl Telemetry {
                 .one("weir_recording_unsynced_seconds", "since the oldest write that is not on the disk yet"),
             recording_pending: list.one("weir_recording_pending_bytes", "bytes that are not in their files yet"),
             process: Process::new(&mut list),
-            resources: BTreeMap::new(),
+            resources: RwLock::default(),
             registry: Registry::default(),
             described: Vec::new(),
         };
-        for resource in config.resources.values() {
-            let series = ResourceSeries::new(&telemetry, resource);
-            telemetry.resources.insert(resource.name.clone(), Arc::new(series));
-        }
+        resources.iter().for_each(|resource| drop(telemetry.resource(resource)));
         Self { registry: list.registry, described: list.described, ..telemetry }
     }
 
     /// The series of a resource.
     #[must_use]
     pub fn resource(&self, resource: &Resource) -> Arc<ResourceSeries> {
-        let known = self.resources.get(&resource.name).map(Arc::clone);
-        known.unwrap_or_else(|| Arc::new(ResourceSeries::new(self, resource)))
+        let known = self.resources.read().unwrap_or_else(PoisonError::into_inner).get(&resource.name).map(Arc::clone);
+        known.unwrap_or_else(|| {
+            let mut resources = self.resources.write().unwrap_or_else(PoisonError::into_inner);
+            let new = || Arc::new(ResourceSeries::new(self, resource));
+            Arc::clone(resources.entry(resource.name.clone()).or_insert_with(new))
+        })
     }
 
-    /// The series of every configured resource.
-    pub fn resources(&self) -> impl Iterator<Item = (&ResourceName, &Arc<ResourceSeries>)> {
-        self.resources.iter()
+    /// The series of every resource that there was since the relay started.
+    #[must_use]
+    pub fn resources(&self) -> BTreeMap<ResourceName, Arc<ResourceSeries>> {
+        self.resources.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How every metric is exposed.

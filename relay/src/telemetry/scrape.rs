@@ -49,7 +49,7 @@ pub fn text(relay: &Relay, form: Form) -> Result<String, fmt::Error> {
 fn look(relay: &Relay) {
     let telemetry = &relay.telemetry;
     let census = relay.registry.census(telemetry);
-    for (name, series) in telemetry.resources() {
+    for (name, series) in &telemetry.resources() {
         series.set(&census.get(name).copied().unwrap_or_default());
     }
     lookups::set(relay, census.values());

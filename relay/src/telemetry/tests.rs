@@ -11,15 +11,15 @@ use std::{path::Path, sync::Arc, time::Duration};
 use weir_policy::sql::Class;
 use weir_shared::{
     api::Counters,
-    config::{self, checked::Config},
+    config::{self, checked::Resource},
     id::SessionId,
 };
 
 const MANUAL: &str = include_str!("../manual/metrics.rs");
 
-fn config() -> Config {
+fn resources() -> Vec<Arc<Resource>> {
     let text = "[resources.shop]\nkind = \"postgres\"\nhost = \"h\"\ndatabases = [\"d\"]\nrole = \"r\"\ncredential = \"none\"\n";
-    config::parse(text, Path::new("weir-relay.toml")).unwrap().0
+    config::parse(text, Path::new("weir-relay.toml")).unwrap().0.resources.into_values().collect()
 }
 
 fn shown(telemetry: &Telemetry) -> String {
@@ -36,7 +36,7 @@ fn row(metric: &Described) -> String {
 
 #[test]
 fn the_manual_has_every_metric_and_no_other() {
-    let telemetry = Telemetry::new(&config());
+    let telemetry = Telemetry::new(&resources());
     let mut rows: Vec<&str> = MANUAL.lines().filter(|line| line.starts_with("//! | `")).collect();
     let mut metrics: Vec<String> = telemetry.described().iter().map(row).collect();
     rows.sort_unstable();
@@ -46,7 +46,7 @@ fn the_manual_has_every_metric_and_no_other() {
 
 #[test]
 fn what_is_exposed_is_what_is_described() {
-    let telemetry = Telemetry::new(&config());
+    let telemetry = Telemetry::new(&resources());
     for line in shown(&telemetry).lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         let (name, kind) = line.split_once(' ').unwrap();
         let described = telemetry.described().iter().find(|metric| metric.name == name);
@@ -59,9 +59,9 @@ fn what_is_exposed_is_what_is_described() {
 
 #[test]
 fn a_session_adds_to_its_resource() {
-    let config = config();
-    let telemetry = Telemetry::new(&config);
-    let resource = config.resources.values().next().unwrap();
+    let resources = resources();
+    let telemetry = Telemetry::new(&resources);
+    let resource = &resources[0];
     let tally = Arc::<Tally>::default();
     let mut session = SessionMetrics::new(&telemetry, resource, SessionId::generate(), Arc::clone(&tally));
     for _ in 0..34 {

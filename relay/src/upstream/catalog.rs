@@ -15,27 +15,42 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use weir_shared::{config::checked::Host, id::ResourceName};
+use weir_shared::config::checked::{Host, Resource, Version};
 
 /// A snapshot serves new sessions for so long. Changes made past weir show after this.
 const FRESH: Duration = Duration::from_secs(10);
+
+/// What a snapshot is of: one database on one host, with the columns that one version of a resource labels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    key: Key,
+    /// Hosts need not number their columns alike.
+    host: Host,
+}
+
+impl Place {
+    /// A database of a resource, on one of its hosts.
+    #[must_use]
+    pub fn new(resource: &Resource, database: &str, host: &Host) -> Self {
+        Self { key: (resource.version(), database.to_owned()), host: host.clone() }
+    }
+}
 
 /// A snapshot.
 #[derive(Debug)]
 pub struct Catalog {
     /// Labelled columns.
     pub labels: Labels,
-    /// Whose it is: hosts need not number their columns alike.
-    host: Host,
+    place: Place,
     overtaken: AtomicBool,
     made: Instant,
 }
 
 impl Catalog {
-    /// A snapshot of this host's, made now.
+    /// A snapshot of this place, made now.
     #[must_use]
-    pub fn new(labels: Labels, host: Host) -> Self {
-        Self { labels, host, overtaken: AtomicBool::new(false), made: Instant::now() }
+    pub fn new(labels: Labels, place: Place) -> Self {
+        Self { labels, place, overtaken: AtomicBool::new(false), made: Instant::now() }
     }
 
     /// True once something labelled may have changed since.
@@ -45,7 +60,7 @@ impl Catalog {
     }
 }
 
-type Key = (ResourceName, String);
+type Key = (Version, String);
 
 /// The newest snapshot of each resource's databases, on each of its hosts.
 #[derive(Debug, Default)]
@@ -57,37 +72,43 @@ pub struct Catalogs {
 
 impl Catalogs {
     /// The newest one, if it is fresh.
-    pub(super) fn fresh(&self, resource: &ResourceName, database: &str, host: &Host) -> Option<Arc<Catalog>> {
-        let newest = self.of(resource, database, host);
+    pub(super) fn fresh(&self, place: &Place) -> Option<Arc<Catalog>> {
+        let newest = self.of(place);
         let fresh = newest.filter(|newest| !newest.is_overtaken() && newest.made.elapsed() < FRESH);
         self.lookups.count(fresh.is_some());
         fresh
     }
 
-    pub(super) fn keep(&self, resource: &ResourceName, database: &str, catalog: &Arc<Catalog>) {
+    pub(super) fn keep(&self, catalog: &Arc<Catalog>) {
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let hosts = all.entry((resource.clone(), database.to_owned())).or_default();
-        hosts.insert(catalog.host.clone(), Arc::clone(catalog));
+        let hosts = all.entry(catalog.place.key.clone()).or_default();
+        hosts.insert(catalog.place.host.clone(), Arc::clone(catalog));
     }
 
-    /// The newest one of the host that `held` is of, fresh or not.
+    /// The newest one of the place that `held` is of, fresh or not.
     #[must_use]
-    pub fn newest(&self, resource: &ResourceName, database: &str, held: &Catalog) -> Option<Arc<Catalog>> {
-        self.of(resource, database, &held.host)
+    pub fn newest(&self, held: &Catalog) -> Option<Arc<Catalog>> {
+        self.of(&held.place)
     }
 
-    fn of(&self, resource: &ResourceName, database: &str, host: &Host) -> Option<Arc<Catalog>> {
+    fn of(&self, place: &Place) -> Option<Arc<Catalog>> {
         let all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(&(resource.clone(), database.to_owned()))?.get(host).map(Arc::clone)
+        all.get(&place.key)?.get(&place.host).map(Arc::clone)
     }
 
     /// Something labelled may have changed: neither `held` nor the newest snapshot is certain any more, on no host: one
     /// may follow another.
-    pub fn overtaken(&self, resource: &ResourceName, database: &str, held: &Catalog) {
+    pub fn overtaken(&self, held: &Catalog) {
         held.overtaken.store(true, Ordering::Release);
         let all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let hosts = all.get(&(resource.clone(), database.to_owned())).into_iter().flat_map(HashMap::values);
+        let hosts = all.get(&held.place.key).into_iter().flat_map(HashMap::values);
         hosts.for_each(|newest| newest.overtaken.store(true, Ordering::Release));
+    }
+
+    /// Nobody will ask for a version of a resource any more.
+    pub fn forget(&self, resource: &Resource) {
+        let version = resource.version();
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).retain(|(known, _), _| *known != version);
     }
 }
 
@@ -97,20 +118,24 @@ mod tests {
 
     #[test]
     fn a_snapshot_serves_until_it_is_overtaken() {
-        let (catalogs, name) = (Catalogs::default(), ResourceName::new("shop").unwrap());
-        let host = |name: &str| Host { name: name.to_owned(), port: 5432 };
-        let (one, other) = (host("one"), host("other"));
-        assert!(catalogs.fresh(&name, "shop", &one).is_none());
-        let snapshot = |host: &Host| Arc::new(Catalog::new(Labels::default(), host.clone()));
+        let catalogs = Catalogs::default();
+        let place = |version: u8, database: &str, host: &str| Place {
+            key: ([version; 32], database.to_owned()),
+            host: Host { name: host.to_owned(), port: 5432 },
+        };
+        let (one, other) = (place(1, "shop", "one"), place(1, "shop", "other"));
+        assert!(catalogs.fresh(&one).is_none());
+        let snapshot = |place: &Place| Arc::new(Catalog::new(Labels::default(), place.clone()));
         let (first, second, elsewhere) = (snapshot(&one), snapshot(&one), snapshot(&other));
-        catalogs.keep(&name, "shop", &first);
-        assert!(catalogs.fresh(&name, "shop", &one).is_some_and(|catalog| Arc::ptr_eq(&catalog, &first)));
-        assert!(catalogs.fresh(&name, "other", &one).is_none());
-        assert!(catalogs.fresh(&name, "shop", &other).is_none());
-        catalogs.keep(&name, "shop", &elsewhere);
-        catalogs.keep(&name, "shop", &second);
-        catalogs.overtaken(&name, "shop", &first);
+        catalogs.keep(&first);
+        assert!(catalogs.fresh(&one).is_some_and(|catalog| Arc::ptr_eq(&catalog, &first)));
+        assert!(catalogs.fresh(&place(1, "other", "one")).is_none());
+        assert!(catalogs.fresh(&place(2, "shop", "one")).is_none(), "another version labels other columns");
+        assert!(catalogs.fresh(&other).is_none());
+        catalogs.keep(&elsewhere);
+        catalogs.keep(&second);
+        catalogs.overtaken(&first);
         assert!(first.is_overtaken() && second.is_overtaken() && elsewhere.is_overtaken());
-        assert!(catalogs.fresh(&name, "shop", &one).is_none());
+        assert!(catalogs.fresh(&one).is_none());
     }
 }

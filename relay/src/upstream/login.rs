@@ -2,7 +2,7 @@
 //! injected here and nowhere else.
 
 use super::{
-    Canceller, Catalog, Connected, Server, UpstreamError, Upstreams,
+    Canceller, Catalog, Connected, Server, UpstreamError, Upstreams, catalog,
     dial::Dialled,
     hosts, labels,
     scram::{Binding, Challenge, Exchange, Keys, QUICK_ITERATIONS, SCRAM, SCRAM_PLUS, ScramError},
@@ -126,12 +126,13 @@ pub(super) async fn login(
         connection.say_goodbye().await;
         return Err(UpstreamError::Unfit(host.to_string(), target));
     }
-    let catalog = match upstreams.catalogs.fresh(&resource.name, database, host) {
+    let place = catalog::Place::new(resource, database, host);
+    let catalog = match upstreams.catalogs.fresh(&place) {
         Some(catalog) => catalog,
         None => {
             let labels = labels::resolve(&mut connection, &resource.columns).await?;
-            let catalog = Arc::new(Catalog::new(labels, host.clone()));
-            upstreams.catalogs.keep(&resource.name, database, &catalog);
+            let catalog = Arc::new(Catalog::new(labels, place));
+            upstreams.catalogs.keep(&catalog);
             catalog
         }
     };

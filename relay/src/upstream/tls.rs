@@ -9,15 +9,16 @@ use rustls::{
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use std::{
     collections::HashMap,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
 use weir_shared::{config::checked::Resource, id::ResourceName};
 use x509_parser::prelude::FromDer as _;
 
-/// What tells that a file is still the same: when it was changed, and its length.
-type Stamp = Vec<Option<(SystemTime, u64)>>;
+/// What tells that nothing has changed: of CA, client certificate and key, each where there is one, the path, and when the file
+/// was changed and its length.
+type Stamp = [Option<(PathBuf, Option<(SystemTime, u64)>)>; 3];
 
 /// The configurations made already, one a resource, for as long as its files stay the same.
 #[derive(Default)]
@@ -44,12 +45,13 @@ impl TlsConfigs {
 }
 
 fn stamp(resource: &Resource) -> Stamp {
-    let client = resource.tls.client.iter().flat_map(|(certificate, key)| [certificate, key]);
     let of = |path: &Path| {
         let metadata = fs::metadata(path).ok()?;
         Some((metadata.modified().ok()?, metadata.len()))
     };
-    resource.tls.ca.iter().chain(client).map(|path| of(path)).collect()
+    let (ca, client) = (resource.tls.ca.as_ref(), resource.tls.client.as_ref());
+    let paths = [ca, client.map(|(certificate, _)| certificate), client.map(|(_, key)| key)];
+    paths.map(|path| path.map(|path| (path.clone(), of(path))))
 }
 
 fn client_config(resource: &Resource) -> Result<ClientConfig, String> {

@@ -1,7 +1,7 @@
 //! The audit log: each row's hash covers the one before, so that a removed or changed row shows.
 
 use crate::{Store, StoreError};
-use sqlx::Row as _;
+use sqlx::{Row as _, Sqlite, Transaction};
 
 /// BLAKE3 over the previous hash and the row, each field with its length.
 fn hash(previous: &[u8], at: i64, event: &str, actor: &str, body: &str) -> [u8; 32] {
@@ -52,6 +52,31 @@ fn read(row: &sqlx::sqlite::SqliteRow) -> Result<AuditEvent, StoreError> {
     })
 }
 
+/// Appends an event as part of a change that it tells of. The transaction must hold the write lock already: what is read
+/// here is the last row until it is over.
+pub(crate) async fn append(
+    change: &mut Transaction<'_, Sqlite>,
+    event: &str,
+    actor: &str,
+    body: &serde_json::Value,
+    now: i64,
+) -> Result<(), StoreError> {
+    let body = body.to_string();
+    let last = sqlx::query("SELECT hash FROM audit ORDER BY seq DESC LIMIT 1").fetch_optional(&mut **change).await?;
+    let previous: Vec<u8> = last.map_or(Ok(vec![0; 32]), |row| row.try_get("hash"))?;
+    let hash = hash(&previous, now, event, actor, &body);
+    sqlx::query("INSERT INTO audit (at, event, actor, body, previous, hash) VALUES ($1, $2, $3, $4, $5, $6)")
+        .bind(now)
+        .bind(event)
+        .bind(actor)
+        .bind(body)
+        .bind(previous)
+        .bind(hash.as_slice())
+        .execute(&mut **change)
+        .await?;
+    Ok(())
+}
+
 impl Store {
     /// The newest events whose name begins with `event`, oldest first.
     ///
@@ -96,20 +121,8 @@ impl Store {
         body: serde_json::Value,
         now: i64,
     ) -> Result<(), StoreError> {
-        let body = body.to_string();
         let mut change = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let last = sqlx::query("SELECT hash FROM audit ORDER BY seq DESC LIMIT 1").fetch_optional(&mut *change).await?;
-        let previous: Vec<u8> = last.map_or(Ok(vec![0; 32]), |row| row.try_get("hash"))?;
-        let hash = hash(&previous, now, event, actor, &body);
-        sqlx::query("INSERT INTO audit (at, event, actor, body, previous, hash) VALUES ($1, $2, $3, $4, $5, $6)")
-            .bind(now)
-            .bind(event)
-            .bind(actor)
-            .bind(body)
-            .bind(previous)
-            .bind(hash.as_slice())
-            .execute(&mut *change)
-            .await?;
+        append(&mut change, event, actor, &body, now).await?;
         change.commit().await?;
         Ok(())
     }

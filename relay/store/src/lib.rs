@@ -4,6 +4,7 @@
 //!   for a login, and their tree; [`tickets`] for children on other machines
 //! - [`devices`]: device codes that wait for a person; [`passkeys`]: what people confirm decisions with; [`spent`]: ids that
 //!   count once, or no more
+//! - [`resources`]: those made over the API
 //! - [`sessions`]: the index of recordings; [`approvals`]: requests for a human; [`audit`]: the hash-chained log
 //!
 //! Times are microseconds since 1970, given by the caller.
@@ -15,6 +16,7 @@ pub mod devices;
 pub mod foreign;
 pub mod logins;
 pub mod passkeys;
+pub mod resources;
 pub mod sessions;
 pub mod spent;
 pub mod tickets;

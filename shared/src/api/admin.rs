@@ -87,12 +87,33 @@ pub struct ExplainBody {
     pub sql: Option<String>,
 }
 
-/// What the configuration says of a resource. Of its credential it tells where it comes from, never what it is.
+/// Where a resource stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// In the relay's configuration file: it is changed there.
+    #[default]
+    Configuration,
+    /// It was made over the API.
+    Api,
+}
+
+/// What is said of a resource. Of its credential it tells where it comes from, never what it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ResourceSettings {
     /// Its name.
     pub name: ResourceName,
+    /// Where it stands.
+    #[serde(default)]
+    pub origin: Origin,
+    /// The keys of its table as they were sent, TOML, when it was made over the API.
+    #[serde(default)]
+    pub definition: Option<String>,
+    /// Why its definition means nothing any more: the resource cannot be reached, and what follows is empty.
+    #[serde(default)]
+    pub problems: Vec<Flaw>,
     /// `postgres`.
     pub kind: String,
     /// Where it is, `host:port`, in the order in which they are tried.
@@ -103,7 +124,8 @@ pub struct ResourceSettings {
     pub databases: Vec<String>,
     /// The role that weir logs in as.
     pub role: String,
-    /// Where the role's secret comes from: `env:NAME`, `file:PATH`, `exec:PROGRAM` without its arguments, or `none`.
+    /// Where the role's secret comes from: `env:NAME`, `file:PATH`, `exec:PROGRAM` without its arguments,
+    /// `none`, or `named:NAME` of the configuration.
     pub credential: String,
     /// `verify-full` or `disable`.
     pub tls: String,
@@ -123,6 +145,34 @@ pub struct ResourceSettings {
     pub record_rows: String,
     /// `sync`, `strict` or `best_effort`.
     pub durability: String,
+}
+
+impl ResourceSettings {
+    /// Of a resource of which only the name is known.
+    #[must_use]
+    pub fn unknown(name: ResourceName) -> Self {
+        Self {
+            name,
+            origin: Origin::Api,
+            definition: None,
+            problems: Vec::new(),
+            kind: String::new(),
+            hosts: Vec::new(),
+            target_session_attrs: String::new(),
+            databases: Vec::new(),
+            role: String::new(),
+            credential: String::new(),
+            tls: String::new(),
+            client_certificate: false,
+            allow_md5: false,
+            allow_cleartext: false,
+            labels: BTreeMap::new(),
+            columns: Vec::new(),
+            limits: ResourceLimits::default(),
+            record_rows: String::new(),
+            durability: String::new(),
+        }
+    }
 }
 
 /// Limits of a resource's sessions; none is no limit. Times are milliseconds.

@@ -7,6 +7,7 @@ pub use channels::{Channels, Endpoint, Slack, Webhook, WebhookEvent};
 pub use identity::{Claim, Exception, Identity, Issuer, Oidc, Platform, Workload, WorkloadRule};
 
 use crate::id::ResourceName;
+use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -76,6 +77,8 @@ pub struct Config {
     pub doors: DoorLimits,
     /// Who is let in beside local users.
     pub identity: Identity,
+    /// Secrets that resources may name, with whom they may be shown to.
+    pub credentials: BTreeMap<String, Arc<Credential>>,
     /// The resources by name.
     pub resources: BTreeMap<ResourceName, Arc<Resource>>,
 }
@@ -105,7 +108,7 @@ pub struct PolicySettings {
 }
 
 /// One resource. Step by step more kinds follow; today every one is PostgreSQL.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Resource {
     /// Name.
     pub name: ResourceName,
@@ -123,6 +126,8 @@ pub struct Resource {
     pub role: String,
     /// Where the role's secret comes from.
     pub credential: CredentialSource,
+    /// Which of [`Config::credentials`] that is, where it is one.
+    pub named: Option<String>,
     /// TLS towards the resource.
     pub tls: UpstreamTls,
     /// Allow `md5` password authentication.
@@ -139,8 +144,56 @@ pub struct Resource {
     pub recording: Recording,
 }
 
+/// What a [`Resource`] means: another in another relay, or after a change, unless all of it is the same.
+pub type Version = [u8; 32];
+
+impl Resource {
+    /// SHA-256 over all that is said of it.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+        // Nothing of it can fail to be encoded; if it did, it would be the same as nothing.
+        let encoded = bincode::serde::encode_to_vec(self, bincode::config::standard()).unwrap_or_default();
+        context.update(&encoded);
+        context.finish().as_ref().try_into().unwrap_or_default()
+    }
+}
+
+/// A secret, and whom it may be shown to: what resources that name it have in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Credential {
+    /// Where it comes from.
+    pub source: CredentialSource,
+    /// Hosts that it may be shown to; `*.` stands for one label. Never empty.
+    pub hosts: Vec<Host>,
+    /// Roles that may log in with it; empty is any.
+    pub roles: BTreeSet<String>,
+    /// TLS towards them.
+    pub tls: UpstreamTls,
+    /// Allow `md5` password authentication.
+    pub allow_md5: bool,
+    /// Allow a clear-text password; only over verified TLS.
+    pub allow_cleartext: bool,
+}
+
+impl Credential {
+    /// True when it may be shown to a host.
+    #[must_use]
+    pub fn is_for(&self, host: &Host) -> bool {
+        let is = |known: &Host| match known.name.strip_prefix('*') {
+            None => known.name.eq_ignore_ascii_case(&host.name),
+            // `.domain`: one label before it, as in certificates (RFC 9525, 6.3).
+            Some(domain) => host.name.split_once('.').is_some_and(|(label, _)| {
+                let rest = host.name.get(label.len()..).unwrap_or_default();
+                !label.is_empty() && rest.eq_ignore_ascii_case(domain)
+            }),
+        };
+        self.hosts.iter().any(|known| known.port == host.port && is(known))
+    }
+}
+
 /// A host of a resource.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct Host {
     /// Name or address; its certificate must have it.
     pub name: String,
@@ -159,7 +212,7 @@ impl fmt::Display for Host {
 }
 
 /// What a session's host must be (libpq's `target_session_attrs`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum TargetSession {
     /// Anything.
     #[default]
@@ -202,7 +255,7 @@ impl fmt::Display for TargetSession {
 }
 
 /// A protocol that weir speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum ResourceKind {
     /// PostgreSQL, protocol 3.
     Postgres,
@@ -219,7 +272,7 @@ impl ResourceKind {
 }
 
 /// Where a credential comes from; read anew for every lease.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Default)]
 pub enum CredentialSource {
     /// An environment variable of the relay.
     Env(String),
@@ -233,11 +286,12 @@ pub enum CredentialSource {
         timeout: Duration,
     },
     /// No password: the client certificate is the credential.
+    #[default]
     None,
 }
 
 /// TLS towards a resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Default)]
 pub struct UpstreamTls {
     /// How much is verified.
     pub mode: UpstreamTlsMode,
@@ -248,16 +302,17 @@ pub struct UpstreamTls {
 }
 
 /// How much of the resource's TLS is verified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Default)]
 pub enum UpstreamTlsMode {
     /// Chain and host name.
+    #[default]
     VerifyFull,
     /// No TLS; `weir-relay check` warns.
     Disable,
 }
 
 /// A labelled column.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ColumnLabel {
     /// Schema; `public` when not given.
     pub schema: String,
@@ -274,7 +329,7 @@ impl fmt::Display for ColumnLabel {
 }
 
 /// Limits of a resource's sessions, or of a user's. What is not limited has the largest value of its type.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Limits {
     /// Sessions at a time.
     pub connections: usize,
@@ -322,7 +377,7 @@ pub struct Delegation {
 }
 
 /// A rate of statements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Rate {
     /// So many a second, in the long run.
     pub per_second: NonZero<u32>,
@@ -359,7 +414,7 @@ impl UserLimits {
 }
 
 /// What is recorded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Recording {
     /// How much of the result rows.
     pub rows: RecordRows,
@@ -370,7 +425,7 @@ pub struct Recording {
 }
 
 /// How much of the result rows is recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum RecordRows {
     /// All.
     All,
@@ -381,7 +436,7 @@ pub enum RecordRows {
 }
 
 /// Durability of the recorded intent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Durability {
     /// fsync before the statement goes out.
     Sync,

@@ -6,4 +6,4 @@ mod clients;
 pub mod raw;
 pub mod reference;
 
-pub use raw::{Problem, Severity, duration_of, is_reachable, line_of, parse};
+pub use raw::{Problem, Severity, duration_of, is_reachable, line_of, parse, parse_resource};

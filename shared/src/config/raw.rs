@@ -2,16 +2,16 @@
 
 mod channels;
 mod identity;
+mod resource;
 
 pub use identity::is_reachable;
+use resource::credential;
+pub use resource::parse_resource;
 
 use super::checked::{
-    ApprovalLimits, Channels, ColumnLabel, Config, CredentialSource, Delegation, DoorLimits, Durability, Host, Limits,
-    PolicySettings, Rate, RecordRows, Recording, Resource, ResourceKind, TargetSession, UpstreamTls, UpstreamTlsMode,
-    UserLimits,
+    ApprovalLimits, Channels, Config, Credential, Delegation, DoorLimits, Limits, PolicySettings, UserLimits,
 };
 use super::reference::{self, Key};
-use crate::id::ResourceName;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -67,6 +67,8 @@ pub(super) struct Reader<'a> {
     file: &'a Path,
     pub(super) folder: &'a Path,
     problems: Vec<Problem>,
+    /// Those that resources may name.
+    credentials: BTreeMap<String, Arc<Credential>>,
 }
 
 /// Reads a configuration. Warnings come with it.
@@ -75,22 +77,13 @@ pub(super) struct Reader<'a> {
 /// Every problem, warnings included, when one of them is an error.
 pub fn parse(text: &str, file: &Path) -> Result<(Config, Vec<Problem>), Vec<Problem>> {
     let folder = file.parent().unwrap_or_else(|| Path::new("."));
-    let mut reader = Reader { text, file, folder, problems: Vec::new() };
+    let mut reader = Reader { text, file, folder, problems: Vec::new(), credentials: BTreeMap::new() };
     let document = match Document::parse(text) {
         Ok(document) => document,
-        Err(error) => {
-            let at = error.span().map_or(0, |span| span.start);
-            reader.problem(at, "", error.message().to_owned(), "TOML");
-            return Err(reader.problems);
-        }
+        Err(error) => return Err(reader.not_toml(&error)),
     };
     let config = reader.config(document.as_table());
-    reader.problems.sort_by_key(|problem| problem.line);
-    if reader.problems.iter().any(|problem| problem.severity == Severity::Error) {
-        Err(reader.problems)
-    } else {
-        Ok((config, reader.problems))
-    }
+    reader.finish(config)
 }
 
 /// The line on which a dotted key stands; the first when it does not.
@@ -112,6 +105,22 @@ pub fn line_of(text: &str, key: &str) -> usize {
 }
 
 impl Reader<'_> {
+    fn not_toml(mut self, error: &toml_edit::TomlError) -> Vec<Problem> {
+        let at = error.span().map_or(0, |span| span.start);
+        self.problem(at, "", error.message().to_owned(), "TOML");
+        self.problems
+    }
+
+    /// What was read, unless an error was found.
+    fn finish<T>(mut self, read: T) -> Result<(T, Vec<Problem>), Vec<Problem>> {
+        self.problems.sort_by_key(|problem| problem.line);
+        if self.problems.iter().any(|problem| problem.severity == Severity::Error) {
+            Err(self.problems)
+        } else {
+            Ok((read, self.problems))
+        }
+    }
+
     fn line(&self, offset: usize) -> usize {
         self.text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
     }
@@ -197,17 +206,9 @@ impl Reader<'_> {
             None => &empty,
         };
         self.unknown(tls, "tls", reference::TLS);
-        let mut resources = BTreeMap::new();
-        if let Some(item) = top.get("resources") {
-            match item.as_table_like() {
-                Some(tables) => tables.iter().for_each(|(name, item)| {
-                    if let Some(resource) = self.resource(name, item) {
-                        resources.insert(resource.name.clone(), Arc::new(resource));
-                    }
-                }),
-                None => self.problem(offset(item), "resources", "is not a table".to_owned(), "[resources.NAME]"),
-            }
-        }
+        let credentials = self.credentials(top);
+        self.credentials.clone_from(&credentials);
+        let resources = self.resources(top);
         let (doors, users) = self.everyones_limits(top);
         let delegation = self.delegation(top);
         let policy = self.policy(top);
@@ -256,6 +257,7 @@ impl Reader<'_> {
             users,
             doors,
             identity,
+            credentials,
             resources,
         }
     }
@@ -306,87 +308,6 @@ impl Reader<'_> {
         }
     }
 
-    fn resource(&mut self, name: &str, item: &Item) -> Option<Resource> {
-        const KEYS: &[Key] = reference::RESOURCE;
-        let at = format!("resources.{name}");
-        let Some(table) = item.as_table_like() else {
-            self.problem(offset(item), &at, "is not a table".to_owned(), "[resources.NAME]");
-            return None;
-        };
-        self.unknown(table, &at, KEYS);
-        let Ok(resource_name) = ResourceName::new(name) else {
-            self.problem(offset(item), &at, "is not a name".to_owned(), "1 to 63 of a-z 0-9 -, a letter first");
-            return None;
-        };
-        self.needs(offset(item), table, &at, KEYS, &["kind", "host", "databases", "role", "credential"]);
-        let text = |item: &Item| item.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-        let list = |item: &Item| -> Option<Vec<String>> {
-            item.as_array()?.iter().map(|v| v.as_str().map(str::to_owned)).collect()
-        };
-        let folder = self.folder.to_owned();
-        let path = |item: &Item| item.as_str().map(|text| Some(folder.join(text)));
-        self.value(table, &at, KEYS, "kind", (), |item| (item.as_str()? == "postgres").then_some(()));
-        let mode = self.value(table, &at, KEYS, "tls", UpstreamTlsMode::VerifyFull, |item| match item.as_str()? {
-            "verify-full" => Some(UpstreamTlsMode::VerifyFull),
-            "disable" => Some(UpstreamTlsMode::Disable),
-            _ => None,
-        });
-        let certificate = self.value(table, &at, KEYS, "client_certificate", None, path);
-        let key = self.value(table, &at, KEYS, "client_key", None, path);
-        if certificate.is_some() != key.is_some() {
-            let what = "client_certificate and client_key go together".to_owned();
-            self.problem(offset(item), &at, what, "both or neither");
-        }
-        let tls =
-            UpstreamTls { mode, ca: self.value(table, &at, KEYS, "ca", None, path), client: certificate.zip(key) };
-        if tls.mode == UpstreamTlsMode::Disable {
-            self.warn(offset(item), &join(&at, "tls"), "what goes to this resource can be read and changed on the way");
-        }
-        let allow_cleartext = self.value(table, &at, KEYS, "allow_cleartext", false, Item::as_bool);
-        if allow_cleartext && tls.mode == UpstreamTlsMode::Disable {
-            let what = "would send the password in clear".to_owned();
-            self.problem(offset(item), &join(&at, "allow_cleartext"), what, "only with tls = \"verify-full\"");
-        }
-        let databases = self.value(table, &at, KEYS, "databases", vec!["postgres".to_owned()], |item| {
-            list(item).filter(|names| !names.is_empty() && names.iter().all(|name| !name.is_empty()))
-        });
-        let port = self.value(table, &at, KEYS, "port", 5432, |item| {
-            item.as_integer().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0)
-        });
-        Some(Resource {
-            name: resource_name,
-            kind: ResourceKind::Postgres,
-            hosts: self.value(table, &at, KEYS, "host", Vec::new(), |item| hosts(item, port)),
-            target_session_attrs: self.value(table, &at, KEYS, "target_session_attrs", TargetSession::Any, |item| {
-                TargetSession::ALL.into_iter().find(|target| item.as_str() == Some(target.as_str()))
-            }),
-            connect_timeout: self.value(table, &at, KEYS, "connect_timeout", Duration::from_secs(10), |item| {
-                duration(item).filter(|time| !time.is_zero())
-            }),
-            databases,
-            role: self.value(table, &at, KEYS, "role", String::new(), text),
-            credential: self
-                .value(table, &at, KEYS, "credential", CredentialSource::None, |item| credential(item, &folder)),
-            tls,
-            allow_md5: self.value(table, &at, KEYS, "allow_md5", false, Item::as_bool),
-            allow_cleartext,
-            labels: self.value(table, &at, KEYS, "labels", BTreeMap::new(), |item| {
-                let labels = item.as_table_like()?.iter();
-                labels.map(|(name, value)| Some((name.to_owned(), value.as_str()?.to_owned()))).collect()
-            }),
-            columns: self.value(table, &at, KEYS, "columns", Vec::new(), |item| {
-                list(item)?.iter().map(|text| column(text)).collect()
-            }),
-            limits: self.limits(
-                table,
-                &at,
-                "limits",
-                &Limits { connections: 100, statement_bytes: 1024 * 1024, ..Limits::NONE },
-            ),
-            recording: self.recording(table, &at),
-        })
-    }
-
     /// These keys must be there.
     fn needs(&mut self, place: usize, table: &dyn TableLike, at: &str, keys: &[Key], needed: &[&str]) {
         for needed in needed {
@@ -415,34 +336,6 @@ impl Reader<'_> {
         }
     }
 
-    /// The table `name` of limits; what it leaves out is as in `default`.
-    fn limits(&mut self, table: &dyn TableLike, at: &str, name: &str, default: &Limits) -> Limits {
-        const KEYS: &[Key] = reference::LIMITS;
-        let empty = toml_edit::Table::new();
-        let (table, at) = (self.table(table, at, name, &empty), join(at, name));
-        self.unknown(table, &at, KEYS);
-        let count = |item: &Item| item.as_integer().and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
-        let most = |item: &Item| match u64::try_from(item.as_integer()?).ok()? {
-            0 => Some(u64::MAX),
-            most => Some(most),
-        };
-        let time = |item: &Item| duration(item).map(|time| if time.is_zero() { Duration::MAX } else { time });
-        let number = |item: &Item| u32::try_from(item.as_integer()?).ok().map(NonZero::new);
-        let rate = self.value(table, &at, KEYS, "rate", default.rate.map(|rate| rate.per_second), number);
-        let burst = default.rate.map(|rate| rate.burst).filter(|_| table.get("rate").is_none());
-        let burst = self.value(table, &at, KEYS, "burst", burst.or(rate), number);
-        Limits {
-            connections: self.value(table, &at, KEYS, "connections", default.connections, count),
-            statement_bytes: self.value(table, &at, KEYS, "statement_bytes", default.statement_bytes, count),
-            rows: self.value(table, &at, KEYS, "rows", default.rows, most),
-            result_bytes: self.value(table, &at, KEYS, "result_bytes", default.result_bytes, most),
-            statement_time: self.value(table, &at, KEYS, "statement_time", default.statement_time, time),
-            session_time: self.value(table, &at, KEYS, "session_time", default.session_time, time),
-            idle: self.value(table, &at, KEYS, "idle", default.idle, time),
-            rate: rate.zip(burst).map(|(per_second, burst)| Rate { per_second, burst }),
-        }
-    }
-
     /// `[limits]`: of connections and of users.
     fn everyones_limits(&mut self, top: &dyn TableLike) -> (DoorLimits, UserLimits) {
         const KEYS: &[Key] = reference::USERS;
@@ -461,27 +354,6 @@ impl Reader<'_> {
         let named = names.into_iter().map(|name| (name.clone(), self.limits(tables, "limits.users", &name, &each)));
         let users = UserLimits { named: named.collect(), each: each.clone() };
         (doors, users)
-    }
-
-    fn recording(&mut self, table: &dyn TableLike, at: &str) -> Recording {
-        const KEYS: &[Key] = reference::RECORDING;
-        let (at, empty) = (join(at, "recording"), toml_edit::Table::new());
-        let table: &dyn TableLike = table.get("recording").and_then(Item::as_table_like).unwrap_or(&empty);
-        self.unknown(table, &at, KEYS);
-        Recording {
-            rows: self.value(table, &at, KEYS, "rows", RecordRows::All, |item| match item.as_str()? {
-                "all" => Some(RecordRows::All),
-                "counts" => Some(RecordRows::Counts),
-                first => first.strip_prefix("first:")?.parse().ok().map(RecordRows::First),
-            }),
-            quota_bytes: self.value(table, &at, KEYS, "quota_bytes", 0, |item| u64::try_from(item.as_integer()?).ok()),
-            durability: self.value(table, &at, KEYS, "durability", Durability::Strict, |item| match item.as_str()? {
-                "sync" => Some(Durability::Sync),
-                "strict" => Some(Durability::Strict),
-                "best_effort" => Some(Durability::BestEffort),
-                _ => None,
-            }),
-        }
     }
 }
 
@@ -520,58 +392,6 @@ pub fn duration_of(text: &str) -> Option<Duration> {
     number.parse::<u64>().ok()?.checked_mul(unit).map(Duration::from_secs)
 }
 
-fn credential(item: &Item, folder: &Path) -> Option<CredentialSource> {
-    if let Some(table) = item.as_table_like() {
-        let argv: Option<Vec<String>> =
-            table.get("exec")?.as_array()?.iter().map(|v| v.as_str().map(str::to_owned)).collect();
-        let timeout = table.get("timeout").map_or(Some(Duration::from_secs(5)), duration)?;
-        return argv.filter(|argv| !argv.is_empty()).map(|argv| CredentialSource::Exec { argv, timeout });
-    }
-    match item.as_str()?.split_once(':') {
-        None => (item.as_str()? == "none").then_some(CredentialSource::None),
-        Some(("env", name)) if !name.is_empty() => Some(CredentialSource::Env(name.to_owned())),
-        Some(("file", path)) if !path.is_empty() => Some(CredentialSource::File(folder.join(path))),
-        Some(_) => None,
-    }
-}
-
-/// A text of hosts with commas between them, or a list of such texts.
-fn hosts(item: &Item, port: u16) -> Option<Vec<Host>> {
-    let texts: Vec<&str> = match item.as_array() {
-        Some(list) => list.iter().map(|text| text.as_str()).collect::<Option<_>>()?,
-        None => vec![item.as_str()?],
-    };
-    let hosts: Option<Vec<Host>> =
-        texts.into_iter().flat_map(|text| text.split(',')).map(|text| host(text.trim(), port)).collect();
-    hosts.filter(|hosts| !hosts.is_empty())
-}
-
-fn host(text: &str, port: u16) -> Option<Host> {
-    let (name, own) = match text.strip_prefix('[') {
-        // An IPv6 address.
-        Some(rest) => match rest.split_once(']')? {
-            (name, "") => (name, None),
-            (name, rest) => (name, Some(rest.strip_prefix(':')?)),
-        },
-        None if text.matches(':').count() > 1 => (text, None),
-        None => text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port))),
-    };
-    let port = own.map_or(Some(port), |own| own.parse().ok().filter(|port| *port > 0))?;
-    let good = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || matches!(c, '/' | '[' | ']'));
-    good.then(|| Host { name: name.to_owned(), port })
-}
-
-fn column(text: &str) -> Option<ColumnLabel> {
-    let parts: Vec<&str> = text.split('.').collect();
-    let (schema, table, column) = match parts.as_slice() {
-        [table, column] => ("public", *table, *column),
-        [schema, table, column] => (*schema, *table, *column),
-        _ => return None,
-    };
-    let whole = !(schema.is_empty() || table.is_empty() || column.is_empty());
-    whole.then(|| ColumnLabel { schema: schema.to_owned(), table: table.to_owned(), column: column.to_owned() })
-}
-
 /// How many letters must be added, left out or changed to make one of the other (Levenshtein).
 fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -591,6 +411,10 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        config::checked::{CredentialSource, RecordRows},
+        id::ResourceName,
+    };
 
     const GOOD: &str = r#"
 listen = "127.0.0.1:9000"
@@ -625,26 +449,6 @@ recording = { rows = "first:10" }
         }
         assert_eq!(parse(GOOD, Path::new("x.toml")).unwrap().0.metrics, None);
         assert!(parse(&format!("metrics = true{GOOD}"), Path::new("x.toml")).is_err());
-    }
-
-    #[test]
-    fn hosts_are_read_in_every_form() {
-        let read = |value: &str| {
-            let text = GOOD.replace("host = \"db.internal\"", &format!("port = 6000\nhost = {value}"));
-            let (config, _) = parse(&text, Path::new("x.toml")).ok()?;
-            let hosts = &config.resources.values().next()?.hosts;
-            Some(hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
-        };
-        for (value, hosts) in [
-            ("\"db\"", "db:6000"),
-            ("\"db1:5432,db2\"", "db1:5432 db2:6000"),
-            ("[\"db1:5432\", \"10.0.0.1\", \"::1\", \"[fe80::2]:7\"]", "db1:5432 10.0.0.1:6000 [::1]:6000 [fe80::2]:7"),
-        ] {
-            assert_eq!(read(value).as_deref(), Some(hosts), "{value}");
-        }
-        for wrong in ["\"\"", "[]", "\"a,,b\"", "\"db:0\"", "\"db:port\"", "\"[::1\"", "\"/tmp\"", "7", "[7]"] {
-            assert_eq!(read(wrong), None, "{wrong}");
-        }
     }
 
     #[test]

@@ -43,7 +43,8 @@ pub const TOP: &[Key] = keys! {
     "delegation", "table", "what agents may hand on to agents of their own";
     "limits", "table", "limits of connections, and of users across all resources";
     "identity", "table", "who is let in beside local users, and through which clients";
-    "resources", "tables", "the resources by name";
+    "credentials", "tables", "secrets that resources may name";
+    "resources", "tables", "the resources by name; more are made over the admin API";
 };
 
 /// In `[approvals]`.
@@ -164,7 +165,7 @@ pub const RESOURCE: &[Key] = keys! {
     "connect_timeout", "duration; 10s", "how long connecting and logging in to one host may take";
     "databases", "list of names, not empty", "what may be asked for; the first is the default";
     "role", "text", "the role weir logs in as";
-    "credential", "\"env:NAME\", \"file:PATH\", \"none\" or { exec = [...], timeout = \"5s\" }", "where its secret comes from";
+    "credential", "\"env:NAME\", \"file:PATH\", \"none\", { exec = [...], timeout = \"5s\" } or \"named:NAME\", of [credentials.NAME]", "where its secret comes from; a named one says TLS and what is allowed as well";
     "tls", "\"verify-full\" or \"disable\"; verify-full", "TLS towards it";
     "ca", "path; the platform's roots", "CA of its certificate, PEM";
     "client_certificate", "path", "client certificate, PEM";
@@ -175,6 +176,20 @@ pub const RESOURCE: &[Key] = keys! {
     "columns", "list of \"[schema.]table.column\"", "columns that are masked whole";
     "limits", "table", "limits";
     "recording", "table", "what is recorded";
+};
+
+/// In `[credentials.NAME]`. What is made over the admin API must use one: who makes it chooses neither a secret nor whom it is
+/// shown to.
+pub const CREDENTIAL: &[Key] = keys! {
+    "source", "\"env:NAME\", \"file:PATH\", \"none\" or { exec = [...], timeout = \"5s\" }", "where the secret comes from";
+    "hosts", "as host of [resources.NAME], its port 5432 unless it is said; \"*.domain\" is one label more", "whom it may be shown to";
+    "roles", "list of names; any", "roles that may log in with it";
+    "tls", "\"verify-full\" or \"disable\"; verify-full", "TLS towards them";
+    "ca", "path; the platform's roots", "CA of their certificates, PEM";
+    "client_certificate", "path", "client certificate, PEM";
+    "client_key", "path", "its key, PEM";
+    "allow_md5", "true or false; false", "allow md5 authentication";
+    "allow_cleartext", "true or false; false", "allow a clear-text password, over TLS only";
 };
 
 /// In `[limits]`.
@@ -226,6 +241,7 @@ pub fn markdown() -> String {
         ("[approvals.slack]", SLACK),
         ("[delegation]", DELEGATION),
         ("[limits]", USERS),
+        ("[credentials.NAME]", CREDENTIAL),
         ("[resources.NAME]", RESOURCE),
         ("[resources.NAME.limits], [limits.user], [limits.users.NAME]", LIMITS),
         ("[resources.NAME.recording]", RECORDING),

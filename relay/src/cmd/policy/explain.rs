@@ -1,7 +1,7 @@
 //! `weir-relay policy explain`.
 
 use super::{action_of, bundle, configuration, place};
-use crate::cmd::{Output, say, system, tell};
+use crate::cmd::{Output, resource, say, system, tell};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -10,7 +10,10 @@ use weir_policy::{
     bundle::{Action, Explanation, Moment, Subject, Target},
     sql,
 };
-use weir_shared::error::{Kind, UserFacing};
+use weir_shared::{
+    error::{Kind, UserFacing},
+    id::ResourceName,
+};
 use weir_store::Store;
 
 /// Most of a near miss's condition that is shown.
@@ -44,7 +47,7 @@ pub(in crate::cmd) struct Args {
 pub(super) async fn run(args: Args, config: &Path, output: Output) -> Result<(), UserFacing> {
     let (folder, guardrails) = place(args.policies.as_deref(), config)?;
     let bundle = bundle(&folder, &guardrails)?;
-    let (subject, target) = (subject(&args, config).await?, target(&args, config)?);
+    let (subject, target) = (subject(&args, config).await?, target(&args, config).await?);
     let facts = args.sql.as_deref().map(sql::facts);
     let action = facts.as_ref().map_or(Some(Action::Connect), action_of);
     let Some(action) = action else {
@@ -81,15 +84,15 @@ async fn roles_of(user: &str, config: &Path) -> Result<Vec<String>, UserFacing> 
     user.map(|user| user.roles).ok_or_else(unknown)
 }
 
-fn target(args: &Args, config: &Path) -> Result<Target, UserFacing> {
-    let configured = configuration(config)?.and_then(|config| {
-        let mut resources = config.resources.values();
-        resources.find(|resource| resource.name.as_str() == args.connect).map(|resource| resource.labels.clone())
-    });
-    if configured.is_none() && args.labels.is_empty() {
-        tell(&format!("{} is not configured: it has no labels", args.connect));
+async fn target(args: &Args, config: &Path) -> Result<Target, UserFacing> {
+    let known = match (configuration(config)?, ResourceName::new(&args.connect)) {
+        (Some(config), Ok(name)) => resource::known(&config).await?.get(&name),
+        _ => None,
+    };
+    if known.is_none() && args.labels.is_empty() {
+        tell(&format!("there is no resource {}: it has no labels", args.connect));
     }
-    let mut labels: BTreeMap<String, String> = configured.unwrap_or_default();
+    let mut labels: BTreeMap<String, String> = known.map(|known| known.labels.clone()).unwrap_or_default();
     for label in &args.labels {
         let wrong = || UserFacing::new(Kind::Usage, format!("{label:?} is no label"), "write --label env=prod");
         let (key, value) = label.split_once('=').ok_or_else(wrong)?;

@@ -4,14 +4,14 @@
 use super::{bundle, named};
 use crate::{
     approval::text::visible,
-    cmd::{Output, say, system, tell},
+    cmd::{Output, resource, say, system, tell},
     policy::guardrails,
     record::read,
     server::sealing_key,
 };
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::PathBuf, time::Duration};
 use weir_policy::{
-    bundle::{Bundle, Judge, Moment, Subject, Target},
+    bundle::{Judge, Moment, Subject, Target},
     sql,
 };
 use weir_shared::{
@@ -57,6 +57,7 @@ pub(super) async fn run(args: Args, config: &Config, output: Output) -> Result<(
     let users = store.users().await.map_err(|error| system(&error))?;
     let roles: HashMap<String, Vec<String>> = users.into_iter().map(|user| (user.name, user.roles)).collect();
     let body = serde_json::json!({ "since": since, "bundle": bundle.hash() });
+    let resources = resource::known(config).await?;
     // It reads every recording.
     store.audit_append("policy.replayed", "", body, now).await.map_err(|error| system(&error))?;
     let mut sums = Sums::default();
@@ -70,7 +71,9 @@ pub(super) async fn run(args: Args, config: &Config, output: Output) -> Result<(
             depth: u32::try_from(session.chain.len()).unwrap_or(u32::MAX).saturating_sub(1),
             ci: false,
         };
-        replay(config, &bundle, &session, &subject, output, &mut sums)?;
+        let labels = resources.get(&session.resource).map(|resource| resource.labels.clone()).unwrap_or_default();
+        let judge = bundle.judge(&subject, &Target { resource: session.resource.to_string(), labels });
+        replay(config, &judge, &session, output, &mut sums)?;
     }
     let Sums { sessions, judged, changed, unjudged, unreadable } = sums;
     tell(&format!(
@@ -85,14 +88,11 @@ pub(super) async fn run(args: Args, config: &Config, output: Output) -> Result<(
 
 fn replay(
     config: &Config,
-    bundle: &Arc<Bundle>,
+    judge: &Judge,
     session: &SessionView,
-    subject: &Subject,
     output: Output,
     sums: &mut Sums,
 ) -> Result<(), UserFacing> {
-    let labels = config.resources.get(&session.resource).map(|resource| resource.labels.clone()).unwrap_or_default();
-    let judge = bundle.judge(subject, &Target { resource: session.resource.to_string(), labels });
     let Ok(entries) = read::entries(&config.recordings, session.id, &sealing_key(config)?) else {
         sums.unreadable += 1;
         return Ok(());
@@ -100,7 +100,7 @@ fn replay(
     sums.sessions += 1;
     for entry in entries {
         match entry {
-            Ok(entry) => statement(&judge, session, &entry, output, sums)?,
+            Ok(entry) => statement(judge, session, &entry, output, sums)?,
             Err(_) => {
                 sums.unreadable += 1;
                 break;
