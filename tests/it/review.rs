@@ -6,7 +6,8 @@ use std::{process::Stdio, time::Duration};
 use tokio_postgres::error::SqlState;
 use weir_tests::{
     agent::{Agent, Connection, Transport},
-    lab::Lab,
+    lab::{Lab, password_of},
+    login,
     process::{Lines, Running},
     raw::{Message, Raw, bind, execute, named, outline, parse, sync},
     reviewer,
@@ -93,6 +94,42 @@ async fn a_delete_is_approved_on_the_page_and_runs_once() -> Result<()> {
     }
     ensure!(lab.sql("SELECT count(*) FROM orders")?.trim() == "99");
     Ok(())
+}
+
+/// Another site can make a reviewer's browser send forms, cookie and all. It cannot know the token that stands in the page, and
+/// without it nothing that is posted counts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_site_decides_nothing() -> Result<()> {
+    let lab = Lab::start().await?;
+    let (alice, rita) = (lab.login("alice").await?, lab.login("rita").await?);
+    let shop = alice.connect("shop-prod", Transport::Quic)?;
+    let waiting = Waiting::begin(&lab, &shop, "DELETE FROM orders WHERE id = 9")?;
+    let id = rita.next_pending().await?;
+    let browser = login::browser(&lab.ca())?;
+    let cookie = login::pages(&browser, lab.url(), "rita", &password_of("rita")).await?;
+    let page = browser.get(format!("{}/approvals/{id}", lab.url())).header("cookie", &cookie).send().await?;
+    let fields = login::hidden_fields(&page.text().await?);
+    let post = async |path: &str, token: Option<&str>| -> Result<u16> {
+        let mut fields: Vec<_> = fields.iter().filter(|(name, _)| name != "csrf").cloned().collect();
+        fields.push(("decision".to_owned(), "approve".to_owned()));
+        fields.extend(token.map(|token| ("csrf".to_owned(), token.to_owned())));
+        let call = browser.post(format!("{}{path}", lab.url())).header("cookie", &cookie);
+        Ok(call.header("accept", "text/html").form(&fields).send().await?.status().as_u16())
+    };
+    let own = fields.iter().find(|(name, _)| name == "csrf").map(|(_, token)| token.as_str()).context("no token")?;
+    let mut other = own.to_owned();
+    other.replace_range(..1, if own.starts_with('0') { "1" } else { "0" });
+    let (decision, question) = (format!("/approvals/{id}"), format!("/approvals/{id}/passkey"));
+    let passkeys = ["/passkeys", "/passkeys/new", "/passkeys/prove", "/passkeys/remove"];
+    for path in passkeys.into_iter().chain([&*decision, &*question, "/logout"]) {
+        for token in [None, Some(""), Some(&*other)] {
+            ensure!(post(path, token).await? == 400, "{path} takes {token:?}");
+        }
+    }
+    ensure!(rita.pending()?.len() == 1);
+    let answer = post(&decision, Some(own)).await?;
+    ensure!(answer < 400, "{answer}");
+    waiting.done("DELETE 1")
 }
 
 /// Once approved, the same session may not use it for anything else: a name rebound to another statement between Parse and

@@ -85,6 +85,17 @@ pub async fn confirm(
     Ok((shown, done.text().await?))
 }
 
+/// Logs in to the relay's pages: the cookie of whoever has.
+///
+/// # Errors
+/// The pages are not as expected.
+pub async fn pages(browser: &reqwest::Client, relay: &str, user: &str, password: &str) -> Result<String> {
+    let page = browser.get(format!("{relay}/login")).send().await?;
+    let (answer, _) = submit(browser, page, &[("user", user), ("password", password)]).await?;
+    let cookie = answer.headers().get(header::SET_COOKIE).context("no cookie")?.to_str()?;
+    Ok(cookie.split(';').next().unwrap_or_default().to_owned())
+}
+
 /// Sends a page's form back with these fields; the answer, and the page.
 async fn submit(
     browser: &reqwest::Client,
@@ -101,7 +112,9 @@ async fn submit(
     Ok((browser.post(action).header(header::COOKIE, cookie).form(&fields).send().await?, body))
 }
 
-fn hidden_fields(page: &str) -> Vec<(String, String)> {
+/// Name and value of each hidden field of a page.
+#[must_use]
+pub fn hidden_fields(page: &str) -> Vec<(String, String)> {
     page.split("<input type=\"hidden\"")
         .skip(1)
         .filter_map(|input| {

@@ -1,7 +1,11 @@
 //! The pages on which people decide: what waits, one request in full, and the decision. They work without a script; with
 //! one they follow what happens.
 
-use super::{asset, broken, scripted, session::Visitor, status_of, time};
+use super::{
+    asset, broken, scripted,
+    session::{Sent, Visitor},
+    status_of, time,
+};
 use crate::{
     api::{self, ApiError},
     approval::{
@@ -13,7 +17,7 @@ use crate::{
 };
 use askama::Template;
 use axum::{
-    Form, Json,
+    Json,
     extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
@@ -139,7 +143,6 @@ pub async fn show(State(relay): State<Arc<Relay>>, visitor: Visitor, Path(id): P
 #[serde(default)]
 #[derive(Default)]
 pub struct DecisionForm {
-    csrf: String,
     decision: String,
     digest: String,
     identical: u32,
@@ -195,15 +198,11 @@ impl DecisionForm {
 /// When the visitor may not decide even with a passkey, or has none.
 pub async fn ask_passkey(
     State(relay): State<Arc<Relay>>,
-    visitor: Visitor,
     Path(id): Path<String>,
-    Form(form): Form<DecisionForm>,
+    Sent { visitor, form }: Sent<DecisionForm>,
 ) -> Result<Json<Question>, Response> {
     let view = find(&relay, &visitor, &id).await?;
     let refused = |error: UserFacing| ApiError::from(error).into_response();
-    if !visitor.sent(&form.csrf) {
-        return Err(refused(super::passkeys::expired()));
-    }
     if let Some(why) = decide::objection(&relay, &view, &visitor.principal, Way::PASSKEY) {
         return Err(refused(UserFacing::new(Kind::Denied, why, "ask another reviewer to decide")));
     }
@@ -223,17 +222,13 @@ async fn way(relay: &Relay, visitor: &Visitor, view: &ApprovalView, form: &Decis
 /// The decision.
 pub async fn decide(
     State(relay): State<Arc<Relay>>,
-    visitor: Visitor,
     Path(id): Path<String>,
-    Form(form): Form<DecisionForm>,
+    Sent { visitor, form }: Sent<DecisionForm>,
 ) -> Response {
     let view = match find(&relay, &visitor, &id).await {
         Ok(view) => view,
         Err(response) => return response,
     };
-    if !visitor.sent(&form.csrf) {
-        return shown(&relay, &visitor, &view, StatusCode::BAD_REQUEST, "the form has expired: try again").await;
-    }
     let (id, principal) = (view.request.id, &visitor.principal);
     let extent = form.extent();
     let decided = match (extent, way(&relay, &visitor, &view, &form).await) {

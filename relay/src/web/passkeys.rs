@@ -1,6 +1,10 @@
 //! The page on which people keep their passkeys, and what the script that talks to passkeys asks for.
 
-use super::{asset, broken, scripted, session::Visitor, status_of, time};
+use super::{
+    asset, broken, scripted,
+    session::{Sent, Visitor},
+    status_of, time,
+};
 use crate::{
     api::ApiError,
     identity::passkeys::{self, Answer, Question},
@@ -8,14 +12,14 @@ use crate::{
 };
 use askama::Template;
 use axum::{
-    Form, Json,
+    Json,
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
 use std::sync::Arc;
-use weir_shared::error::{Kind, UserFacing};
+use weir_shared::error::UserFacing;
 use weir_store::passkeys::Passkey;
 
 const SCRIPT: &str = include_str!("passkey.js");
@@ -72,15 +76,10 @@ pub async fn list(State(relay): State<Arc<Relay>>, visitor: Visitor) -> Response
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct PasskeyForm {
-    csrf: String,
     name: String,
     id: String,
     #[serde(flatten)]
     answer: Answer,
-}
-
-pub(super) fn expired() -> UserFacing {
-    UserFacing::new(Kind::Usage, "the form has expired: try again", "reload the page")
 }
 
 /// The question of a passkey that there is: whether to add another, or to remove that of this id.
@@ -89,12 +88,8 @@ pub(super) fn expired() -> UserFacing {
 /// As [`passkeys::ask`].
 pub async fn prove(
     State(relay): State<Arc<Relay>>,
-    visitor: Visitor,
-    Form(form): Form<PasskeyForm>,
+    Sent { visitor, form }: Sent<PasskeyForm>,
 ) -> Result<Json<Question>, ApiError> {
-    if !visitor.sent(&form.csrf) {
-        return Err(expired().into());
-    }
     let meant = if form.id.is_empty() { passkeys::adding() } else { passkeys::removing(&form.id) };
     Ok(Json(passkeys::ask(&relay, &visitor.principal, &meant).await?))
 }
@@ -105,12 +100,8 @@ pub async fn prove(
 /// As [`passkeys::ask_new`].
 pub async fn ask_new(
     State(relay): State<Arc<Relay>>,
-    visitor: Visitor,
-    Form(form): Form<PasskeyForm>,
+    Sent { visitor, form }: Sent<PasskeyForm>,
 ) -> Result<Json<Question>, ApiError> {
-    if !visitor.sent(&form.csrf) {
-        return Err(expired().into());
-    }
     Ok(Json(passkeys::ask_new(&relay, &visitor.principal, &form.answer).await?))
 }
 
@@ -122,19 +113,13 @@ async fn done(relay: &Relay, visitor: &Visitor, done: Result<(), UserFacing>) ->
 }
 
 /// A new one.
-pub async fn add(State(relay): State<Arc<Relay>>, visitor: Visitor, Form(form): Form<PasskeyForm>) -> Response {
-    let added = match visitor.sent(&form.csrf) {
-        true => passkeys::add(&relay, &visitor.principal, &form.name, &form.answer).await,
-        false => Err(expired()),
-    };
+pub async fn add(State(relay): State<Arc<Relay>>, Sent { visitor, form }: Sent<PasskeyForm>) -> Response {
+    let added = passkeys::add(&relay, &visitor.principal, &form.name, &form.answer).await;
     done(&relay, &visitor, added).await
 }
 
 /// One less.
-pub async fn remove(State(relay): State<Arc<Relay>>, visitor: Visitor, Form(form): Form<PasskeyForm>) -> Response {
-    let removed = match visitor.sent(&form.csrf) {
-        true => passkeys::remove(&relay, &visitor.principal, &form.id, &form.answer).await,
-        false => Err(expired()),
-    };
+pub async fn remove(State(relay): State<Arc<Relay>>, Sent { visitor, form }: Sent<PasskeyForm>) -> Response {
+    let removed = passkeys::remove(&relay, &visitor.principal, &form.id, &form.answer).await;
     done(&relay, &visitor, removed).await
 }

@@ -4,7 +4,7 @@
 
 use super::{cookie, form, page, with_ways};
 use crate::{
-    api::Peer,
+    api::{ApiError, Peer},
     identity::{
         self, Principal,
         access::Access,
@@ -19,13 +19,22 @@ use crate::{
 use askama::Template;
 use axum::{
     Extension, Form,
-    extract::{FromRequestParts, Query, State},
+    body::Body,
+    extract::{FromRequest, FromRequestParts, Query, RawForm, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
-use serde::Deserialize;
-use std::sync::Arc;
-use weir_shared::{api::Claims, config::checked::Scope, hop::Budget, keys::Thumbprint, scope, secret::Secret};
+use serde::{Deserialize, de::DeserializeOwned};
+use std::{borrow::Cow, sync::Arc};
+use weir_shared::{
+    api::Claims,
+    config::checked::Scope,
+    error::{Kind, UserFacing},
+    hop::Budget,
+    keys::Thumbprint,
+    scope,
+    secret::Secret,
+};
 use weir_store::{agents::NewAgent, logins::NewLogin, users::User};
 
 /// Sent along when a link elsewhere leads here, so not `Strict`; what changes anything needs the form's token too.
@@ -41,7 +50,7 @@ struct SignIn<'a> {
     ways: &'a Ways,
 }
 
-/// Who looks at a page.
+/// Who looks at a page. A request that may change something has none: it has a [`Sent`].
 pub struct Visitor {
     /// Who.
     pub principal: Principal,
@@ -49,12 +58,12 @@ pub struct Visitor {
     pub csrf: String,
 }
 
-impl Visitor {
-    /// True when the form came from one of this visitor's own pages.
-    #[must_use]
-    pub fn sent(&self, token: &str) -> bool {
-        bool::from(subtle::ConstantTimeEq::ct_eq(self.csrf.as_bytes(), token.as_bytes()))
-    }
+/// A form that came from one of the visitor's own pages: it holds the token that stands in those and nowhere else.
+pub struct Sent<T> {
+    /// Who sent it.
+    pub visitor: Visitor,
+    /// What it says.
+    pub form: T,
 }
 
 fn thumbprint(secret: &str) -> Thumbprint {
@@ -67,10 +76,8 @@ fn local(to: &str) -> &str {
     if path && to.len() <= 512 && to.bytes().all(|byte| byte.is_ascii_graphic()) { to } else { "/approvals" }
 }
 
-impl FromRequestParts<Arc<Relay>> for Visitor {
-    type Rejection = Response;
-
-    async fn from_request_parts(parts: &mut Parts, relay: &Arc<Relay>) -> Result<Self, Response> {
+impl Visitor {
+    async fn of(parts: &Parts, relay: &Relay) -> Result<Self, Response> {
         let to = parts.uri.path_and_query().map_or("/approvals", |path| path.as_str());
         let to = if parts.method == Method::GET { local(to) } else { "/approvals" };
         let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("to", to).finish();
@@ -86,6 +93,51 @@ impl FromRequestParts<Arc<Relay>> for Visitor {
         let csrf = Thumbprint::from_bytes(hash(&format!("weir pages form {secret}"))).to_string();
         Ok(Self { principal, csrf })
     }
+}
+
+impl FromRequestParts<Arc<Relay>> for Visitor {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, relay: &Arc<Relay>) -> Result<Self, Response> {
+        if parts.method != Method::GET && parts.method != Method::HEAD {
+            return Err(stale(&parts.headers));
+        }
+        Self::of(parts, relay).await
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest<Arc<Relay>> for Sent<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, relay: &Arc<Relay>) -> Result<Self, Response> {
+        let (parts, body) = request.into_parts();
+        let visitor = Visitor::of(&parts, relay).await?;
+        let again = parts.clone();
+        let RawForm(bytes) = RawForm::from_request(Request::from_parts(parts, body), relay)
+            .await
+            .map_err(IntoResponse::into_response)?;
+        let token = url::form_urlencoded::parse(&bytes).find(|(name, _)| name == "csrf");
+        let own = |(_, token): &(_, Cow<'_, str>)| {
+            bool::from(subtle::ConstantTimeEq::ct_eq(visitor.csrf.as_bytes(), token.as_bytes()))
+        };
+        if !token.as_ref().is_some_and(own) {
+            return Err(stale(&again.headers));
+        }
+        let Form(form) = Form::from_request(Request::from_parts(again, Body::from(bytes)), relay)
+            .await
+            .map_err(IntoResponse::into_response)?;
+        Ok(Self { visitor, form })
+    }
+}
+
+/// What is sent without the token of a page: in the words of whoever reads the answer, a person or the page's script.
+fn stale(headers: &HeaderMap) -> Response {
+    const WHY: &str = "the form has expired";
+    let reads = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    if reads.is_some_and(|accept| accept.contains("text/html")) {
+        return super::failure(StatusCode::BAD_REQUEST, "the form has expired: go back and reload");
+    }
+    ApiError::from(UserFacing::new(Kind::Usage, WHY, "reload the page")).into_response()
 }
 
 /// Where a login leads.
@@ -181,21 +233,16 @@ fn with_cookie(mut response: Response, value: &str, seconds: i64) -> Response {
     response
 }
 
-/// What a form with nothing but its token sends.
+/// What a form with nothing but its token says.
 #[derive(Deserialize)]
-pub struct TokenForm {
-    csrf: String,
-}
+pub struct Nothing {}
 
 #[derive(Template)]
 #[template(path = "signed_out.html")]
 struct SignedOut;
 
 /// The visitor leaves.
-pub async fn sign_out(State(relay): State<Arc<Relay>>, visitor: Visitor, Form(form): Form<TokenForm>) -> Response {
-    if !visitor.sent(&form.csrf) {
-        return super::failure(StatusCode::BAD_REQUEST, "the form has expired: go back and reload");
-    }
+pub async fn sign_out(State(relay): State<Arc<Relay>>, Sent { visitor, .. }: Sent<Nothing>) -> Response {
     if let Err(error) = relay.end_agent(visitor.principal.agent(), "logged out").await {
         tracing::error!(%error, "a login to the pages cannot be ended");
         return super::failure(StatusCode::INTERNAL_SERVER_ERROR, "the relay cannot use its database");
