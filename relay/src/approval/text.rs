@@ -12,7 +12,7 @@ pub fn parameters_as_text(parameters: &Parameters) -> Vec<Option<String>> {
         return vec![Some(format!("[values of {size} bytes, BLAKE3 {}]", digest.unwrap_or_default()))];
     }
     let values = parameters.values.iter().zip(&parameters.binary);
-    values.map(|(value, binary)| value.as_ref().map(|value| record::read::cell(value, 0, *binary))).collect()
+    values.map(|(value, binary)| value.as_ref().map(|value| record::value::text(value, 0, *binary))).collect()
 }
 
 /// Text with what could mislead a reviewer made visible: control characters, and those that turn or hide text.

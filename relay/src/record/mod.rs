@@ -9,6 +9,7 @@ pub mod container;
 pub mod index;
 pub mod read;
 mod syncer;
+pub mod value;
 pub mod writer;
 
 pub use index::Index;

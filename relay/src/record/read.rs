@@ -1,6 +1,6 @@
 //! The way back: a recording's frames become [`Entry`]s for people and programs, one after the other in bounded memory.
 
-use super::{RecordError, container::Seal, path, writer};
+use super::{RecordError, container::Seal, path, value, writer};
 use bytes::{Buf as _, BytesMut};
 use fs_err as fs;
 use std::collections::{HashMap, VecDeque};
@@ -224,44 +224,5 @@ impl Decoder {
 
 fn shown(cell: Option<&[u8]>, column: Option<&Column>) -> Option<String> {
     let (type_oid, binary) = column.map_or((0, false), |column| (column.type_oid, column.binary));
-    cell.map(|bytes| self::cell(bytes, type_oid, binary))
-}
-
-/// A value as text: text as it is, binary by its type where that is known, else hexadecimal.
-#[must_use]
-pub fn cell(bytes: &[u8], type_oid: u32, binary: bool) -> String {
-    let hex = || {
-        let mut text = String::with_capacity(2 + bytes.len() * 2);
-        text.push_str("\\x");
-        let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        text.extend(digits.filter_map(|digit| char::from_digit(digit.into(), 16)));
-        text
-    };
-    if !binary || matches!(type_oid, 25 | 1043 | 1042 | 19 | 114 | 705) {
-        return std::str::from_utf8(bytes).map_or_else(|_| hex(), str::to_owned);
-    }
-    let known = match (type_oid, bytes) {
-        (16, [value]) => Some((*value != 0).to_string()),
-        (21, [a, b]) => Some(i16::from_be_bytes([*a, *b]).to_string()),
-        (23, [a, b, c, d]) => Some(i32::from_be_bytes([*a, *b, *c, *d]).to_string()),
-        (26, [a, b, c, d]) => Some(u32::from_be_bytes([*a, *b, *c, *d]).to_string()),
-        (20, eight) => eight.try_into().ok().map(|eight| i64::from_be_bytes(eight).to_string()),
-        (700, four) => four.try_into().ok().map(|four| f32::from_be_bytes(four).to_string()),
-        (701, eight) => eight.try_into().ok().map(|eight| f64::from_be_bytes(eight).to_string()),
-        (3802, [1, rest @ ..]) => std::str::from_utf8(rest).ok().map(str::to_owned),
-        _ => None,
-    };
-    known.unwrap_or_else(hex)
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn a_large_binary_value_is_shown_at_once() {
-        let began = std::time::Instant::now();
-        let text = super::cell(&[0x0f; 1 << 20], 0, true);
-        assert_eq!(text, format!("\\x{}", "0f".repeat(1 << 20)));
-        // Copied anew for each byte it would take a minute.
-        assert!(began.elapsed() < std::time::Duration::from_secs(10));
-    }
+    cell.map(|bytes| value::text(bytes, type_oid, binary))
 }
