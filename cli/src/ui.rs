@@ -21,6 +21,13 @@ pub(crate) fn say(text: &str) {
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
+/// Data that somebody else wrote, byte for byte; at a terminal made [`visible`].
+pub(crate) fn pass_on(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let shown = if out.is_terminal() { visible(text) } else { text.to_owned() };
+    let _ = out.write_all(shown.as_bytes()).and_then(|()| out.flush());
+}
+
 /// A line of talk.
 pub(crate) fn tell(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
@@ -88,6 +95,11 @@ pub(crate) fn visible(text: &str) -> String {
     replaced(text, |c, out| out.extend(c.escape_unicode()))
 }
 
+/// The same on one line.
+pub(crate) fn visible_line(text: &str) -> String {
+    visible(text).replace('\n', "\\n").replace('\t', "\\t")
+}
+
 /// With something else for each character that is not seen as what it is: controls, directions, what has no width.
 fn replaced(text: &str, mut instead: impl FnMut(char, &mut String)) -> String {
     let mut out = String::with_capacity(text.len());
@@ -120,6 +132,7 @@ mod tests {
     fn nothing_hides_or_moves_the_cursor() {
         let text = "a\u{1b}[2K\u{202e}\u{61c}\u{e0041}\r\u{9b}\tb\n";
         assert_eq!(visible(text), "a\\u{1b}[2K\\u{202e}\\u{61c}\\u{e0041}\\u{d}\\u{9b}\tb\n");
+        assert_eq!(visible_line("a\tb\n\u{7}"), "a\\tb\\n\\u{7}");
     }
 
     #[test]
