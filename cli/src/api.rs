@@ -8,7 +8,7 @@ use crate::{
     settings::Settings,
     trust, ui,
 };
-use http::{Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     sync::{
@@ -60,12 +60,16 @@ pub(crate) struct Call<'a> {
 
 /// RFC 9110, 13.1
 pub(crate) enum Condition<'a> {
+    /// Nothing is there yet.
+    Absent,
     /// What is there has this tag.
     Tagged(&'a str),
 }
 
 /// What a [`Call`] was answered with.
 pub(crate) struct Answer {
+    /// The tag of what is there now, without its quotes.
+    pub(crate) tag: Option<String>,
     body: bytes::Bytes,
 }
 
@@ -177,6 +181,7 @@ impl Session {
         let relay = &self.login.relay;
         let mut request = self.client.request(call.method, format!("{relay}{BASE}{}", call.path));
         request = match call.condition {
+            Some(Condition::Absent) => request.header(header::IF_NONE_MATCH, "*"),
             Some(Condition::Tagged(tag)) => request.header(header::IF_MATCH, format!("\"{tag}\"")),
             None => request,
         };
@@ -184,8 +189,9 @@ impl Session {
             request = request.header(header::CONTENT_TYPE, kind).body(text);
         }
         let response = accepted(relay, request.send().await).await?;
+        let tag = response.headers().get(header::ETAG).and_then(tag_of);
         let body = response.bytes().await.map_err(|error| unreachable(relay, &error))?;
-        Ok(Answer { body })
+        Ok(Answer { tag, body })
     }
 
     /// An answer that comes in lines.
@@ -272,6 +278,11 @@ async fn decode<T: DeserializeOwned>(
 
 fn unreadable() -> UserFacing {
     UserFacing::new(Kind::Incompatible, "the relay's answer cannot be read", "upgrade weir, or the relay")
+}
+
+/// What stands in the quotes of a strong tag.
+fn tag_of(value: &HeaderValue) -> Option<String> {
+    Some(value.to_str().ok()?.strip_prefix('"')?.strip_suffix('"')?.to_owned())
 }
 
 /// A text as a part of a path or of a query (RFC 3986, 2.1).

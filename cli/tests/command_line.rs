@@ -26,7 +26,7 @@ fn weir(arguments: &[&str]) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 30] = [
+    let commands: [&[&str]; 34] = [
         &["--help"],
         &["login", "--help"],
         &["logout", "--help"],
@@ -54,6 +54,10 @@ fn help_of_every_command() {
         &["admin", "policies", "delete", "--help"],
         &["admin", "policies", "check", "--help"],
         &["admin", "policies", "explain", "--help"],
+        &["admin", "resources", "--help"],
+        &["admin", "resources", "show", "--help"],
+        &["admin", "resources", "put", "--help"],
+        &["admin", "resources", "delete", "--help"],
         &["admin", "audit", "--help"],
         &["status", "--help"],
         &["completions", "--help"],

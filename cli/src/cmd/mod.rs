@@ -69,7 +69,7 @@ enum Command {
         #[command(subcommand)]
         command: Option<approvals::Command>,
     },
-    /// Administer the relay: policies, and the audit log.
+    /// Administer the relay: policies, resources, and the audit log.
     ///
     /// Auditors may read, administrators change things too. A role is had by a login itself: what was delegated has none.
     Admin {

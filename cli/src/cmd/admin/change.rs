@@ -34,9 +34,9 @@ fn hash(text: &str) -> Result<String, String> {
 }
 
 impl Consent {
-    /// The hash that must still be right.
-    pub(super) fn hash(&self, read: &str) -> String {
-        self.if_match.clone().unwrap_or_else(|| read.to_owned())
+    /// The hash that must still be right; `read` is the one that is there.
+    pub(super) fn hash(&self, read: Option<&str>) -> Option<String> {
+        self.if_match.clone().or_else(|| read.map(str::to_owned))
     }
 
     /// Shows at a terminal how `name` would change, and asks whether it shall; none is a text that is not there.

@@ -1,6 +1,7 @@
 //! `weir admin`: what administrators change and auditors read, over the relay's API.
 //!
 //! - [`policies`]: the policy files; [`explain`]: how those in force decide a request
+//! - [`resources`]: the resources
 //! - [`audit`]: the log
 //! - [`change`]: how a change is shown, confirmed, and refused
 
@@ -8,6 +9,7 @@ mod audit;
 mod change;
 mod explain;
 mod policies;
+mod resources;
 
 use crate::{settings::Settings, ui::Output};
 use weir_shared::error::UserFacing;
@@ -19,6 +21,11 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: policies::Command,
     },
+    /// Show, define and delete resources.
+    Resources {
+        #[command(subcommand)]
+        command: resources::Command,
+    },
     /// Show what was done and tried, newest last; as JSON, a line for each event.
     #[command(after_help = "Example: weir admin audit --event alert. --since 24h --follow")]
     Audit(audit::Args),
@@ -27,6 +34,7 @@ pub(super) enum Command {
 pub(super) async fn run(settings: &Settings, command: Command, output: Output) -> Result<(), UserFacing> {
     match command {
         Command::Policies { command } => policies::run(settings, command, output).await,
+        Command::Resources { command } => resources::run(settings, command, output).await,
         Command::Audit(args) => audit::run(settings, args, output).await,
     }
 }

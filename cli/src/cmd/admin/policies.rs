@@ -154,7 +154,7 @@ async fn make(
     let old = before.files.iter().find(|file| file.name == *name).map(|file| file.text.as_str());
     // A file that cannot be read is not among them, and is deleted all the same.
     consent.ask(name, old, new.as_ref().map(|(text, _)| text.as_str()))?;
-    let seen = consent.hash(&before.hash);
+    let seen = consent.hash(Some(&before.hash)).unwrap_or_default();
     let (method, text, file) = match new {
         Some((text, file)) => (Method::PUT, Some(("text/plain; charset=utf-8", text)), Some(file)),
         None => (Method::DELETE, None, None),
