@@ -256,6 +256,29 @@ async fn at_a_terminal_a_change_is_confirmed() -> Result<()> {
     Ok(())
 }
 
+/// A resource's settings, for those who may read them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_resource_is_shown() -> Result<()> {
+    let lab = lab().await?;
+    let (otto, alice) = (lab.login("otto").await?, lab.login("alice").await?);
+    let show = ["resources", "show", "shop-prod"];
+    let shown = said(&otto, &show)?;
+    for line in ["name                 shop-prod", "credential           file:", "labels               env=prod"] {
+        ensure!(shown.contains(line), "{line}: {shown}");
+    }
+    let settings = said_json(&otto, &show)?;
+    ensure!(text(&settings, "/columns/0")? == "public.customers.ssn" && settings["hash"].is_null(), "{settings}");
+    for (agent, arguments, expected, why) in [
+        (&otto, &["resources", "show", "absent"][..], 3, "no resource"),
+        (&otto, &["resources", "show", "shop-prod", "--definition"], 3, "was not put over the API"),
+        (&alice, &show, 5, "this call is for admin or auditor"),
+    ] {
+        let (code, said) = tried(agent, arguments)?;
+        ensure!(code == Some(expected) && said.contains(why), "{arguments:?}: {code:?} {said}");
+    }
+    Ok(())
+}
+
 /// Newest last, by name, by user, by time; and as it comes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_is_read_and_followed() -> Result<()> {
