@@ -17,8 +17,14 @@ pub(crate) enum Output {
 
 /// A line of data. A reader that went away (`weir list | head`) is no error.
 pub(crate) fn say(text: &str) {
+    let _ = heard(text);
+}
+
+/// The same; false when its reader has gone away.
+#[must_use]
+pub(crate) fn heard(text: &str) -> bool {
     let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    writeln!(out, "{text}").and_then(|()| out.flush()).is_ok()
 }
 
 /// Data that somebody else wrote, byte for byte; at a terminal made [`visible`].
@@ -78,11 +84,16 @@ pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
     table.to_string()
 }
 
-/// JSON, one line. What [`visible`] would show stands in it as an escape, which says the same.
+/// JSON, one line.
 pub(crate) fn json<T: serde::Serialize>(value: &T) {
-    if let Ok(text) = serde_json::to_string(value) {
-        say(&escaped(&text));
+    if let Some(line) = json_line(value) {
+        say(&line);
     }
+}
+
+/// A value as JSON. What [`visible`] would show stands in it as an escape, which says the same.
+pub(crate) fn json_line<T: serde::Serialize>(value: &T) -> Option<String> {
+    serde_json::to_string(value).ok().map(|text| escaped(&text))
 }
 
 fn escaped(json: &str) -> String {

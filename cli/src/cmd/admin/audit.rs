@@ -17,6 +17,8 @@ use weir_shared::{
 
 /// Events of a page, as many as the relay gives.
 const PAGE: u32 = 1_000;
+/// Of the first page of those that are new.
+const FEW: u32 = 8;
 /// Between two looks at the log.
 const AGAIN: Duration = Duration::from_secs(1);
 /// An answer must come within this; the next look asks again.
@@ -79,8 +81,8 @@ pub(super) async fn run(settings: &Settings, args: Args, output: Output) -> Resu
     let query = query(&args);
     let events = read(&session, &query, args.limit, 0).await?;
     let last = events.last().map_or(last, |event| event.sequence.max(last));
-    events.iter().for_each(|event| show(event, output));
-    if args.follow { follow(settings, session, &args, last, output).await } else { Ok(()) }
+    let heard = events.iter().all(|event| show(event, output));
+    if args.follow && heard { follow(settings, session, &args, last, output).await } else { Ok(()) }
 }
 
 fn query(args: &Args) -> String {
@@ -104,8 +106,10 @@ async fn read(session: &Session, query: &str, limit: u32, known: i64) -> Result<
     let mut found = Vec::new();
     let mut before = String::new();
     let mut left = limit;
+    let mut size = if known > 0 { FEW } else { PAGE };
     while left > 0 {
-        let page: Page = session.get(&format!("/audit?{query}&limit={}{before}", left.min(PAGE))).await?;
+        let page: Page = session.get(&format!("/audit?{query}&limit={}{before}", left.min(size))).await?;
+        size = size.saturating_mul(8).min(PAGE);
         let reached = page.events.last().is_none_or(|oldest| oldest.sequence <= known);
         left = left.saturating_sub(u32::try_from(page.events.len()).unwrap_or(u32::MAX));
         found.extend(page.events.into_iter().filter(|event| event.sequence > known));
@@ -118,7 +122,7 @@ async fn read(session: &Session, query: &str, limit: u32, known: i64) -> Result<
     Ok(found)
 }
 
-/// Shows what comes behind `last`, until interrupted. It comes back when the relay does.
+/// Shows what comes behind `last`, until interrupted, or nobody reads. It comes back when the relay does.
 async fn follow(
     settings: &Settings,
     session: Arc<Session>,
@@ -153,7 +157,9 @@ async fn look(
                     ui::tell("the relay answers again");
                 }
                 last = events.last().map_or(last, |event| event.sequence);
-                events.iter().filter(|event| fits(event, args)).for_each(|event| show(event, output));
+                if !events.iter().filter(|event| fits(event, args)).all(|event| show(event, output)) {
+                    return Ok(());
+                }
             }
             // This process's key has ended; the login may last longer.
             Err(error) if error.kind == Kind::Unauthenticated => session = Session::open(settings).await?,
@@ -174,10 +180,11 @@ fn fits(event: &Event, args: &Args) -> bool {
         && args.since.is_none_or(|since| event.at >= since)
 }
 
-fn show(event: &Event, output: Output) {
+/// False when nobody reads any more.
+fn show(event: &Event, output: Output) -> bool {
     match output {
-        Output::Json => ui::json(event),
-        Output::Text => ui::say(&line(event)),
+        Output::Json => ui::json_line(event).is_none_or(|line| ui::heard(&line)),
+        Output::Text => ui::heard(&line(event)),
     }
 }
 
