@@ -8,6 +8,7 @@ use crate::{
     settings::Settings,
     trust, ui,
 };
+use http::{HeaderValue, Method, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     sync::{
@@ -19,7 +20,7 @@ use std::{
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use weir_shared::{
-    api::{BASE, Claims, Problem, WhoAmI},
+    api::{BASE, Claims, Flaw, Problem, WhoAmI},
     error::{Kind, UserFacing},
     id::AgentId,
     keys::SessionKey,
@@ -45,6 +46,58 @@ pub(crate) struct Standing {
     pub(crate) parent: Option<Arc<Parent>>,
     /// What its scope names and the ones above do not have: `RESOURCE:ACTION` each.
     pub(crate) beyond: Vec<String>,
+}
+
+/// A call that is more than a path, or a body of JSON.
+pub(crate) struct Call<'a> {
+    pub(crate) method: Method,
+    pub(crate) path: &'a str,
+    /// What must be so for it to be done.
+    pub(crate) condition: Option<Condition<'a>>,
+    /// Its body, and the body's media type.
+    pub(crate) text: Option<(&'static str, String)>,
+}
+
+/// RFC 9110, 13.1
+pub(crate) enum Condition<'a> {
+    /// Nothing is there yet.
+    Absent,
+    /// What is there has this tag.
+    Tagged(&'a str),
+}
+
+/// What a [`Call`] was answered with.
+pub(crate) struct Answer {
+    /// The tag of what is there now, without its quotes.
+    pub(crate) tag: Option<String>,
+    body: bytes::Bytes,
+}
+
+/// Why a call was refused.
+pub(crate) struct Refused {
+    /// None when the relay could not be asked.
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) error: UserFacing,
+    /// Where what was sent is wrong.
+    pub(crate) flaws: Vec<Flaw>,
+}
+
+impl From<UserFacing> for Refused {
+    fn from(error: UserFacing) -> Self {
+        Self { status: None, error, flaws: Vec::new() }
+    }
+}
+
+impl From<Refused> for UserFacing {
+    fn from(refused: Refused) -> Self {
+        refused.error
+    }
+}
+
+impl Answer {
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, UserFacing> {
+        serde_json::from_slice(&self.body).map_err(|_| unreadable())
+    }
 }
 
 impl Session {
@@ -123,6 +176,24 @@ impl Session {
         decode(&self.login.relay, request.send().await).await
     }
 
+    /// Any other call.
+    pub(crate) async fn call(&self, call: Call<'_>) -> Result<Answer, Refused> {
+        let relay = &self.login.relay;
+        let mut request = self.client.request(call.method, format!("{relay}{BASE}{}", call.path));
+        request = match call.condition {
+            Some(Condition::Absent) => request.header(header::IF_NONE_MATCH, "*"),
+            Some(Condition::Tagged(tag)) => request.header(header::IF_MATCH, format!("\"{tag}\"")),
+            None => request,
+        };
+        if let Some((kind, text)) = call.text {
+            request = request.header(header::CONTENT_TYPE, kind).body(text);
+        }
+        let response = accepted(relay, request.send().await).await?;
+        let tag = response.headers().get(header::ETAG).and_then(tag_of);
+        let body = response.bytes().await.map_err(|error| unreachable(relay, &error))?;
+        Ok(Answer { tag, body })
+    }
+
     /// An answer that comes in lines.
     pub(crate) async fn lines(
         &self,
@@ -179,19 +250,20 @@ pub(crate) fn unreachable(relay: &str, error: &dyn std::error::Error) -> UserFac
     })
 }
 
-async fn accepted(
-    relay: &str,
-    sent: Result<reqwest::Response, reqwest::Error>,
-) -> Result<reqwest::Response, UserFacing> {
+async fn accepted(relay: &str, sent: Result<reqwest::Response, reqwest::Error>) -> Result<reqwest::Response, Refused> {
     let response = sent.map_err(|error| unreachable(relay, &error))?;
-    if response.status().is_success() {
+    let status = response.status();
+    if status.is_success() {
         return Ok(response);
     }
-    let status = response.status();
     match response.json::<Problem>().await {
-        Ok(problem) => Err(problem.into()),
+        Ok(mut problem) => {
+            let flaws = std::mem::take(&mut problem.problems);
+            Err(Refused { status: Some(status), error: problem.into(), flaws })
+        }
         Err(_) => {
-            Err(UserFacing::new(Kind::Unreachable, format!("{relay} answered {status}"), "is this a weir relay?"))
+            let (message, hint) = (format!("{relay} answered {status}"), "is this a weir relay?");
+            Err(UserFacing::new(Kind::Unreachable, message, hint).into())
         }
     }
 }
@@ -201,7 +273,19 @@ async fn decode<T: DeserializeOwned>(
     sent: Result<reqwest::Response, reqwest::Error>,
 ) -> Result<T, UserFacing> {
     let response = accepted(relay, sent).await?;
-    response.json().await.map_err(|_| {
-        UserFacing::new(Kind::Incompatible, "the relay's answer cannot be read", "upgrade weir, or the relay")
-    })
+    response.json().await.map_err(|_| unreadable())
+}
+
+fn unreadable() -> UserFacing {
+    UserFacing::new(Kind::Incompatible, "the relay's answer cannot be read", "upgrade weir, or the relay")
+}
+
+/// What stands in the quotes of a strong tag.
+fn tag_of(value: &HeaderValue) -> Option<String> {
+    Some(value.to_str().ok()?.strip_prefix('"')?.strip_suffix('"')?.to_owned())
+}
+
+/// A text as a part of a path or of a query (RFC 3986, 2.1).
+pub(crate) fn encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }

@@ -26,7 +26,7 @@ fn weir(arguments: &[&str]) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 21] = [
+    let commands: [&[&str]; 34] = [
         &["--help"],
         &["login", "--help"],
         &["logout", "--help"],
@@ -46,6 +46,19 @@ fn help_of_every_command() {
         &["approvals", "show", "--help"],
         &["approvals", "approve", "--help"],
         &["approvals", "deny", "--help"],
+        &["admin", "--help"],
+        &["admin", "policies", "--help"],
+        &["admin", "policies", "list", "--help"],
+        &["admin", "policies", "show", "--help"],
+        &["admin", "policies", "put", "--help"],
+        &["admin", "policies", "delete", "--help"],
+        &["admin", "policies", "check", "--help"],
+        &["admin", "policies", "explain", "--help"],
+        &["admin", "resources", "--help"],
+        &["admin", "resources", "show", "--help"],
+        &["admin", "resources", "put", "--help"],
+        &["admin", "resources", "delete", "--help"],
+        &["admin", "audit", "--help"],
         &["status", "--help"],
         &["completions", "--help"],
     ];
@@ -55,7 +68,7 @@ fn help_of_every_command() {
 
 #[test]
 fn errors_say_what_to_do() {
-    let runs: [&[&str]; 14] = [
+    let runs: [&[&str]; 19] = [
         &["version"],
         &[],
         &["frobnicate"],
@@ -70,6 +83,11 @@ fn errors_say_what_to_do() {
         &["login", "--relay", "https://127.0.0.1:1", "--ca", "/no/such/file"],
         &["sessions", "replay", "x", "--speed", "fast"],
         &["approvals", "approve"],
+        &["admin", "policies", "put", "-"],
+        &["admin", "policies", "put", "/no/such/file.cedar"],
+        &["admin", "policies", "put", "/no/such/file"],
+        &["admin", "policies", "delete", "../default.cedar"],
+        &["admin", "audit", "--since", "yesterday"],
     ];
     let all: Vec<String> = runs.iter().map(|arguments| weir(arguments)).collect();
     insta::assert_snapshot!(all.join("\n"));

@@ -1,5 +1,7 @@
 //! The API for administrators and auditors: who may make which call, policies that are changed over it, the audit log.
 
+mod cli;
+
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, process::Command};

@@ -5,7 +5,7 @@
 //! - [`wire`]: what drivers seldom send, by hand
 //! - [`clients`]: other languages' drivers
 //! - [`property`]: whatever a client sends, it is answered as the server answers it
-//! - [`admin`]: the API for administrators and auditors, and who may make which call
+//! - [`admin`]: the API for administrators and auditors, and who may make which call; `weir admin`
 //! - [`approvals`]: held requests
 //! - [`channels`]: being told of them, and deciding them, over webhooks and Slack
 //! - [`lifecycle`]: clients and relays that die, large values

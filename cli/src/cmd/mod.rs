@@ -1,5 +1,6 @@
 //! The commands, one file each; the exit codes are those of `weir_shared::error::Kind`.
 
+mod admin;
 mod approvals;
 mod connect;
 mod list;
@@ -68,6 +69,13 @@ enum Command {
         #[command(subcommand)]
         command: Option<approvals::Command>,
     },
+    /// Administer the relay: policies, resources, and the audit log.
+    ///
+    /// Auditors may read, administrators change things too. A role is had by a login itself: what was delegated has none.
+    Admin {
+        #[command(subcommand)]
+        command: admin::Command,
+    },
     /// Show the relay's state.
     Status(status::Args),
     /// Print a completion script for a shell.
@@ -111,6 +119,7 @@ async fn dispatch(settings: &Settings, command: Command, output: Output) -> Resu
         Command::Connect(args) => return connect::run(settings, args, output).await,
         Command::Sessions { command } => sessions::run(settings, command.unwrap_or_default(), output).await?,
         Command::Approvals { command } => approvals::run(settings, command.unwrap_or_default(), output).await?,
+        Command::Admin { command } => admin::run(settings, command, output).await?,
         Command::Status(args) => status::run(settings, &args, output).await?,
         Command::Run(args) => return run::run(settings, args).await,
         Command::Completions { .. } | Command::Version => {}

@@ -69,7 +69,7 @@ impl Needs {
         match self {
             Self::Role(roles) if !roles.iter().any(|role| principal.is(role)) => {
                 let message = format!("this call is for {}", roles.join(" or "));
-                let hint = "a role is had by a login itself: agents that were delegated or narrowed have none";
+                let hint = "ask an administrator for the role, and log in yourself: agents that were delegated or narrowed have none";
                 Err(UserFacing::new(Kind::Denied, message, hint))
             }
             Self::Login | Self::Role(_) => Ok(()),

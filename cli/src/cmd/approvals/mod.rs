@@ -6,15 +6,14 @@ mod watch;
 use super::run::duration;
 use crate::{api::Session, settings::Settings, ui, ui::Output};
 use show::{done, show, table};
-use std::{
-    collections::BTreeMap,
-    io::{BufRead as _, IsTerminal as _},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 use weir_shared::{
     api::{ApprovalView, AskBody, DecisionBody, Extent},
     error::{Kind, UserFacing},
 };
+
+/// What to do where nobody can be asked.
+const UNASKED: &str = "give --yes to decide without being asked";
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -137,7 +136,7 @@ pub(super) async fn run(settings: &Settings, command: Command, output: Output) -
             if output == Output::Text {
                 show(&view, output);
             }
-            if !yes && !confirmed(&format!("Let this run, {}?", show::extent(&extent)))? {
+            if !yes && !ui::confirmed(&format!("Let this run, {}?", show::extent(&extent)), UNASKED)? {
                 return Err(UserFacing::new(Kind::Usage, "not approved", "answer y, or give --yes"));
             }
             let body = DecisionBody { reason, digest: Some(view.request.digest), extent, identical: view.identical };
@@ -162,7 +161,8 @@ pub(super) async fn run(settings: &Settings, command: Command, output: Output) -
             if output == Output::Text {
                 show(&view, output);
             }
-            if !yes && !confirmed("Break the glass? Everybody is told, and somebody else must review it.")? {
+            if !yes && !ui::confirmed("Break the glass? Everybody is told, and somebody else must review it.", UNASKED)?
+            {
                 return Err(UserFacing::new(Kind::Usage, "nothing was done", "answer y, or give --yes"));
             }
             let body = DecisionBody { reason, digest: Some(view.request.digest), ..DecisionBody::default() };
@@ -202,15 +202,4 @@ fn granted(view: &ApprovalView) -> Result<(), UserFacing> {
     let why = view.reason.as_deref().filter(|reason| !reason.is_empty()).unwrap_or("no reason given");
     let message = format!("{}: {}: {why}", view.request.statement, view.state);
     Err(UserFacing::new(Kind::Denied, message, "ask for less, or ask them"))
-}
-
-fn confirmed(question: &str) -> Result<bool, UserFacing> {
-    if !std::io::stdin().is_terminal() {
-        let hint = "give --yes to decide without being asked";
-        return Err(UserFacing::new(Kind::Usage, "there is no terminal to ask at", hint));
-    }
-    ui::tell(&format!("{question} [y/N]"));
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).map_err(|error| ui::system("no answer", &error))?;
-    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
 }
