@@ -29,7 +29,7 @@
 //! | `GET /api/v1/resources/{name}` | [`ResourceSettings`] |
 //! | `PUT /api/v1/resources/{name}` with TOML and `If-Match`, or `If-None-Match: *` to make it | [`ResourceSettings`] |
 //! | `DELETE /api/v1/resources/{name}` with `If-Match` | nothing |
-//! | `GET /api/v1/audit?event=&actor=&since=&before=&limit=` | a page of events, newest first |
+//! | `GET /api/v1/audit?event=&actor=&since=&before=&after=&limit=` | a page of events, newest first |
 //! | `GET /api/v1/approvals/events` | server-sent events of [`ApprovalEvent`], as they happen |
 
 mod admin;

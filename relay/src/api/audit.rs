@@ -26,6 +26,8 @@ pub(super) struct Filter {
     since: Option<i64>,
     /// Older than the event of this number: `next` of the page before.
     before: Option<i64>,
+    /// Newer than the event of this number: what has come since.
+    after: Option<i64>,
     /// At most so many; 100 when it is not said, 1,000 at most.
     limit: Option<u32>,
 }
@@ -64,13 +66,14 @@ pub(super) async fn list(
     _caller: Caller,
     Query(filter): Query<Filter>,
 ) -> Result<Json<AuditPage>, ApiError> {
-    let Filter { event, actor, since, before, limit } = filter;
+    let Filter { event, actor, since, before, after, limit } = filter;
     let limit = limit.unwrap_or(USUAL).clamp(1, MOST);
     let wanted = AuditSearch {
         event: &event,
         actor: actor.as_deref(),
         since: since.unwrap_or(0),
         before: before.unwrap_or(i64::MAX),
+        after: after.unwrap_or(0),
         limit: limit + 1,
     };
     let mut found = relay.store.audit_search(&wanted).await?;

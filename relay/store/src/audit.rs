@@ -38,6 +38,8 @@ pub struct AuditSearch<'a> {
     pub since: i64,
     /// With a smaller number than this.
     pub before: i64,
+    /// With a larger number than this.
+    pub after: i64,
     /// At most so many.
     pub limit: u32,
 }
@@ -98,12 +100,13 @@ impl Store {
     /// When the store fails.
     pub async fn audit_search(&self, wanted: &AuditSearch<'_>) -> Result<Vec<AuditEvent>, StoreError> {
         const FITS: &str = "SELECT * FROM audit WHERE substr(event, 1, length($1)) = $1 AND ($2 IS NULL OR actor = $2) \
-             AND at >= $3 AND seq < $4 ORDER BY seq DESC LIMIT $5";
+             AND at >= $3 AND seq < $4 AND seq > $5 ORDER BY seq DESC LIMIT $6";
         let rows = sqlx::query(FITS)
             .bind(wanted.event)
             .bind(wanted.actor)
             .bind(wanted.since)
             .bind(wanted.before)
+            .bind(wanted.after)
             .bind(wanted.limit)
             .fetch_all(&self.pool)
             .await?;

@@ -17,8 +17,6 @@ use weir_shared::{
 
 /// Events of a page, as many as the relay gives.
 const PAGE: u32 = 1_000;
-/// Of the first page of those that are new.
-const FEW: u32 = 8;
 /// Between two looks at the log.
 const AGAIN: Duration = Duration::from_secs(1);
 /// An answer must come within this; the next look asks again.
@@ -106,16 +104,14 @@ async fn read(session: &Session, query: &str, limit: u32, known: i64) -> Result<
     let mut found = Vec::new();
     let mut before = String::new();
     let mut left = limit;
-    let mut size = if known > 0 { FEW } else { PAGE };
     while left > 0 {
-        let page: Page = session.get(&format!("/audit?{query}&limit={}{before}", left.min(size))).await?;
-        size = size.saturating_mul(8).min(PAGE);
-        let reached = page.events.last().is_none_or(|oldest| oldest.sequence <= known);
+        let page = format!("/audit?{query}&after={known}&limit={}{before}", left.min(PAGE));
+        let page: Page = session.get(&page).await?;
         left = left.saturating_sub(u32::try_from(page.events.len()).unwrap_or(u32::MAX));
-        found.extend(page.events.into_iter().filter(|event| event.sequence > known));
+        found.extend(page.events);
         match page.next {
-            Some(next) if !reached => before = format!("&before={next}"),
-            _ => break,
+            Some(next) => before = format!("&before={next}"),
+            None => break,
         }
     }
     found.reverse();
@@ -148,7 +144,7 @@ async fn look(
     let mut away = false;
     loop {
         tokio::time::sleep(AGAIN).await;
-        // Every event is asked for, and chosen from here: the relay need not go through all of its log for the few that fit.
+        // Every event is asked for, and chosen from here, so that no look begins further back than the last.
         let asked = tokio::time::timeout(PATIENCE, read(&session, "", u32::MAX, last)).await;
         let silent = || UserFacing::new(Kind::Unreachable, format!("{} does not answer", session.login.relay), "");
         match asked.unwrap_or_else(|_| Err(silent())) {
