@@ -188,10 +188,14 @@ mod tests {
 
     #[test]
     fn numbers_may_be_nonsense() {
-        for (rows, expected) in [("-3", 0), ("1e300", 1_000_000_000_000_000), ("0.6", 1), ("18446744073709551616", 1_000_000_000_000_000)] {
+        for (rows, expected) in
+            [("-3", 0), ("1e300", 1_000_000_000_000_000), ("0.6", 1), ("18446744073709551616", 1_000_000_000_000_000)]
+        {
             assert_eq!(read(&node(&format!(r#"{{"Node Type": "x", "Plan Rows": {rows}}}"#))).unwrap().rows, expected);
         }
-        for broken in ["", "[]", "{}", "[1]", "null", r#"[{"Plan": {"Node Type": "x", "Plan Rows": "1"}}]"#, r#"[{"Plan": {}}]"#] {
+        for broken in
+            ["", "[]", "{}", "[1]", "null", r#"[{"Plan": {"Node Type": "x", "Plan Rows": "1"}}]"#, r#"[{"Plan": {}}]"#]
+        {
             assert!(read(broken).is_err(), "{broken}");
         }
         let two = r#"[{"Plan": {"Node Type": "x", "Plan Rows": 1}}, {"Plan": {"Node Type": "x", "Plan Rows": 1}}]"#;
@@ -212,7 +216,8 @@ mod tests {
     fn long_and_deep_plans_are_cut() {
         let leaf = r#"{"Node Type": "Seq Scan", "Plan Rows": 1}"#;
         let wide = vec![leaf; 1000].join(",");
-        let estimate = read(&node(&format!(r#"{{"Node Type": "Append", "Plan Rows": 1000, "Plans": [{wide}]}}"#))).unwrap();
+        let estimate =
+            read(&node(&format!(r#"{{"Node Type": "Append", "Plan Rows": 1000, "Plans": [{wide}]}}"#))).unwrap();
         assert_eq!(estimate.rows, 1000);
         assert_eq!(estimate.plan.len(), LINES + 1);
         assert_eq!(estimate.plan.last().unwrap(), "and 989 more");

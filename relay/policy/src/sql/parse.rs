@@ -63,10 +63,7 @@ fn here(text: &str) -> Facts {
 }
 
 /// Runs it on a stack that is deep enough; says why it could not.
-fn elsewhere<T: Send + 'static>(
-    text: &str,
-    parse: impl FnOnce(&str) -> T + Send + 'static,
-) -> Result<T, &'static str> {
+fn elsewhere<T: Send + 'static>(text: &str, parse: impl FnOnce(&str) -> T + Send + 'static) -> Result<T, &'static str> {
     let (reply, answer) = mpsc::sync_channel(1);
     let text = text.to_owned();
     // Nobody waits for the reply any more when the session ended meanwhile.

@@ -28,6 +28,7 @@ const PLAIN: &[&str] = &[
     "CaseExpr",
     "CaseWhen",
     "CoalesceExpr",
+    "CollateClause",
     "CommonTableExpr",
     "DeleteStmt",
     "Float",
