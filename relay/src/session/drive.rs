@@ -327,7 +327,7 @@ impl<'a, 'g> Drive<'a, 'g> {
         let approval = ticket.id();
         let (text, hint) = wait::notice(relay, &ticket);
         self.pump.to_client.reply(self.pump.engine.notice(&text, &hint));
-        let outcome = self.unless_withdrawn(client, wait::wait(relay, *ticket)).await;
+        let outcome = self.unless_withdrawn(client, Box::pin(wait::wait(relay, *ticket))).await;
         if !matches!(outcome, Ok(Some(_))) {
             wait::withdraw(relay, approval).await;
         }

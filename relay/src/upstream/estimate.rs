@@ -2,7 +2,7 @@
 //!
 //! Planning can run functions, and nothing of a statement may run before a human said yes. So it is asked only when all that
 //! planning looks at is the server's own: [`Question::of`] judges the text by the grammar, and the catalog is asked about the
-//! rest ([`CHECK`]) in the same read-only transaction, over a connection of its own that is closed afterwards. What is changed
+//! rest (`CHECK`) in the same read-only transaction, over a connection of its own that is closed afterwards. What is changed
 //! in the catalog just between the two goes unnoticed, as in any session. It is never ANALYZE: the statement itself does not run.
 //!
 //! An estimate may fail, a request may not: whatever goes wrong is a phrase for the reviewer. Answers are hostile.

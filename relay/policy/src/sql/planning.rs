@@ -100,7 +100,7 @@ pub struct Planning {
 pub fn planning(statement: &str) -> Result<Planning, String> {
     let text = format!("{EXPLAIN}{statement}");
     // What is judged is what is sent.
-    let found = parse::with_tree(&text, |tree| collect(tree)).ok_or("it could not be parsed")?;
+    let found = parse::with_tree(&text, collect).ok_or("it could not be parsed")?;
     found.map(|planning| Planning { text, ..planning })
 }
 
