@@ -252,7 +252,7 @@ fn phrase(error: &UpstreamError) -> String {
         "57014" | "25P03" => "the server did not plan it in time".to_owned(),
         "55P03" => "what it touches is locked".to_owned(),
         "53300" => "the server takes no more connections".to_owned(),
-        code if code.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+        code if code.len() == 5 && code.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
             format!("the server could not plan it (SQLSTATE {code})")
         }
         _ => "the server could not plan it".to_owned(),
@@ -274,6 +274,28 @@ mod tests {
         assert_eq!(refused("53300 too many connections for role"), "the server takes no more connections");
         for text in ["", "\u{202e}ab", "a\nb c", "ä"] {
             assert_eq!(refused(text), "the server could not plan it", "{text:?}");
+        }
+    }
+
+    /// What is read of a server that sends this without end.
+    async fn flooded(message: &'static [u8]) -> Result<Vec<Vec<String>>, UpstreamError> {
+        use tokio::{io::AsyncWriteExt as _, net};
+        let listener = net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut server, _) = listener.accept().await.unwrap();
+        let mut connection = Connection::new(super::super::Io::Plain(stream), bytes::BytesMut::new(), MOST, MOST);
+        let flood = async { while server.write_all(message).await.is_ok() {} };
+        tokio::select! {
+            rows = connection.rows() => rows,
+            () = flood => panic!("nothing reads it"),
+        }
+    }
+
+    #[tokio::test]
+    async fn no_more_is_read_than_a_megabyte() {
+        // A message that would be larger; rows, and notices, that are small.
+        for flood in [&b"D\0\x10\0\x01"[..], b"D\0\0\0\x0b\0\x01\0\0\0\x01x", b"N\0\0\0\x05\0"] {
+            assert!(matches!(flooded(flood).await, Err(UpstreamError::Method(_))), "{flood:?}");
         }
     }
 }

@@ -301,3 +301,16 @@ pub struct ApprovalEvent {
     /// Its state now.
     pub state: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_that_were_stored_before_there_were_estimates_are_read() {
+        let stored = r#"{"what": "DELETE", "statements": 1, "has_where": true}"#;
+        let facts: RequestFacts = serde_json::from_str(stored).unwrap();
+        assert_eq!((facts.what.as_str(), &facts.estimate, facts.no_estimate.as_str()), ("DELETE", &None, ""));
+        assert!(!serde_json::to_string(&facts).unwrap().contains("estimate"));
+    }
+}
