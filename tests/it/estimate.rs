@@ -148,6 +148,8 @@ async fn planning_runs_nobody_elses_code() -> Result<()> {
         "INSERT INTO moods VALUES (1)",
         "INSERT INTO moods SELECT 1::mood",
         "INSERT INTO smalls VALUES (1)",
+        "DELETE FROM plain WHERE pg_input_is_valid('1', 'small')",
+        "DELETE FROM plain WHERE jsonb_populate_record(plain, '{}') IS NULL",
         "INSERT INTO defaults (b) VALUES (1)",
         "DELETE FROM indexed WHERE a = 1",
         "DELETE FROM parent WHERE a = 1",
