@@ -442,6 +442,13 @@ pub enum Entry {
         /// What it tells; empty when nothing.
         message: String,
     },
+    /// The relay asked the resource, over a connection of its own, to EXPLAIN a statement that is held.
+    Estimate {
+        /// Session time.
+        at: u64,
+        /// The statement.
+        number: u64,
+    },
     /// The columns of the rows that follow.
     Columns {
         /// Session time.

@@ -164,6 +164,11 @@ pub enum Payload {
         /// What it tells; empty when nothing.
         message: String,
     },
+    /// The relay asked the resource, over a connection of its own, to EXPLAIN a statement that is held.
+    Estimate {
+        /// Statement.
+        number: u64,
+    },
 }
 
 /// A frame: when, and what.

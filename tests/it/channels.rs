@@ -153,8 +153,14 @@ async fn a_button_in_slack_lets_it_run_once() -> Result<()> {
     ensure!(posted.header("authorization") == format!("Bearer {TOKEN}") && slack.told(POST).len() >= 4);
     let body = posted.json();
     ensure!(body.get("channel") == Some(&CHANNEL.into()), "{body}");
-    for expected in ["alice asks: sql.write on shop-prod", "Writes: orders", "/approvals/", "Written by the requester"]
-    {
+    for expected in [
+        "alice asks: sql.write on shop-prod",
+        "Writes: orders",
+        "Estimate: 1 row",
+        "Delete on orders",
+        "/approvals/",
+        "Written by the requester",
+    ] {
         ensure!(says(&posted, expected), "{expected} is missing in {body:#}");
     }
 
@@ -388,6 +394,8 @@ async fn a_webhook_is_told_until_it_hears() -> Result<()> {
         ("/approval/statement", json!("UPDATE orders SET status = $1 WHERE id = 7")),
         ("/approval/complete", json!(false)),
         ("/approval/state", json!("pending")),
+        ("/approval/estimate/rows", json!(1)),
+        ("/approval/estimate/plan/0", json!("Update on orders")),
     ] {
         ensure!(body.pointer(at) == Some(&expected), "{at}: {body:#}");
     }

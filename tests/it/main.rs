@@ -8,6 +8,7 @@
 //! - [`admin`]: the API for administrators and auditors, and who may make which call; `weir admin`
 //! - [`approvals`]: held requests
 //! - [`channels`]: being told of them, and deciding them, over webhooks and Slack
+//! - [`estimate`]: how many rows a held statement would touch
 //! - [`lifecycle`]: clients and relays that die, large values
 //! - [`labels`]: labelled columns while the database changes
 //! - [`limits`]: what a resource's configuration limits, and how much of it is recorded
@@ -56,6 +57,7 @@ mod approvals;
 mod attacks;
 mod channels;
 mod clients;
+mod estimate;
 mod faults;
 mod floods;
 mod grace;

@@ -53,6 +53,7 @@ fn time(entry: &Entry) -> u64 {
         | Entry::Approval { at, .. }
         | Entry::Policy { at, .. }
         | Entry::Notice { at, .. }
+        | Entry::Estimate { at, .. }
         | Entry::Columns { at, .. }
         | Entry::Row { at, .. }
         | Entry::Copy { at, .. }
@@ -118,6 +119,9 @@ impl Player {
             Entry::Policy { hash, .. } => self.line(&format!("policy is now {hash}")),
             Entry::Notice { number, kind, policy, message, .. } => {
                 self.line(&format!("#{number} {kind} {policy} {}", ui::visible(&message)));
+            }
+            Entry::Estimate { number, .. } => {
+                self.line(&format!("#{number} EXPLAIN asked of the resource, for whoever decides"));
             }
             Entry::Columns { names, .. } => self.names = names,
             Entry::Row { cells, .. } => {

@@ -130,6 +130,15 @@ impl Action {
         &self.bytes
     }
 
+    /// OIDs of the parameters' types of what is executed, as far as the client declared them; 0 where the server is to say.
+    #[must_use]
+    pub fn parameter_types(&self) -> &[u32] {
+        match &self.detail {
+            postgres::Detail::Execute { portal: Some(portal), .. } => portal.parameter_types(),
+            _ => &[],
+        }
+    }
+
     /// The name that a prepare action gives its statement, when it has one.
     #[must_use]
     pub fn prepared_name(&self) -> Option<&str> {

@@ -59,11 +59,16 @@ fn decides(principal: &Principal, request: &ApprovalRequest) -> bool {
     principal.is_person() && principal.roles().iter().any(|role| request.needs.groups.contains(role))
 }
 
+/// As the caller may see it.
+fn seen(relay: &Relay, principal: &Principal, view: ApprovalView) -> ApprovalView {
+    wait::as_seen_by(principal, wait::with_page(relay, view))
+}
+
 /// An approval that the caller may see.
 async fn find(relay: &Relay, principal: &Principal, id: &str) -> Result<ApprovalView, ApiError> {
     let view = relay.store.approval(id.parse().map_err(|_| missing(id))?).await?;
     let view = view.ok_or_else(|| missing(id))?;
-    if may_see(principal, &view) { Ok(wait::with_page(relay, view)) } else { Err(missing(id).into()) }
+    if may_see(principal, &view) { Ok(seen(relay, principal, view)) } else { Err(missing(id).into()) }
 }
 
 /// Requests for a decision, newest first.
@@ -80,13 +85,9 @@ pub(super) async fn list(
     Query(filter): Query<Filter>,
 ) -> Result<Json<Vec<ApprovalView>>, ApiError> {
     relay.store.approvals_expire(relay.now()).await?;
-    let mut seen = Vec::new();
-    for view in relay.store.approvals(filter.state.as_deref(), None).await? {
-        if may_see(&principal, &view) {
-            seen.push(wait::with_page(&relay, view));
-        }
-    }
-    Ok(Json(seen))
+    let views = relay.store.approvals(filter.state.as_deref(), None).await?;
+    let views = views.into_iter().filter(|view| may_see(&principal, view));
+    Ok(Json(views.map(|view| seen(&relay, &principal, view)).collect()))
 }
 
 /// One request.
@@ -123,7 +124,7 @@ pub(super) async fn ask(
 ) -> Result<Json<ApprovalView>, ApiError> {
     let id = wait::post(&relay, elevations::ask(&relay, &principal, body)?).await?;
     let view = relay.store.approval(id).await?.ok_or_else(|| missing(&id.to_string()))?;
-    Ok(Json(wait::with_page(&relay, view)))
+    Ok(Json(seen(&relay, &principal, view)))
 }
 
 /// Approves a request.
@@ -142,7 +143,8 @@ pub(super) async fn approve(
     Json(body): Json<DecisionBody>,
 ) -> Result<Json<ApprovalView>, ApiError> {
     let id = found(&relay, &principal, &id).await?;
-    Ok(Json(decide::decide(&relay, id, &principal, Way::CLI, true, body).await?))
+    let view = decide::decide(&relay, id, &principal, Way::CLI, true, body).await?;
+    Ok(Json(seen(&relay, &principal, view)))
 }
 
 /// Denies a request.
@@ -161,7 +163,8 @@ pub(super) async fn deny(
     Json(body): Json<DecisionBody>,
 ) -> Result<Json<ApprovalView>, ApiError> {
     let id = found(&relay, &principal, &id).await?;
-    Ok(Json(decide::decide(&relay, id, &principal, Way::CLI, false, body).await?))
+    let view = decide::decide(&relay, id, &principal, Way::CLI, false, body).await?;
+    Ok(Json(seen(&relay, &principal, view)))
 }
 
 /// Approves a request of one's own, for others to review afterwards.
@@ -180,7 +183,8 @@ pub(super) async fn break_glass(
     Json(body): Json<DecisionBody>,
 ) -> Result<Json<ApprovalView>, ApiError> {
     let id = found(&relay, &principal, &id).await?;
-    Ok(Json(decide::break_glass(&relay, id, &principal, body).await?))
+    let view = decide::break_glass(&relay, id, &principal, body).await?;
+    Ok(Json(seen(&relay, &principal, view)))
 }
 
 /// Reviews broken glass.
@@ -199,7 +203,8 @@ pub(super) async fn review(
     Json(body): Json<DecisionBody>,
 ) -> Result<Json<ApprovalView>, ApiError> {
     let id = found(&relay, &principal, &id).await?;
-    Ok(Json(decide::review(&relay, id, &principal, Way::CLI, body).await?))
+    let view = decide::review(&relay, id, &principal, Way::CLI, body).await?;
+    Ok(Json(seen(&relay, &principal, view)))
 }
 
 /// What happens to requests that the caller may see.

@@ -12,7 +12,7 @@ use weir_policy::{
 };
 use weir_protocol::Action;
 use weir_shared::{
-    api::{ApprovalRequest, Needs, Offers, RequestFacts, RequestKind},
+    api::{ApprovalRequest, Needs, Offers, RequestFacts, RequestKind, RowEstimate},
     config::checked::ApprovalLimits,
     id::{ApprovalId, ResourceName},
 };
@@ -150,6 +150,15 @@ impl Asked {
     #[must_use]
     pub fn id(&self) -> ApprovalId {
         self.request.id
+    }
+
+    /// What the planner expects of it, or why nobody knows. Nothing is bound to that.
+    pub fn estimated(&mut self, estimated: Result<RowEstimate, String>) {
+        let facts = &mut self.request.facts;
+        match estimated {
+            Ok(estimate) => facts.estimate = Some(estimate),
+            Err(why) => facts.no_estimate = visible(&why),
+        }
     }
 
     /// What an approval may be bound to for this to run.

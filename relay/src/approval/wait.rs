@@ -1,7 +1,7 @@
 //! A session asks, waits for the decision, and takes its request back.
 
 use super::{Asked, Outcome, text::visible};
-use crate::relay::Relay;
+use crate::{identity::Principal, relay::Relay};
 use tokio::sync::oneshot;
 use weir_shared::{
     api::{ApprovalRequest, ApprovalView},
@@ -63,27 +63,47 @@ pub async fn post(relay: &Relay, asked: Asked) -> Result<ApprovalId, UserFacing>
     }
 }
 
-/// The request as it waits now, or how it is decided already.
-async fn begin(relay: &Relay, mut asked: Asked) -> Result<Result<Asked, Outcome>, weir_store::StoreError> {
+/// How a request is decided without asking anybody: by an approval or a denial that was given before, or because too much was
+/// asked; none when a human must.
+pub async fn decided(relay: &Relay, asked: &Asked) -> Option<Outcome> {
+    match before(relay, asked).await {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            tracing::error!(%error, "earlier approvals cannot be read");
+            Some(Outcome::Failed)
+        }
+    }
+}
+
+async fn before(relay: &Relay, asked: &Asked) -> Result<Option<Outcome>, weir_store::StoreError> {
     let (now, limits) = (relay.now(), &relay.config.approvals);
     if let Some(session) = asked.request.session
         && let Some((approval, by)) = relay.store.approval_consume(session, &asked.bindings(), now).await?
     {
         used(relay, &asked.request, approval).await;
-        return Ok(Err(Outcome::Approved { approval, by }));
+        return Ok(Some(Outcome::Approved { approval, by }));
     }
     let since = now - i64::try_from(limits.denied_for.as_micros()).unwrap_or(i64::MAX);
     if let Some(denied) = relay.store.approval_denied(&asked.likeness, since).await? {
         let by = denied.decided_by.unwrap_or_default();
-        return Ok(Err(Outcome::Denied { by, reason: denied.reason.unwrap_or_default() }));
+        return Ok(Some(Outcome::Denied { by, reason: denied.reason.unwrap_or_default() }));
     }
     let load = relay.store.approvals_load(&asked.request.user, now - HOUR, now).await?;
     if load.pending >= limits.most_pending {
-        return Ok(Err(Outcome::TooMany(format!("{} requests of yours wait already", load.pending))));
+        return Ok(Some(Outcome::TooMany(format!("{} requests of yours wait already", load.pending))));
     }
     if load.since >= limits.per_hour {
-        return Ok(Err(Outcome::TooMany(format!("you have asked {} times within the hour", load.since))));
+        return Ok(Some(Outcome::TooMany(format!("you have asked {} times within the hour", load.since))));
     }
+    Ok(None)
+}
+
+/// The request as it waits now, or how it is decided already.
+async fn begin(relay: &Relay, mut asked: Asked) -> Result<Result<Asked, Outcome>, weir_store::StoreError> {
+    if let Some(outcome) = before(relay, &asked).await? {
+        return Ok(Err(outcome));
+    }
+    let now = relay.now();
     if asked.request.because.is_empty() {
         // In the words of the agent, or of the nearest one above it that said why it runs.
         let chain = relay.store.agent_views(&asked.request.chain, now).await?;
@@ -214,6 +234,18 @@ pub fn notice(relay: &Relay, ticket: &Ticket) -> (String, String) {
 pub fn with_page(relay: &Relay, mut view: ApprovalView) -> ApprovalView {
     view.url = page(relay, view.request.id);
     view.request.because = visible(&view.request.because);
+    view
+}
+
+/// The request as this reader may see it. What the planner expects is not for the user who asks, nor for their agents: by it
+/// they would learn of values that are masked.
+#[must_use]
+pub fn as_seen_by(principal: &Principal, mut view: ApprovalView) -> ApprovalView {
+    if view.request.user == principal.user() {
+        let facts = &mut view.request.facts;
+        facts.estimate = None;
+        facts.no_estimate.clear();
+    }
     view
 }
 

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 use weir_shared::{
-    api::{AgentView, ApprovalRequest, ApprovalView, Needs, RequestKind},
+    api::{AgentView, ApprovalRequest, ApprovalView, Needs, RequestKind, RowEstimate},
     detect::{Detect as _, Detector, Span},
     id::{AgentId, ApprovalId, SessionId},
 };
@@ -68,6 +68,10 @@ pub(crate) struct Shown {
     reads: Vec<String>,
     /// Relations written.
     pub(crate) writes: Vec<String>,
+    /// What the server's planner expects.
+    pub(crate) estimate: Option<RowEstimate>,
+    /// Why nobody knows; empty when somebody does, or nobody asked.
+    pub(crate) no_estimate: String,
     /// Number of statements.
     pub(crate) statements: usize,
     /// False when an UPDATE or DELETE has none, or one that looks at no column.
@@ -202,6 +206,11 @@ pub(crate) fn shown(detector: &Detector, view: &ApprovalView, chain: &[AgentView
         what: masking.text(&facts.what, TEXT),
         reads: masking.list(&facts.reads),
         writes: masking.list(&facts.writes),
+        estimate: facts
+            .estimate
+            .as_ref()
+            .map(|estimate| RowEstimate { rows: estimate.rows, plan: masking.list(&estimate.plan) }),
+        no_estimate: masking.text(&facts.no_estimate, TEXT),
         statements: facts.statements,
         has_where: facts.has_where,
         destructive: facts.destructive,

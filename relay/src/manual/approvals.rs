@@ -28,6 +28,12 @@
 //! again for a minute without asking (`denied_for`), and one user may neither have more than `most_pending` wait nor ask more than
 //! `per_hour`. After three approvals of one template in a day, the template is offered.
 //!
+//! Before a statement is put to a human, the server is asked to EXPLAIN it over a connection of its own, in a second at most; never to
+//! ANALYZE it. Planning can run functions, so it is asked only where everything that planning looks at is known to be the server's own
+//! (`upstream/estimate.rs`): by the grammar, and by the catalog. Who decides sees rows and plan, or why there are none; the requester
+//! and their agents do not, since statistics tell of masked values. It is recorded that the server was asked, and nothing is bound to
+//! what it said.
+//!
 //! Break-glass is the requester's own, where policy permits `break_glass`: once, exactly as shown, with a reason; it is an alert in the audit
 //! log, and until somebody else has reviewed it, that user breaks no more.
 //!

@@ -126,6 +126,7 @@ impl Decoder {
             Payload::Notice { number, kind, policy, message } => {
                 Entry::Notice { at, number, kind: kind.into_owned(), policy, message }
             }
+            Payload::Estimate { number } => Entry::Estimate { at, number },
             Payload::Columns { number, columns } => {
                 let columns = Arc::new(columns);
                 self.recorded = Some((number, Arc::clone(&columns)));

@@ -18,7 +18,10 @@ use crate::{
     },
     telemetry::session::Traffic,
     tunnel::Stream,
-    upstream::Io,
+    upstream::{
+        Io,
+        estimate::{Estimator, Question},
+    },
 };
 use bytes::BytesMut;
 use futures_util::FutureExt as _;
@@ -128,6 +131,7 @@ struct Received {
 pub struct Drive<'a, 'g> {
     pump: Pump<'a, 'g>,
     place: &'a Place,
+    estimator: Estimator<'a>,
     clock: Clock,
 }
 
@@ -137,6 +141,7 @@ impl<'a, 'g> Drive<'a, 'g> {
         engine: &'a mut Postgres,
         gate: &'a mut Gate<'g>,
         place: &'a Place,
+        estimator: Estimator<'a>,
         upstream: Io,
         from_upstream: BytesMut,
         greeting: Reply,
@@ -159,7 +164,7 @@ impl<'a, 'g> Drive<'a, 'g> {
             received: Received::default(),
         };
         let clock = Clock::new(pump.gate.limits(), Instant::now());
-        Self { pump, place, clock }
+        Self { pump, place, estimator, clock }
     }
 
     /// Runs the session to its end; why it ended.
@@ -288,40 +293,93 @@ impl<'a, 'g> Drive<'a, 'g> {
         if let Err(over) = self.settle().await {
             return Some(over);
         }
-        let relay = self.pump.gate.relay();
         let handle = self.place.handle();
+        // A cancel request that came as an earlier hold ended is not meant for this one.
+        let _ = handle.withdraw.notified().now_or_never();
+        handle.holding.store(true, Ordering::Release);
+        let mut held = *held;
+        let outcome = self.decided(&mut held, client).await;
+        handle.holding.store(false, Ordering::Release);
+        match outcome {
+            Ok(outcome) => self.pump.resume(held, outcome),
+            Err(happened) => {
+                let _ = self.pump.resume(held, Outcome::Withdrawn);
+                Some(happened)
+            }
+        }
+    }
+
+    /// How a held statement is decided.
+    ///
+    /// # Errors
+    /// What happened that the session cannot go on with; the request is taken back.
+    async fn decided(&mut self, held: &mut Held, client: &mut Stream) -> Result<Outcome, Happened> {
+        let relay = self.pump.gate.relay();
+        if relay.config.approvals.estimate
+            && let Some(outcome) = self.estimate(held, client).await?
+        {
+            return Ok(outcome);
+        }
         let ticket = match wait::ask(relay, &held.asked).await {
             Begun::Waits(ticket) => ticket,
-            Begun::Decided(outcome) => return self.pump.resume(*held, outcome),
+            Begun::Decided(outcome) => return Ok(outcome),
         };
         let approval = ticket.id();
         let (text, hint) = wait::notice(relay, &ticket);
         self.pump.to_client.reply(self.pump.engine.notice(&text, &hint));
-        // A cancel request that came as an earlier hold ended is not meant for this one.
-        let _ = handle.withdraw.notified().now_or_never();
-        handle.holding.store(true, Ordering::Release);
-        let decided = async {
+        let outcome = self.unless_withdrawn(client, Box::pin(wait::wait(relay, *ticket))).await;
+        if !matches!(outcome, Ok(Some(_))) {
+            wait::withdraw(relay, approval).await;
+        }
+        Ok(outcome?.unwrap_or(Outcome::Withdrawn))
+    }
+
+    /// Asks the resource what its planner expects of a statement that a human will be asked about, for them to see; how it
+    /// is decided, when it is so without them.
+    async fn estimate(&mut self, held: &mut Held, client: &mut Stream) -> Result<Option<Outcome>, Happened> {
+        let (relay, estimator) = (self.pump.gate.relay(), self.estimator);
+        // Who may not ask a human, or need not, causes no login either.
+        if let Some(outcome) = wait::decided(relay, &held.asked).await {
+            return Ok(Some(outcome));
+        }
+        let question = Question::of(&held.action, &held.facts, self.pump.gate.changes());
+        let Some(question) = self.unless_withdrawn(client, question).await? else {
+            return Ok(Some(Outcome::Withdrawn));
+        };
+        let estimated = match question {
+            Ok(question) => {
+                if let Err(error) = self.pump.gate.estimates(held.number) {
+                    tracing::error!(%error, "an estimate is not asked for: it cannot be recorded");
+                    return Ok(None);
+                }
+                self.settle().await?;
+                let asked = Box::pin(relay.upstreams.estimate(estimator, &question));
+                match self.unless_withdrawn(client, asked).await? {
+                    Some(estimated) => estimated,
+                    None => return Ok(Some(Outcome::Withdrawn)),
+                }
+            }
+            Err(why) => Err(why),
+        };
+        held.asked.estimated(estimated);
+        Ok(None)
+    }
+
+    /// Waits for something beside the session, until the client takes its request back: then there is none.
+    async fn unless_withdrawn<T>(
+        &mut self,
+        client: &mut Stream,
+        other: impl Future<Output = T>,
+    ) -> Result<Option<T>, Happened> {
+        let handle = Arc::clone(self.place.handle());
+        let other = async {
             tokio::select! {
                 biased;
-                () = handle.withdraw.notified() => Outcome::Withdrawn,
-                outcome = wait::wait(relay, *ticket) => outcome,
+                () = handle.withdraw.notified() => None,
+                done = other => Some(done),
             }
         };
-        let outcome = self.meanwhile(client, decided).await;
-        handle.holding.store(false, Ordering::Release);
-        match outcome {
-            Ok(outcome) => {
-                if outcome == Outcome::Withdrawn {
-                    wait::withdraw(relay, approval).await;
-                }
-                self.pump.resume(*held, outcome)
-            }
-            Err(happened) => {
-                wait::withdraw(relay, approval).await;
-                let _ = self.pump.resume(*held, Outcome::Withdrawn);
-                Some(happened)
-            }
-        }
+        self.meanwhile(client, other).await
     }
 
     /// Gives both sides what is on its way, within bounds, and stops what still runs upstream.

@@ -346,6 +346,19 @@ impl<'a> Gate<'a> {
         self.recorder.reach_disk().await.map_err(|error| refusals::lost_intents(self.grant, &error))
     }
 
+    /// How often its session has changed what statements mean.
+    pub(super) fn changes(&self) -> u64 {
+        self.state.changes
+    }
+
+    /// The resource is about to be asked what its planner expects of a held request: recorded before it is.
+    ///
+    /// # Errors
+    /// It cannot be recorded: it must not be asked.
+    pub(super) fn estimates(&mut self, number: u64) -> Result<(), RecordError> {
+        self.recorder.intent(Payload::Estimate { number })
+    }
+
     /// A held request goes on as the human decided.
     pub fn resume(&mut self, engine: &mut Postgres, held: Held, outcome: Outcome) -> Verdict {
         let Held { action, number, facts, asked } = held;

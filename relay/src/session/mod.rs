@@ -198,8 +198,9 @@ async fn serve(
     tracing::debug!(parent: grant.span(), "began");
     let tally = Arc::clone(&place.handle().tally);
     let metrics = SessionMetrics::new(&relay.telemetry, grant.resource(), grant.session(), tally);
-    let mut gate = Gate::new(relay, grant, limits, recorder, database, &connected, metrics);
-    let mut drive = drive::Drive::new(&mut engine, &mut gate, place, connected.io, connected.rest, reply);
+    let mut gate = Gate::new(relay, grant, limits, recorder, database.clone(), &connected, metrics);
+    let estimator = upstream::estimate::Estimator { admitted, start: &start, database: &database };
+    let mut drive = drive::Drive::new(&mut engine, &mut gate, place, estimator, connected.io, connected.rest, reply);
     let ending = drive.run(stream).await;
     let (recorder, totals) = gate.finish();
     if let Err(error) = purse.keep(&relay.store).await {

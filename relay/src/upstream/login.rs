@@ -8,7 +8,7 @@ use super::{
     scram::{Binding, Challenge, Exchange, Keys, QUICK_ITERATIONS, SCRAM, SCRAM_PLUS, ScramError},
 };
 use crate::{credential::Lease, telemetry::lookups::Lookups};
-use bytes::{BufMut as _, BytesMut};
+use bytes::BytesMut;
 use postgres_protocol::{
     authentication::md5_hash,
     message::{backend, frontend},
@@ -46,7 +46,7 @@ pub(super) async fn login(
     let Login { resource, host, target, session, start, database } = login;
     let server = Server { host: host.clone(), address: dialled.address };
     let encrypted = matches!(dialled.io, super::Io::Tls(_));
-    let mut connection = Connection { io: dialled.io, input: BytesMut::new(), out: BytesMut::new() };
+    let mut connection = Connection::new(dialled.io, BytesMut::new(), LARGEST, usize::MAX);
     // The DBA sees in pg_stat_activity whose session this is. The server cuts it at 63 bytes; what is longer could make
     // this packet longer than it takes.
     let application: String = format!("weir:{session} {}", start.application).chars().take(63).collect();
@@ -219,11 +219,20 @@ pub(super) struct Connection {
     pub(super) io: super::Io,
     pub(super) input: BytesMut,
     pub(super) out: BytesMut,
+    /// Bytes of the largest message that is read.
+    largest: usize,
+    /// Bytes that are read at most.
+    left: usize,
 }
 
 impl Connection {
+    /// On which no message is larger than `largest` bytes, and all together no larger than `most`.
+    pub(super) fn new(io: super::Io, input: BytesMut, largest: usize, most: usize) -> Self {
+        Self { io, input, out: BytesMut::new(), largest, left: most }
+    }
+
     /// Writes what is pending and reads the next message.
-    async fn next(&mut self) -> Result<backend::Message, UpstreamError> {
+    pub(super) async fn next(&mut self) -> Result<backend::Message, UpstreamError> {
         if !self.out.is_empty() {
             self.io.write_all(&self.out).await?;
             self.io.flush().await?;
@@ -232,33 +241,37 @@ impl Connection {
         }
         loop {
             if let Some(&[_, a, b, c, d]) = self.input.first_chunk::<5>()
-                && u32::from_be_bytes([a, b, c, d]) as usize > LARGEST
+                && u32::from_be_bytes([a, b, c, d]) as usize > self.largest
             {
-                return Err(UpstreamError::Method("the server sent a message too large for a login".into()));
+                return Err(UpstreamError::Method("the server sent a message that is too large".into()));
             }
             if let Some(message) = backend::Message::parse(&mut self.input)? {
                 return Ok(message);
             }
-            if self.io.read_buf(&mut self.input).await? == 0 {
+            let count = self.io.read_buf(&mut self.input).await?;
+            if count == 0 {
                 return Err(UpstreamError::Io(std::io::ErrorKind::UnexpectedEof.into()));
             }
+            let too_much = || UpstreamError::Method("the server sent too much".into());
+            self.left = self.left.checked_sub(count).ok_or_else(too_much)?;
         }
     }
 
     /// Ends it as a client does; a server that is gone need not be told.
-    async fn say_goodbye(&mut self) {
+    pub(super) async fn say_goodbye(&mut self) {
         let _ = self.io.write_all(b"X\0\0\0\x04").await;
         let _ = self.io.shutdown().await;
     }
 
     /// Runs a query of weir's own; the rows as text.
     pub(super) async fn query(&mut self, text: &str) -> Result<Vec<Vec<String>>, UpstreamError> {
+        frontend::query(text, &mut self.out)?;
+        self.rows().await
+    }
+
+    /// The rows as text of what was sent last, up to where the server is ready again.
+    pub(super) async fn rows(&mut self) -> Result<Vec<Vec<String>>, UpstreamError> {
         use fallible_iterator::FallibleIterator as _;
-        self.out.reserve(text.len() + 6);
-        self.out.put_u8(b'Q');
-        self.out.put_u32(u32::try_from(text.len() + 5).unwrap_or(u32::MAX));
-        self.out.put_slice(text.as_bytes());
-        self.out.put_u8(0);
         let mut rows = Vec::new();
         loop {
             match self.next().await? {

@@ -2,14 +2,17 @@
 //!
 //! - `hosts`: which of its hosts; `dial`: TCP and `tls`; `login`: the resource's own authentication, `scram` its arithmetic
 //! - `cancel`: stopping what a connection runs
+//! - [`estimate`]: what the planner expects of a statement that is held; `plan` reads its answer
 //! - `labels`: which columns are labelled; [`catalog`]: that, read once for many sessions
 
 mod cancel;
 pub mod catalog;
 mod dial;
+pub mod estimate;
 mod hosts;
 mod labels;
 mod login;
+mod plan;
 mod scram;
 mod tls;
 
@@ -117,6 +120,7 @@ pub struct Connected {
 #[derive(Default)]
 pub struct Upstreams {
     leases: Leases,
+    estimates: estimate::Slots,
     /// TLS configurations.
     pub tls: Arc<TlsConfigs>,
     /// Look-ups of the keys that leases keep for SCRAM.

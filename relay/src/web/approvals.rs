@@ -85,7 +85,7 @@ pub async fn list(State(relay): State<Arc<Relay>>, visitor: Visitor) -> Response
     let seen = views.into_iter().filter(|view| api::may_see(&visitor.principal, view)).map(|view| Row {
         asked: time(view.request.requested_at),
         statement: view.request.statement.chars().take(120).collect(),
-        view,
+        view: wait::as_seen_by(&visitor.principal, view),
     });
     let (waiting, mut done): (Vec<Row>, Vec<Row>) =
         seen.partition(|row| row.view.state == "pending" || row.view.review.as_deref() == Some("due"));
@@ -99,7 +99,7 @@ async fn find(relay: &Relay, visitor: &Visitor, id: &str) -> Result<ApprovalView
     let id: ApprovalId = id.parse().map_err(|_| missing())?;
     let view = relay.store.approval(id).await.map_err(|error| broken(&error))?;
     let view = view.filter(|view| api::may_see(&visitor.principal, view)).ok_or_else(missing)?;
-    Ok(wait::with_page(relay, view))
+    Ok(wait::as_seen_by(&visitor.principal, wait::with_page(relay, view)))
 }
 
 async fn shown(relay: &Relay, visitor: &Visitor, view: &ApprovalView, status: StatusCode, problem: &str) -> Response {

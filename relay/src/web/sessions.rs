@@ -139,6 +139,10 @@ fn line(entry: Entry) -> Option<Line> {
                 more: format!("{approval}, digest {digest}"),
             }
         }
+        Entry::Estimate { at, .. } => {
+            let text = "EXPLAIN asked of the resource, for whoever decides".to_owned();
+            Line { at: seconds(at), what: "estimate", text, more: String::new() }
+        }
         Entry::Complete { at, status, rows, micros, .. } => {
             Line { at: seconds(at), what: "ended", text: status, more: format!("{rows} rows, {micros} us") }
         }

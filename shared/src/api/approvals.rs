@@ -58,6 +58,34 @@ pub struct RequestFacts {
     pub size: usize,
     /// Ids of the policies that hold it.
     pub policies: Vec<String>,
+    /// What the server's planner expects of it. Never shown to the user who asks: statistics tell of values that are masked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<RowEstimate>,
+    /// Why there is no estimate although there could be one; empty otherwise. Shown to the same people.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub no_estimate: String,
+}
+
+/// What the planner of a server expects of a statement that has not run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct RowEstimate {
+    /// Rows that it would change; where it changes none, rows that it would give.
+    pub rows: u64,
+    /// Its plan, 13 lines at most, indented by depth: kinds of nodes, relations and rows.
+    pub plan: Vec<String>,
+}
+
+impl RowEstimate {
+    /// How many rows, in words.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        match self.rows {
+            1 => "1 row, as the server's planner estimates".to_owned(),
+            rows => format!("{rows} rows, as the server's planner estimates"),
+        }
+    }
 }
 
 /// What a decision needs to count.
@@ -272,4 +300,17 @@ pub struct ApprovalEvent {
     pub id: ApprovalId,
     /// Its state now.
     pub state: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_that_were_stored_before_there_were_estimates_are_read() {
+        let stored = r#"{"what": "DELETE", "statements": 1, "has_where": true}"#;
+        let facts: RequestFacts = serde_json::from_str(stored).unwrap();
+        assert_eq!((facts.what.as_str(), &facts.estimate, facts.no_estimate.as_str()), ("DELETE", &None, ""));
+        assert!(!serde_json::to_string(&facts).unwrap().contains("estimate"));
+    }
 }

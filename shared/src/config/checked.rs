@@ -96,6 +96,8 @@ pub struct ApprovalLimits {
     pub uses: u32,
     /// How long one approval may hold.
     pub window: Duration,
+    /// Servers are asked how many rows a held statement would touch.
+    pub estimate: bool,
 }
 
 /// Which guardrails stand in front of the folder's policies.

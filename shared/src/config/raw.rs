@@ -275,6 +275,7 @@ impl Reader<'_> {
             denied_for: self.value(table, at, KEYS, "denied_for", Duration::from_secs(60), duration),
             uses: self.value(table, at, KEYS, "uses", 20, count),
             window: self.value(table, at, KEYS, "window", Duration::from_secs(3600), duration),
+            estimate: self.value(table, at, KEYS, "estimate", true, Item::as_bool),
         };
         (limits, self.channels(table))
     }

@@ -54,6 +54,7 @@ pub const APPROVALS: &[Key] = keys! {
     "denied_for", "duration; 1m", "what was denied is denied again without asking for so long";
     "uses", "number; 20", "runs that one approval may let happen";
     "window", "duration; 1h", "how long one approval may hold";
+    "estimate", "true or false; true", "the server is asked to EXPLAIN a held statement, where nothing can run by that; who decides sees how many rows";
     "webhook", "list of tables, [[approvals.webhook]]; none", "receivers that are told of requests";
     "slack", "table; none", "a Slack channel that is told of requests";
 };

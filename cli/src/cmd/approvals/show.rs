@@ -145,6 +145,13 @@ fn facts(view: &ApprovalView, line: &impl Fn(&str, &str)) {
     line("role", &facts.role);
     if view.request.kind == RequestKind::Statement {
         line("what", &facts.what);
+        if let Some(estimate) = &facts.estimate {
+            line("estimate", &estimate.in_words());
+            estimate.plan.iter().for_each(|text| line("", &ui::visible(text)));
+        }
+        if !facts.no_estimate.is_empty() {
+            line("estimate", &format!("none: {}", ui::visible(&facts.no_estimate)));
+        }
         line("writes", &facts.writes.join(", "));
         line("reads", &facts.reads.join(", "));
         line("functions", &facts.functions.join(", "));

@@ -7,6 +7,7 @@ mod exposure;
 mod function;
 mod operator;
 mod parse;
+mod planning;
 mod setting;
 mod statement;
 mod template;
@@ -22,6 +23,7 @@ pub use cache::FactsCache;
 pub use exposure::Exposure;
 pub use function::Volatility;
 pub use parse::is_quick;
+pub use planning::{PlannedRelation, Planning, planning};
 
 /// The class of a statement: the policy action it needs. Ordered by danger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -20,10 +20,7 @@ const THREADS: usize = 2;
 /// Texts that wait for a thread; further callers block.
 const WAITING: usize = 16;
 
-struct Job {
-    text: String,
-    reply: mpsc::SyncSender<Facts>,
-}
+type Job = Box<dyn FnOnce() + Send>;
 
 /// True when [`super::facts`] of this text neither blocks nor takes long, so that an async caller may ask for it in place.
 #[must_use]
@@ -32,7 +29,13 @@ pub fn is_quick(text: &str) -> bool {
 }
 
 pub(super) fn facts(text: &str) -> Facts {
-    if is_quick(text) { here(text) } else { elsewhere(text) }
+    if is_quick(text) { here(text) } else { elsewhere(text, here).unwrap_or_else(|why| unparseable(text, why)) }
+}
+
+/// What `read` makes of the tree of a text; none when it cannot be parsed.
+pub(super) fn with_tree<T: Send + 'static>(text: &str, read: fn(&tree::Tree) -> T) -> Option<T> {
+    let parse = move |text: &str| Some(read(&tree::tree_of(&pg_query::parse(text, 0).ok()?.protobuf).ok()?));
+    if is_quick(text) { parse(text) } else { elsewhere(text, parse).ok().flatten() }
 }
 
 /// An upper bound of the number of tokens: starts of words, and every other byte that is no blank.
@@ -59,13 +62,14 @@ fn here(text: &str) -> Facts {
     }
 }
 
-fn elsewhere(text: &str) -> Facts {
+/// Runs it on a stack that is deep enough; says why it could not.
+fn elsewhere<T: Send + 'static>(text: &str, parse: impl FnOnce(&str) -> T + Send + 'static) -> Result<T, &'static str> {
     let (reply, answer) = mpsc::sync_channel(1);
-    let job = Job { text: text.to_owned(), reply };
-    match pool().send(job) {
-        Ok(()) => answer.recv().unwrap_or_else(|_| unparseable(text, "the parser failed")),
-        Err(_) => unparseable(text, "no parser thread"),
-    }
+    let text = text.to_owned();
+    // Nobody waits for the reply any more when the session ended meanwhile.
+    let job: Job = Box::new(move || drop(reply.send(parse(&text))));
+    pool().send(job).map_err(|_| "no parser thread")?;
+    answer.recv().map_err(|_| "the parser failed")
 }
 
 fn pool() -> &'static mpsc::SyncSender<Job> {
@@ -89,11 +93,9 @@ fn pool() -> &'static mpsc::SyncSender<Job> {
 fn work(receiver: &Mutex<mpsc::Receiver<Job>>) {
     loop {
         let job = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { text, reply }) = job else { return };
-        let facts =
-            catch_unwind(AssertUnwindSafe(|| here(&text))).unwrap_or_else(|_| unparseable(&text, "the parser failed"));
-        // Nobody waits any more when the session ended meanwhile.
-        let _ = reply.send(facts);
+        let Ok(job) = job else { return };
+        // One that fails drops its reply.
+        let _ = catch_unwind(AssertUnwindSafe(job));
     }
 }
 

@@ -131,9 +131,10 @@ fn parse(engine: &Postgres, bytes: Bytes) -> Step {
     if fields.0.len() != usize::from(types) * 4 {
         return broken("malformed Parse message");
     }
+    let types = (0..types).map_while(|_| fields.u32()).collect();
     let (name, text): (Bytes, Arc<str>) = (bytes.slice_ref(name), text.into());
-    let statement =
-        Arc::new(Statement { text: Arc::clone(&text), columns: OnceLock::new(), describing: AtomicBool::new(false) });
+    let (columns, describing) = (OnceLock::new(), AtomicBool::new(false));
+    let statement = Arc::new(Statement { text: Arc::clone(&text), types, columns, describing });
     let kind = if engine.statements.full() { ActionKind::TooLarge } else { ActionKind::Prepare };
     action(kind, text, Parameters::default(), bytes, Detail::Parse { name: owned(&name), statement })
 }

@@ -46,6 +46,8 @@ const NONSENSE: &str = "weir_refused /* see weir's recording */";
 #[derive(Debug)]
 pub(crate) struct Statement {
     text: Arc<str>,
+    /// OIDs of its parameters' types, as far as the client declared them; 0 where the server is to say.
+    types: Box<[u32]>,
     /// Known once the server has described it.
     columns: OnceLock<Arc<Vec<Column>>>,
     /// A Describe is on its way.
@@ -64,6 +66,12 @@ pub(crate) struct Portal {
     number: AtomicU64,
     /// As [`Action::lasting`].
     lasting: AtomicBool,
+}
+
+impl Portal {
+    pub(crate) fn parameter_types(&self) -> &[u32] {
+        &self.statement.types
+    }
 }
 
 /// What the engine needs to remember about an action until it is admitted or refused.

@@ -99,6 +99,11 @@ fn facts(shown: &Shown) -> Vec<Value> {
             facts.push("It has no WHERE that looks at a column".to_owned());
         }
     }
+    if let Some(estimate) = &shown.estimate {
+        facts.push(format!("Estimate: {}\n{}", estimate.in_words(), estimate.plan.join("\n")));
+    } else if !shown.no_estimate.is_empty() {
+        facts.push(format!("Estimate: none: {}", shown.no_estimate));
+    }
     if shown.destructive {
         facts.push("It drops or truncates something".to_owned());
     }
