@@ -107,7 +107,8 @@ async fn a_prepared_statement_is_held_with_its_values() -> Result<()> {
     let decide = async {
         let id = rita.next_pending().await?;
         let seen = rita.weir(&["approvals", "show", &id])?;
-        ensure!(seen.contains("$1 = ") && seen.contains("DELETE FROM orders WHERE id = $1"), "{seen}");
+        // The driver sends it in binary; whoever decides reads it.
+        ensure!(seen.contains("$1 = 5\n") && seen.contains("DELETE FROM orders WHERE id = $1"), "{seen}");
         rita.weir(&["approvals", "approve", &id, "--yes"])?;
         Ok(())
     };
@@ -128,6 +129,19 @@ async fn a_prepared_statement_is_held_with_its_values() -> Result<()> {
     ensure!(code.as_deref() == Some("57014"), "{deleted:?}");
     ensure!(!rita.try_weir(&["approvals", "approve", &id?, "--yes"])?.status.success());
     ensure!(lab.sql("SELECT count(*) FROM orders WHERE id = 6")?.trim() == "1");
+
+    let list = client.prepare("DELETE FROM orders WHERE id = ANY ($1) AND status <> $2").await?;
+    let decide = async {
+        let id = rita.next_pending().await?;
+        let seen = rita.weir(&["approvals", "show", &id])?;
+        ensure!(seen.contains("$1 = {7,8}\n") && seen.contains("$2 = it's\n"), "{seen}");
+        rita.weir(&["approvals", "approve", &id, "--yes"])?;
+        Ok(())
+    };
+    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&vec![7_i32, 8], &"it's"];
+    let (deleted, decided) = futures_util::future::join(client.execute(&list, &values), decide).await;
+    decided?;
+    ensure!(deleted? == 2);
     // The session goes on.
     ensure!(client.query_one("SELECT 1", &[]).await?.get::<_, i32>(0) == 1);
     Ok(())

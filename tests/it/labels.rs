@@ -65,3 +65,33 @@ async fn what_is_made_while_sessions_run_is_masked() -> Result<()> {
     ensure!(rows(&beside, "SELECT id || 'x' FROM orders WHERE id = 1").await? == "1x");
     Ok(())
 }
+
+/// The relay reads the catalog in names of its own: operators that stand before the server's in a session's search path, or in
+/// its role's, neither run nor change what is labelled.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn others_operators_unmask_nothing() -> Result<()> {
+    let lab = Lab::start().await?;
+    lab.sql(
+        "CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO shop_agent; CREATE SEQUENCE evil.ran; \
+         CREATE FUNCTION evil.no(a name, b text) RETURNS bool LANGUAGE plpgsql SECURITY DEFINER \
+           AS $$ BEGIN PERFORM nextval('evil.ran'); RETURN false; END $$; \
+         CREATE OPERATOR evil.= (LEFTARG = name, RIGHTARG = text, FUNCTION = evil.no)",
+    )?;
+    let alice = lab.login("alice").await?;
+    let shop = alice.connect("shop-dev", Transport::Quic)?;
+    let path = "evil, pg_catalog, public";
+    let url = format!("{}?options=-c%20search_path%3D{}", shop.url(), path.replace(", ", "%2C"));
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await?;
+    #[expect(clippy::disallowed_methods, reason = "it ends with the client that the test holds")]
+    tokio::task::spawn(connection);
+    ensure!(rows(&client, "SHOW search_path").await?.replace(", ", ",") == path.replace(", ", ","));
+    hides(&rows(&client, "SELECT ssn FROM customers").await?, "a path of the session's own")?;
+    lab.sql(&format!("ALTER ROLE shop_agent SET search_path = {path}"))?;
+    // What is known of the catalog is read anew after ten seconds.
+    tokio::time::sleep(std::time::Duration::from_secs(11)).await;
+    let client = shop.client().await?;
+    ensure!(rows(&client, "SHOW search_path").await?.replace(", ", ",") == path.replace(", ", ","));
+    hides(&rows(&client, "SELECT ssn FROM customers").await?, "a path of the role's")?;
+    ensure!(lab.sql("SELECT is_called FROM evil.ran")?.trim() == "f", "an operator ran");
+    Ok(())
+}

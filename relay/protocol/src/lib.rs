@@ -130,7 +130,8 @@ impl Action {
         &self.bytes
     }
 
-    /// OIDs of the parameters' types of what is executed, as far as the client declared them; 0 where the server is to say.
+    /// OIDs of the parameters' types of what is executed: as the server described them, or else as far as the client declared
+    /// them; 0 where the server is to say.
     #[must_use]
     pub fn parameter_types(&self) -> &[u32] {
         match &self.detail {

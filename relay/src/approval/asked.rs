@@ -96,7 +96,7 @@ impl Held {
         let request = ApprovalRequest {
             class: class.to_owned(),
             statement: visible(&action.text),
-            parameters: parameters_as_text(&action.parameters)
+            parameters: parameters_as_text(&action)
                 .into_iter()
                 .map(|value| value.map(|value| visible(&value)))
                 .collect(),

@@ -2,17 +2,19 @@
 
 use crate::record;
 use std::fmt::Write as _;
-use weir_protocol::Parameters;
+use weir_protocol::Action;
 
 /// Bind values as text: what a reviewer and a recording see.
 #[must_use]
-pub fn parameters_as_text(parameters: &Parameters) -> Vec<Option<String>> {
+pub fn parameters_as_text(action: &Action) -> Vec<Option<String>> {
+    let (parameters, types) = (&action.parameters, action.parameter_types());
     if let Some(size) = parameters.omitted {
         let digest = parameters.digest.map(|digest| blake3::Hash::from_bytes(digest).to_hex().to_string());
         return vec![Some(format!("[values of {size} bytes, BLAKE3 {}]", digest.unwrap_or_default()))];
     }
-    let values = parameters.values.iter().zip(&parameters.binary);
-    values.map(|(value, binary)| value.as_ref().map(|value| record::value::text(value, 0, *binary))).collect()
+    let types = types.iter().copied().chain(std::iter::repeat(0));
+    let values = parameters.values.iter().zip(&parameters.binary).zip(types);
+    values.map(|((value, binary), of)| value.as_ref().map(|value| record::value::text(value, of, *binary))).collect()
 }
 
 /// Text with what could mislead a reviewer made visible: control characters, and those that turn or hide text.

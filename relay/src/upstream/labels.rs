@@ -86,6 +86,9 @@ pub(super) async fn resolve(connection: &mut Connection, columns: &[ColumnLabel]
         wanted.join(", ")
     );
     let mut met = HashSet::new();
+    // The session's own search path, or the role's, may have others' operators before the server's: they would run, and say
+    // what is labelled.
+    let query = format!("BEGIN READ ONLY; SET LOCAL search_path TO pg_catalog, pg_temp; {query}; COMMIT");
     for row in connection.query(&query).await? {
         let [oid, attribute, name, origin] = row.as_slice() else { continue };
         if oid == "0" {

@@ -174,7 +174,12 @@ fn whole(engine: &mut Postgres, kind: u8, bytes: Bytes) -> Step {
             settle(engine, entry, true);
             forward(bytes)
         }
-        (b't', Pending::Describe { swallow: false, .. }) => forward(bytes),
+        (b't', Pending::Describe { statement, swallow: false }) => {
+            if let (Some(statement), Some(types)) = (statement, parameter_types(&bytes)) {
+                let _ = statement.described.set(types);
+            }
+            forward(bytes)
+        }
         (b'T' | b'n', Pending::Describe { statement, swallow }) => {
             let known = &mut engine.server.described;
             let columns = if kind == b'T' { described(known, &bytes).map(|both| both.0) } else { Some(Arc::default()) };
@@ -373,6 +378,14 @@ fn described(known: &mut Option<(Bytes, Described)>, bytes: &Bytes) -> Option<De
     // A copy, so that it does not keep all that was read with it.
     *known = Some((Bytes::copy_from_slice(bytes), described.clone()));
     Some(described)
+}
+
+/// The types of a `ParameterDescription`.
+fn parameter_types(bytes: &Bytes) -> Option<Box<[u32]>> {
+    let mut fields = Reader(bytes.get(HEADER..)?);
+    let count = fields.u16()?;
+    let types = (0..count).map(|_| fields.u32()).collect::<Option<_>>()?;
+    fields.0.is_empty().then_some(types)
 }
 
 fn columns(bytes: &Bytes) -> Option<(Vec<Column>, Vec<bool>)> {

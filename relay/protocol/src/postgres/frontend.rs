@@ -133,8 +133,8 @@ fn parse(engine: &Postgres, bytes: Bytes) -> Step {
     }
     let types = (0..types).map_while(|_| fields.u32()).collect();
     let (name, text): (Bytes, Arc<str>) = (bytes.slice_ref(name), text.into());
-    let (columns, describing) = (OnceLock::new(), AtomicBool::new(false));
-    let statement = Arc::new(Statement { text: Arc::clone(&text), types, columns, describing });
+    let (described, columns, describing) = (OnceLock::new(), OnceLock::new(), AtomicBool::new(false));
+    let statement = Arc::new(Statement { text: Arc::clone(&text), types, described, columns, describing });
     let kind = if engine.statements.full() { ActionKind::TooLarge } else { ActionKind::Prepare };
     action(kind, text, Parameters::default(), bytes, Detail::Parse { name: owned(&name), statement })
 }

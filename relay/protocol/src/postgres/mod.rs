@@ -48,6 +48,8 @@ pub(crate) struct Statement {
     text: Arc<str>,
     /// OIDs of its parameters' types, as far as the client declared them; 0 where the server is to say.
     types: Box<[u32]>,
+    /// The same, all of them, once the server has described it.
+    described: OnceLock<Box<[u32]>>,
     /// Known once the server has described it.
     columns: OnceLock<Arc<Vec<Column>>>,
     /// A Describe is on its way.
@@ -70,7 +72,7 @@ pub(crate) struct Portal {
 
 impl Portal {
     pub(crate) fn parameter_types(&self) -> &[u32] {
-        &self.statement.types
+        self.statement.described.get().unwrap_or(&self.statement.types)
     }
 }
 

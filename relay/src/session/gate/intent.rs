@@ -6,7 +6,7 @@ use crate::{
 };
 use std::sync::Arc;
 use weir_policy::{bundle, sql::Facts};
-use weir_protocol::{Action, ActionKind, Parameters};
+use weir_protocol::{Action, ActionKind};
 use weir_shared::recording::Payload;
 
 impl Gate<'_> {
@@ -31,7 +31,7 @@ impl Gate<'_> {
                 None => Arc::clone(&action.text),
             }
         };
-        let parameters = self.parameters(&action.parameters);
+        let parameters = self.parameters(action);
         self.recorder.intent(Payload::Statement {
             number,
             text,
@@ -42,9 +42,9 @@ impl Gate<'_> {
         })
     }
 
-    fn parameters(&mut self, parameters: &Parameters) -> Vec<Option<String>> {
+    fn parameters(&mut self, action: &Action) -> Vec<Option<String>> {
         let mut counts = Counts::new();
-        parameters_as_text(parameters)
+        parameters_as_text(action)
             .into_iter()
             .map(|value| {
                 value.map(|value| match self.masker.text(value.as_bytes(), &mut counts) {
