@@ -186,13 +186,12 @@ async fn planning_runs_nobody_elses_code() -> Result<()> {
 
     // Where others' schemas come first, nothing is as it seems.
     lab.sql(
-        "CREATE FUNCTION evil_eq(a int, b int) RETURNS bool IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN true; END $$; \
-         CREATE OPERATOR public.= (LEFTARG = int, RIGHTARG = int, FUNCTION = evil_eq); \
+        "CREATE FUNCTION lower(a text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN a; END $$; \
          ALTER ROLE shop_agent SET search_path = public, pg_catalog",
     )?;
     let before = calls().await?;
     let shop = alice.connect("shop-prod", Transport::Quic)?;
-    let why = unestimated(&lab, &shop, &rita, "DELETE FROM plain WHERE 1 = 2").await?;
+    let why = unestimated(&lab, &shop, &rita, "DELETE FROM plain WHERE lower('A') = 'b'").await?;
     ensure!(why.contains("search path"), "{why}");
     ensure!(calls().await? == before, "a function ran");
     Ok(())

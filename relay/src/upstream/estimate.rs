@@ -144,21 +144,18 @@ impl Question {
         if types.iter().any(|oid| *oid >= FIRST_OTHER) {
             return no("a value has a type that is not the server's own: planning it could run code");
         }
-        let planning = if sql::is_quick(&action.text) {
-            sql::planning(&action.text)
-        } else {
-            let text = action.text.clone();
-            // A parser that dies has not understood the text.
-            let parsed = tokio::task::spawn_blocking(move || sql::planning(&text));
-            let late = || Err("it could not be parsed in time".to_owned());
-            tokio::time::timeout(PATIENCE, parsed).await.map_or_else(|_| late(), |done| done.unwrap_or_else(|_| late()))
-        }?;
+        let text = action.text.clone();
+        // Rare, and it may take long. A parser that dies has not understood the text.
+        let parsed = tokio::task::spawn_blocking(move || sql::planning(&text));
+        let late = || Err("it could not be parsed in time".to_owned());
+        let parsed = tokio::time::timeout(PATIENCE, parsed).await;
+        let planning = parsed.map_or_else(|_| late(), |done| done.unwrap_or_else(|_| late()))?;
         Ok(Self { planning, types: types.to_vec(), parameters: action.parameters.clone() })
     }
 }
 
 impl Upstreams {
-    /// Asks the server that a session is with. Takes a second at most.
+    /// Asks the resource that a session is with, by the same rules of its hosts. Takes a second at most.
     ///
     /// # Errors
     /// Why there is no estimate, in a short phrase that holds nothing of what the server said.
@@ -178,7 +175,7 @@ impl Upstreams {
         let Connected { io, rest, .. } = connected;
         let mut connection = Connection::new(io, rest, MOST, MOST);
         let planned = planned(&mut connection, question).await;
-        let _ = frontend::query("ROLLBACK", &mut connection.out);
+        // The transaction ends with it.
         connection.say_goodbye().await;
         plan::read(&planned?)
     }

@@ -97,7 +97,7 @@ pub struct Planning {
     pub types: Vec<String>,
 }
 
-/// What planning `statement` needs. Blocks, and takes long, where [`super::is_quick`] is false of it.
+/// What planning `statement` needs. May block and take long: an async caller asks for it on a thread of its own.
 ///
 /// # Errors
 /// Why it is not to be planned, in a short phrase.
