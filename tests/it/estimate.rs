@@ -187,6 +187,8 @@ async fn planning_runs_nobody_elses_code() -> Result<()> {
     // Where others' schemas come first, nothing is as it seems.
     lab.sql(
         "CREATE FUNCTION lower(a text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN a; END $$; \
+         CREATE FUNCTION evil_eq(a int, b int) RETURNS bool IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN true; END $$; \
+         CREATE OPERATOR public.= (LEFTARG = int, RIGHTARG = int, FUNCTION = evil_eq); \
          ALTER ROLE shop_agent SET search_path = public, pg_catalog",
     )?;
     let before = calls().await?;
