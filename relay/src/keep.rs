@@ -1,7 +1,8 @@
-//! What runs beside the sessions: it ends those whose agent may act no longer, agents that are silent, and those of `weir run`
-//! that have lost their tunnel; it deletes recordings whose time is over, tends the keys that sign tokens, and looks at the tunnels' paths.
+//! What runs beside the sessions: it ends those whose agent may act no longer, agents that are silent, those of `weir run` that
+//! have lost their tunnel, and requests that waited too long; it deletes recordings whose time is over, tends the keys that sign
+//! tokens, and looks at the tunnels' paths.
 
-use crate::{policy::Reloaded, record, relay::Relay, session::registry::Reason};
+use crate::{approval::wait, policy::Reloaded, record, relay::Relay, session::registry::Reason};
 use fs_err::tokio as fs;
 use std::{sync::Arc, time::Duration};
 use weir_shared::id::{AgentId, SessionId};
@@ -15,6 +16,8 @@ const RECORDINGS: Duration = Duration::from_secs(600);
 const POLICIES: Duration = Duration::from_secs(1);
 /// How often lost tunnels are looked for, at least.
 const LOST: Duration = Duration::from_secs(1);
+/// How often requests are looked for whose time is over.
+const APPROVALS: Duration = Duration::from_secs(2);
 /// How often the paths of tunnels are looked at.
 const TUNNELS: Duration = Duration::from_secs(1);
 
@@ -153,6 +156,16 @@ pub async fn load_policies(relay: &Arc<Relay>) {
         }
     };
     relay.telemetry.policy_loads.with([outcome.into()]).inc();
+}
+
+/// Ends requests for a human whose time is over: nobody may be waiting for them, and whoever listens is told.
+pub async fn approvals(relay: Arc<Relay>) {
+    loop {
+        tokio::time::sleep(APPROVALS).await;
+        if let Err(error) = wait::expire(&relay).await {
+            tracing::error!(%error, "expired approvals cannot be stored");
+        }
+    }
 }
 
 /// Measures the paths of tunnels.

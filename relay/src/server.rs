@@ -90,6 +90,7 @@ pub async fn run(config: Config) -> Result<(), UserFacing> {
     relay.tasks.spawn(until(stop.clone(), keep::silent(Arc::clone(&relay))));
     relay.tasks.spawn(until(stop.clone(), keep::lost(Arc::clone(&relay))));
     relay.tasks.spawn(until(stop.clone(), keep::recordings(Arc::clone(&relay))));
+    relay.tasks.spawn(until(stop.clone(), keep::approvals(Arc::clone(&relay))));
     relay.tasks.spawn(until(stop.clone(), keep::policies(Arc::clone(&relay), hangups)));
     relay.tasks.spawn(until(stop.clone(), keep::tunnels(Arc::clone(&relay))));
     relay.tasks.spawn(until(stop.clone(), keep::token_keys(Arc::clone(&relay))));

@@ -8,7 +8,7 @@ use weir_tests::{
     agent::{Agent, Connection, Transport},
     lab::{Lab, password_of},
     login,
-    process::{Lines, Running},
+    process::{Lines, Running, program},
     raw::{Message, Raw, bind, execute, named, outline, parse, sync},
     reviewer,
 };
@@ -279,7 +279,8 @@ async fn reviewers_are_not_worn_out() -> Result<()> {
 /// `weir approvals watch` says what happens as it happens.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn watching_shows_requests_as_they_come() -> Result<()> {
-    let lab = Lab::start().await?;
+    let mut lab = Lab::start().await?;
+    lab.restart_with(|config| format!("approval_timeout = \"12s\"\n{config}")).await?;
     let (alice, rita) = (lab.login("alice").await?, lab.login("rita").await?);
     let mut watch = rita.command()?;
     watch.args(["approvals", "watch", "--output", "json"]).stdin(Stdio::null()).stdout(Stdio::piped());
@@ -298,6 +299,12 @@ async fn watching_shows_requests_as_they_come() -> Result<()> {
     rita.weir(&["approvals", "approve", &id, "--yes"])?;
     waiting.done("DELETE 1")?;
     ensure!(lines.find(PATIENCE, state("consumed"))? == id);
+    // For this one nobody waits: that its time is over is told all the same.
+    let weir = program("weir")?.get_program().to_string_lossy().into_owned();
+    let ask = ["approvals", "ask", "--scope", "shop-dev:sql.write", "--for", "90s", "--reason", "why not", "--no-wait"];
+    alice.weir(&[&["run", "--scope", "shop-dev:sql.read", "--", &*weir], &ask[..]].concat())?;
+    let id = lines.find(PATIENCE, state("pending"))?;
+    ensure!(lines.find(2 * PATIENCE, state("expired"))? == id);
     watch.kill()?;
     Ok(())
 }
@@ -405,7 +412,7 @@ async fn glass_that_is_broken_must_be_reviewed() -> Result<()> {
     let waiting = Waiting::begin(&lab, &shop, "DELETE FROM orders WHERE id = 60")?;
     let id = alice.next_pending().await?;
     // Not an agent of hers, and not another.
-    let weir = weir_tests::process::program("weir")?.get_program().to_string_lossy().into_owned();
+    let weir = program("weir")?.get_program().to_string_lossy().into_owned();
     let nested = ["run", "--", &weir, "approvals", "break-glass", &id, "--reason", "fire", "--yes"];
     ensure!(!alice.try_weir(&nested)?.status.success(), "an agent broke the glass");
     ensure!(!rita.try_weir(&["approvals", "break-glass", &id, "--reason", "fire", "--yes"])?.status.success());

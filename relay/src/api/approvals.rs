@@ -84,7 +84,7 @@ pub(super) async fn list(
     Caller(principal, _): Caller,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Vec<ApprovalView>>, ApiError> {
-    relay.store.approvals_expire(relay.now()).await?;
+    wait::expire(&relay).await?;
     let views = relay.store.approvals(filter.state.as_deref(), None).await?;
     let views = views.into_iter().filter(|view| may_see(&principal, view));
     Ok(Json(views.map(|view| seen(&relay, &principal, view)).collect()))

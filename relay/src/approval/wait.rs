@@ -155,15 +155,24 @@ pub async fn wait(relay: &Relay, ticket: Ticket) -> Outcome {
         },
         Ok(Err(_)) => Outcome::Failed,
         Err(_) => {
-            if let Err(error) = relay.store.approvals_expire(relay.now()).await {
+            if let Err(error) = expire(relay).await {
                 tracing::error!(%error, "expired approvals cannot be stored");
             }
             // One that was decided at the last moment would lie there for another.
             withdraw(relay, asked.id()).await;
-            relay.approvals.happened(asked.id(), "expired");
             Outcome::Expired
         }
     }
+}
+
+/// Ends requests whose time is over, and tells of it: nobody may be waiting for them.
+///
+/// # Errors
+/// When the store fails.
+pub async fn expire(relay: &Relay) -> Result<(), weir_store::StoreError> {
+    let expired = relay.store.approvals_expire(relay.now()).await?;
+    expired.into_iter().for_each(|id| relay.approvals.happened(id, "expired"));
+    Ok(())
 }
 
 /// What was decided; consumed where it lets something run.
@@ -193,7 +202,9 @@ async fn outcome(relay: &Relay, asked: &Asked) -> Result<Outcome, weir_store::St
 pub async fn withdraw(relay: &Relay, approval: ApprovalId) {
     relay.approvals.lock().remove(&approval);
     match relay.store.approval_withdraw(approval).await {
-        Ok(()) => relay.approvals.happened(approval, "withdrawn"),
+        Ok(true) => relay.approvals.happened(approval, "withdrawn"),
+        // What it has become was told then.
+        Ok(false) => {}
         Err(error) => tracing::error!(%error, "a withdrawn approval cannot be stored"),
     }
 }

@@ -1,9 +1,8 @@
 //! What happens to requests, for those who are told: each thing once, in order, while the relay runs.
 //!
-//! Events come as they happen; now and then, at the start, and when events were missed, the store is asked, so that what no
-//! event tells of (a request that expires while nobody waits) is told too. A relay that starts tells of what waits, and
-//! of what was decided, or withdrawn with its session, while it might still have waited: again, perhaps, but in a message of
-//! the same id.
+//! Events come as they happen; now and then, at the start, and when events were missed, the store is asked, so that nothing is left
+//! out. A relay that starts tells of what waits, and of what was decided, or withdrawn with its session, while it might still have
+//! waited: again, perhaps, but in a message of the same id.
 
 use crate::{approval::wait, relay::Relay};
 use std::{
@@ -144,7 +143,6 @@ async fn look(
 
 /// Compares what waits with what is known.
 async fn swept(relay: &Relay, known: &mut Known, queues: &[Queue]) -> Result<(), StoreError> {
-    relay.store.approvals_expire(relay.now()).await?;
     let waiting = relay.store.approvals(Some("pending"), None).await?;
     let now: HashSet<ApprovalId> = waiting.iter().map(|view| view.request.id).collect();
     let gone: Vec<ApprovalId> = known.waiting.difference(&now).copied().collect();

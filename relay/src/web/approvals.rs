@@ -75,7 +75,7 @@ pub async fn script() -> Response {
 
 /// What waits, and what was decided lately.
 pub async fn list(State(relay): State<Arc<Relay>>, visitor: Visitor) -> Response {
-    if let Err(error) = relay.store.approvals_expire(relay.now()).await {
+    if let Err(error) = wait::expire(&relay).await {
         return broken(&error);
     }
     let views = match relay.store.approvals(None, None).await {

@@ -1,7 +1,7 @@
 //! Requests for a human's decision. Every change of state is one write that names the state it leaves, so that of two
 //! that race one wins.
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, parsed};
 use sqlx::{Row as _, sqlite::SqliteRow};
 use std::collections::HashMap;
 use weir_shared::{
@@ -335,7 +335,7 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let id = crate::parsed(&row, "id", "approval id")?;
+        let id = parsed(&row, "id", "approval id")?;
         Ok(Some((id, row.try_get::<Option<String>, _>("decided_by")?.unwrap_or_default())))
     }
 
@@ -348,16 +348,15 @@ impl Store {
         rows.bind(now).fetch_all(&self.pool).await?.iter().map(view).collect()
     }
 
-    /// Who asked is gone.
+    /// Who asked is gone. False when it was over already.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn approval_withdraw(&self, id: ApprovalId) -> Result<(), StoreError> {
-        sqlx::query("UPDATE approvals SET state = 'withdrawn' WHERE id = $1 AND state IN ('pending', 'approved')")
-            .bind(id.to_string())
-            .execute(&self.pool)
-            .await?;
-        Ok(())
+    pub async fn approval_withdraw(&self, id: ApprovalId) -> Result<bool, StoreError> {
+        const WITHDRAW: &str =
+            "UPDATE approvals SET state = 'withdrawn' WHERE id = $1 AND state IN ('pending', 'approved')";
+        let done = sqlx::query(WITHDRAW).bind(id.to_string()).execute(&self.pool).await?;
+        Ok(done.rows_affected() > 0)
     }
 
     /// A session is over: nothing that was granted for it holds any longer.
@@ -375,19 +374,19 @@ impl Store {
         Ok(())
     }
 
-    /// Requests whose time is over.
+    /// Ends requests whose time is over; which those are.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn approvals_expire(&self, now: i64) -> Result<(), StoreError> {
-        sqlx::query(
+    pub async fn approvals_expire(&self, now: i64) -> Result<Vec<ApprovalId>, StoreError> {
+        let rows = sqlx::query(
             "UPDATE approvals SET state = 'expired' WHERE (state = 'pending' AND expires <= $1) \
-             OR (state = 'approved' AND until <= $1)",
+             OR (state = 'approved' AND until <= $1) RETURNING id",
         )
         .bind(now)
-        .execute(&self.pool)
+        .fetch_all(&self.pool)
         .await?;
-        Ok(())
+        rows.iter().map(|row| parsed(row, "id", "approval")).collect()
     }
 
     /// Requests whose session has ended: what was not run will not be.
