@@ -65,3 +65,20 @@ async fn what_is_made_while_sessions_run_is_masked() -> Result<()> {
     ensure!(rows(&beside, "SELECT id || 'x' FROM orders WHERE id = 1").await? == "1x");
     Ok(())
 }
+
+/// What a client or a role puts first in the search path has no say in what is labelled.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn operators_of_others_do_not_unlabel() -> Result<()> {
+    let lab = Lab::start().await?;
+    lab.sql(
+        "CREATE FUNCTION never(a name, b text) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT false'; \
+         CREATE OPERATOR public.= (LEFTARG = name, RIGHTARG = text, FUNCTION = never)",
+    )?;
+    let shop = lab.login("alice").await?.connect("shop-dev", Transport::Quic)?;
+    let mut psql = shop.psql();
+    psql.env("PGOPTIONS", "-c search_path=public,pg_catalog");
+    psql.args(["-At", "-c", "SELECT digits FROM customer_numbers WHERE id = 1"]);
+    let seen = weir_tests::lab::run(&mut psql, None)?;
+    hides(&seen, "a view")?;
+    Ok(())
+}
