@@ -62,8 +62,11 @@ pub(super) async fn resolve(connection: &mut Connection, columns: &[ColumnLabel]
         .collect();
     // Partitions and inheritance children hold the same column under their own OID. A view depends on the columns that
     // it uses; where it uses a whole row (`varattno 0` in its rule) the catalog notes no column.
+    // Its operators are the server's own, whatever the role or the client has put first in the search path: others' would run,
+    // and say what is labelled.
     let query = format!(
-        "WITH RECURSIVE wanted(n, s, t, c) AS (VALUES {}), \
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY NOT DEFERRABLE; SET LOCAL search_path = pg_catalog; \
+         WITH RECURSIVE wanted(n, s, t, c) AS (VALUES {}), \
          tree(oid, c, n) AS (SELECT r.oid, w.c, w.n FROM wanted w JOIN pg_catalog.pg_namespace n ON n.nspname = w.s \
            JOIN pg_catalog.pg_class r ON r.relnamespace = n.oid AND r.relname = w.t \
            UNION SELECT i.inhrelid, tree.c, tree.n FROM tree JOIN pg_catalog.pg_inherits i ON i.inhparent = tree.oid), \
@@ -82,13 +85,11 @@ pub(super) async fn resolve(connection: &mut Connection, columns: &[ColumnLabel]
          UNION ALL SELECT 0, n, '', -1 FROM labelled \
          UNION ALL SELECT r.oid::pg_catalog.int8, -32768, '', -1 FROM pg_catalog.pg_class r \
            WHERE r.relkind IN ('r', 'p', 'f') \
-             AND r.oid NOT IN (SELECT oid FROM labelled)",
+             AND r.oid NOT IN (SELECT oid FROM labelled); \
+         COMMIT",
         wanted.join(", ")
     );
     let mut met = HashSet::new();
-    // The session's own search path, or the role's, may have others' operators before the server's: they would run, and say
-    // what is labelled.
-    let query = format!("BEGIN READ ONLY; SET LOCAL search_path TO pg_catalog, pg_temp; {query}; COMMIT");
     for row in connection.query(&query).await? {
         let [oid, attribute, name, origin] = row.as_slice() else { continue };
         if oid == "0" {
