@@ -8,7 +8,7 @@ use weir_shared::{
     error::{Kind, UserFacing},
     id::{AgentId, ApprovalId, SessionId},
 };
-use weir_store::approvals::NewRequest;
+use weir_store::approvals::{Consumed, NewRequest};
 
 const HOUR: i64 = 3_600_000_000;
 
@@ -78,10 +78,9 @@ pub async fn decided(relay: &Relay, asked: &Asked) -> Option<Outcome> {
 async fn before(relay: &Relay, asked: &Asked) -> Result<Option<Outcome>, weir_store::StoreError> {
     let (now, limits) = (relay.now(), &relay.config.approvals);
     if let Some(session) = asked.request.session
-        && let Some((approval, by)) = relay.store.approval_consume(session, &asked.bindings(), now).await?
+        && let Some(consumed) = relay.store.approval_consume(session, &asked.bindings(), now).await?
     {
-        used(relay, &asked.request, approval).await;
-        return Ok(Some(Outcome::Approved { approval, by }));
+        return Ok(Some(used(relay, &asked.request, consumed).await));
     }
     let since = now - i64::try_from(limits.denied_for.as_micros()).unwrap_or(i64::MAX);
     if let Some(denied) = relay.store.approval_denied(&asked.likeness, since).await? {
@@ -190,10 +189,7 @@ async fn outcome(relay: &Relay, asked: &Asked) -> Result<Outcome, weir_store::St
         return Ok(Outcome::Ended);
     }
     Ok(match relay.store.approval_consume(session, &asked.bindings(), relay.now()).await? {
-        Some((approval, by)) => {
-            used(relay, &asked.request, approval).await;
-            Outcome::Approved { approval, by }
-        }
+        Some(consumed) => used(relay, &asked.request, consumed).await,
         None => Outcome::Expired,
     })
 }
@@ -216,12 +212,16 @@ pub async fn session_ended(relay: &Relay, session: SessionId) {
     }
 }
 
-async fn used(relay: &Relay, request: &ApprovalRequest, by: ApprovalId) {
+/// Everybody learns of it.
+async fn used(relay: &Relay, request: &ApprovalRequest, consumed: Consumed) -> Outcome {
+    let Consumed { id: approval, by, state } = consumed;
     let body = serde_json::json!({
-        "approval": by, "session": request.session, "digest": request.digest, "resource": request.resource,
+        "approval": approval, "session": request.session, "digest": request.digest, "resource": request.resource,
         "class": request.class, "chain": request.chain,
     });
     relay.audit("approval.used", &request.user, body).await;
+    relay.approvals.happened(approval, &state);
+    Outcome::Approved { approval, by }
 }
 
 pub(super) async fn audit(relay: &Relay, event: &str, actor: &str, chain: &[AgentId], request: &ApprovalRequest) {

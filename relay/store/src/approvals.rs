@@ -9,6 +9,17 @@ use weir_shared::{
     id::{ApprovalId, SessionId},
 };
 
+/// An approval that was used once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consumed {
+    /// Which.
+    pub id: ApprovalId,
+    /// Who gave it.
+    pub by: String,
+    /// `consumed` when that was its last use, else as before.
+    pub state: String,
+}
+
 /// A request that begins to wait.
 #[derive(Clone, Copy, Debug)]
 pub struct NewRequest<'a> {
@@ -322,12 +333,12 @@ impl Store {
         session: SessionId,
         bindings: &[&str],
         now: i64,
-    ) -> Result<Option<(ApprovalId, String)>, StoreError> {
+    ) -> Result<Option<Consumed>, StoreError> {
         let row = sqlx::query(
             "UPDATE approvals SET uses = uses - 1, state = CASE WHEN uses <= 1 THEN 'consumed' ELSE state END \
              WHERE id = (SELECT id FROM approvals WHERE session = $1 AND state = 'approved' AND uses > 0 AND until > $3 \
                AND binding IN (SELECT value FROM json_each($2)) ORDER BY uses, requested LIMIT 1) \
-             RETURNING id, decided_by",
+             RETURNING id, decided_by, state",
         )
         .bind(session.to_string())
         .bind(text(&bindings)?)
@@ -335,8 +346,8 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let id = parsed(&row, "id", "approval id")?;
-        Ok(Some((id, row.try_get::<Option<String>, _>("decided_by")?.unwrap_or_default())))
+        let by = row.try_get::<Option<String>, _>("decided_by")?.unwrap_or_default();
+        Ok(Some(Consumed { id: parsed(&row, "id", "approval id")?, by, state: row.try_get("state")? }))
     }
 
     /// What was granted of scope and still holds.

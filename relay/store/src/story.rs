@@ -91,7 +91,7 @@ async fn a_user_logs_in_acts_asks_and_leaves_a_trace() {
         store.approval_vote(id, &vote, |_, votes| enough(votes, 2), now).await.unwrap()
     };
     let consume =
-        async |bindings: &[&str]| store.approval_consume(session, bindings, 2).await.unwrap().map(|(id, _)| id);
+        async |bindings: &[&str]| store.approval_consume(session, bindings, 2).await.unwrap().map(|used| used.id);
     assert_eq!(vote("alice", true, 2).await, Voted::No, "not one's own");
     assert_eq!(vote("rita", true, 100).await, Voted::No, "too late");
     assert_eq!(consume(&["d"]).await, None, "not approved");
