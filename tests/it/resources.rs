@@ -108,6 +108,8 @@ async fn a_resource_is_made_changed_and_deleted() -> Result<()> {
     let reply = adam.call("GET", "/resources/made", &[], None).await?;
     ensure!(reply.status == 200 && reply.etag.as_deref() == Some(&*fifth), "{}", reply.body);
     ensure!(reply.body["problems"].to_string().contains("no [credentials.shop]"), "{}", reply.body);
+    let check = lab.admin(&["check"])?;
+    ensure!(check.contains("warning: made, ") && check.contains("credential"), "{check}");
 
     let gone = adam.call("DELETE", "/resources/made", &[("if-match", &fifth)], None).await?;
     ensure!(gone.status == 204, "{}", gone.body);

@@ -1,8 +1,9 @@
 //! `weir-relay check`: everything that is wrong, at once.
 
-use super::{Output, say, system};
+use super::{Output, resource, say, system};
 use crate::identity::oauth::clients;
 use crate::policy::{guardrails, shown};
+use crate::resources::Entry;
 use std::path::Path;
 use weir_policy::bundle::Bundle;
 use weir_shared::{
@@ -17,7 +18,7 @@ pub(super) struct Args {
     reference: bool,
 }
 
-pub(super) fn run(args: &Args, file: &Path, output: Output) -> Result<(), UserFacing> {
+pub(super) async fn run(args: &Args, file: &Path, output: Output) -> Result<(), UserFacing> {
     if args.reference {
         return say(config::reference::markdown().trim_end());
     }
@@ -34,11 +35,12 @@ pub(super) fn run(args: &Args, file: &Path, output: Output) -> Result<(), UserFa
         Err(problems) => (problems, true),
     };
     let mut lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    if let Ok((config, _)) = config::parse(&text, file)
-        && let Err(wrong) = Bundle::load(&config.policies, &guardrails(&config))
-    {
-        failed = true;
-        lines.extend(wrong.iter().map(shown));
+    if let Ok((config, _)) = config::parse(&text, file) {
+        if let Err(wrong) = Bundle::load(&config.policies, &guardrails(&config)) {
+            failed = true;
+            lines.extend(wrong.iter().map(shown));
+        }
+        lines.extend(unreachable(&config).await?);
     }
     if output == Output::Json {
         say(&serde_json::to_string(&lines).map_err(|error| system(&error))?)?;
@@ -50,6 +52,19 @@ pub(super) fn run(args: &Args, file: &Path, output: Output) -> Result<(), UserFa
         return Err(UserFacing::new(Kind::Config, "the configuration cannot be used", hint));
     }
     say(if lines.is_empty() { "the configuration is good" } else { "the configuration can be used" })
+}
+
+/// What was made over the API and means nothing any more by this configuration: the relay starts without it.
+async fn unreachable(config: &config::checked::Config) -> Result<Vec<String>, UserFacing> {
+    let entries = resource::known(config).await?.entries();
+    let lost = entries.iter().filter_map(|(name, entry)| match entry {
+        Entry::Made(made) => Some((name, made.resource.as_ref().err()?)),
+        Entry::Configured(_) => None,
+    });
+    let line = |name: &_, problem: &Problem| {
+        format!("warning: {name}, which was made over the API, cannot be reached: {}: {}", problem.key, problem.what)
+    };
+    Ok(lost.flat_map(|(name, problems)| problems.iter().map(move |problem| line(name, problem))).collect())
 }
 
 /// Files that the configuration names and that are not there.

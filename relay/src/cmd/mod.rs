@@ -122,7 +122,7 @@ async fn run(cli: Cli) -> Result<(), UserFacing> {
     let Cli { config, output, command } = cli;
     match command {
         Command::Init(args) => init::run(args).await,
-        Command::Check(args) => check::run(&args, &config, output),
+        Command::Check(args) => check::run(&args, &config, output).await,
         Command::Serve => serve::run(load(&config)?, output).await,
         Command::User { command } => user::run(command, &load(&config)?, output).await,
         Command::Keys { command } => keys::run(&command, &load(&config)?, output),

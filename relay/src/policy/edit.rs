@@ -74,12 +74,19 @@ impl Policies {
     #[must_use]
     pub fn seen(&self) -> Seen {
         let (files, mut problems) = bundle::read(&self.folder).unwrap_or_else(|problems| (Vec::new(), problems));
-        let hash = bundle::hash_of(&files, &self.guardrails);
+        let hash = self.tag(&files, &problems);
         // Those in force are known to be valid.
         if problems.is_empty() && hash != self.current().hash() {
             problems = Bundle::of(files.clone(), &self.guardrails).err().unwrap_or_default();
         }
         Seen { hash, files, problems }
+    }
+
+    /// The hash of the bundle that these files are. One that cannot be read makes it another, which no bundle has.
+    fn tag(&self, files: &[PolicyFile], unreadable: &[PolicyProblem]) -> String {
+        let names = unreadable.iter().map(|problem| format!(" {}", problem.file)).collect::<String>();
+        let hash = bundle::hash_of(files, &self.guardrails);
+        if names.is_empty() { hash } else { blake3::hash(format!("{hash}{names}").as_bytes()).to_hex().to_string() }
     }
 
     /// What these files would be as all the policies, behind the configured guardrails. Blocking.
@@ -107,7 +114,7 @@ impl Policies {
             return Err(NotChanged::Name(name.chars().take(LONGEST).collect()));
         }
         let (mut files, unreadable) = bundle::read(&self.folder).map_err(NotChanged::Invalid)?;
-        let from = bundle::hash_of(&files, &self.guardrails);
+        let from = self.tag(&files, &unreadable);
         if from != expected {
             return Err(NotChanged::Stale(from));
         }
@@ -220,7 +227,9 @@ mod tests {
         // What an editor has broken may be mended.
         fs::write(folder.path().join("policies/more.cedar"), b"\xff").unwrap();
         let seen = policies.seen();
-        assert!(!seen.problems.is_empty());
+        assert!(!seen.problems.is_empty() && seen.hash != before && seen.hash != change.to);
+        let stale = policies.prepare("more.cedar", Some(MORE.to_owned()), &before).unwrap_err();
+        assert!(matches!(stale, NotChanged::Stale(hash) if hash == seen.hash), "it is there, and was not seen");
         policies.prepare("more.cedar", Some(MORE.to_owned()), &seen.hash).unwrap().make().unwrap();
         assert!(policies.seen().problems.is_empty());
     }
