@@ -205,3 +205,55 @@ async fn no_definition_leads_a_secret_astray() -> Result<()> {
     ensure!(large.status == 413, "{}", large.status);
     Ok(())
 }
+
+/// Sessions that begin, and run, while their resource changes: once a change is answered, none is what it was before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_session_goes_on_as_it_was() -> Result<()> {
+    const CHANGES: u32 = 12;
+    const CLIENTS: usize = 4;
+    let lab = lab().await?;
+    let (adam, alice) = (Forger::root(&lab, "adam").await?, lab.login("alice").await?);
+    let (shown, hidden) = (definition(&lab, ""), definition(&lab, "columns = [\"customers.name\"]\n"));
+    let first = good(&adam, "made", MAKE, &shown).await?;
+    let made = alice.connect("made", Transport::Quic)?;
+    // What it is, for as long as nobody changes it.
+    let labelled = tokio::sync::RwLock::new(Some(false));
+    let change = async {
+        let mut tag = first;
+        for change in 0..CHANGES {
+            let hides = change % 2 == 0;
+            let mut labelled = labelled.write().await;
+            tag = good(&adam, "made", ("if-match", &tag), if hides { &hidden } else { &shown }).await?;
+            *labelled = Some(hides);
+            drop(labelled);
+            tokio::time::sleep(Duration::from_millis(150)).await;
+        }
+        *labelled.write().await = None;
+        anyhow::Ok(())
+    };
+    let client = async || {
+        let (mut kept, mut seen) = (None, [0_u32; 2]);
+        loop {
+            let connected = match kept.take() {
+                Some(client) => Ok(client),
+                None => made.client().await,
+            };
+            let Ok(client) = connected else { continue };
+            let now = labelled.read().await;
+            let Some(hides) = *now else { break anyhow::Ok(seen) };
+            let Ok(row) = client.query_one("SELECT name FROM customers WHERE id = 1", &[]).await else { continue };
+            let name: &str = row.get(0);
+            ensure!(name.contains("Ada") != hides, "labelled {hides}: {name}");
+            if let Some(count) = seen.get_mut(usize::from(hides)) {
+                *count += 1;
+            }
+            drop(now);
+            kept = Some(client);
+        }
+    };
+    let clients = futures_util::future::try_join_all((0..CLIENTS).map(|_| client()));
+    let (changed, clients) = futures_util::future::join(change, clients).await;
+    changed?;
+    ensure!(clients?.iter().all(|seen| seen.iter().all(|count| *count > 0)), "some never came through");
+    Ok(())
+}
