@@ -1,7 +1,10 @@
 //! `weir-relay resource`: look at resources from the relay's own machine.
 
 use super::{Output, say, system, tell};
-use crate::{resources::Resources, upstream};
+use crate::{
+    resources::{Entry, Resources},
+    upstream,
+};
 use weir_shared::{
     config::checked::Config,
     error::{Kind, UserFacing},
@@ -27,16 +30,24 @@ pub(super) async fn run(command: Command, config: &Config, output: Output) -> Re
             if resources.entries().is_empty() {
                 tell("there is no resource; add [resources.NAME] to the configuration");
             }
-            for resource in resources.all() {
+            for (name, entry) in resources.entries() {
+                let origin = match &entry {
+                    Entry::Configured(_) => "configuration",
+                    Entry::Made(_) => "api",
+                };
+                let Some(resource) = entry.resource() else {
+                    tell(&format!("{name} was made over the API and cannot be reached: run `weir-relay check`"));
+                    continue;
+                };
                 let place = resource.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
                 let line = if output == Output::Json {
                     serde_json::json!({
                         "name": resource.name, "kind": resource.kind.as_str(), "address": place,
-                        "databases": resource.databases, "role": resource.role, "labels": resource.labels,
+                        "databases": resource.databases, "role": resource.role, "labels": resource.labels, "origin": origin,
                     })
                     .to_string()
                 } else {
-                    format!("{:<24} {:<10} {place:<28} {}", resource.name, resource.kind.as_str(), resource.role)
+                    format!("{name:<24} {:<10} {place:<28} {:<16} {origin}", resource.kind.as_str(), resource.role)
                 };
                 say(&line)?;
             }
