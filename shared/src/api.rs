@@ -34,9 +34,11 @@
 
 mod admin;
 mod approvals;
+mod explanation;
 
 pub use admin::*;
 pub use approvals::*;
+pub use explanation::*;
 
 use crate::{
     error::{Kind, UserFacing},

@@ -23,11 +23,11 @@ use axum::{
 };
 use std::{collections::BTreeMap, sync::Arc};
 use weir_policy::{
-    bundle::{Action, Explanation, Moment, PolicyFile, PolicyProblem, Subject, Target},
+    bundle::{Action, Moment, PolicyFile, PolicyProblem, Subject, Target},
     sql,
 };
 use weir_shared::{
-    api::{ExplainBody, Flaw, PoliciesBody, PoliciesChecked, PoliciesView, PolicyText, Problem},
+    api::{ExplainBody, Explanation, Flaw, PoliciesBody, PoliciesChecked, PoliciesView, PolicyText, Problem},
     error::{Kind, UserFacing},
     id::ResourceName,
 };

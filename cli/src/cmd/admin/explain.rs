@@ -6,15 +6,11 @@ use crate::{
     ui,
     ui::Output,
 };
-use serde::Deserialize;
 use serde_json::Value;
 use weir_shared::{
-    api::ExplainBody,
+    api::{ExplainBody, Explanation},
     error::{Kind, UserFacing},
 };
-
-/// Most of a near miss's condition that is shown.
-const LONGEST: usize = 200;
 
 #[derive(clap::Args)]
 pub(in crate::cmd) struct Args {
@@ -46,38 +42,6 @@ fn label(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-/// As the relay tells it; JSON has more.
-#[derive(Deserialize)]
-struct Explanation {
-    outcome: String,
-    policies: Vec<String>,
-    terms: Vec<String>,
-    notices: Vec<String>,
-    hops: Vec<Hop>,
-}
-
-#[derive(Deserialize)]
-struct Hop {
-    depth: u32,
-    questions: Vec<Question>,
-}
-
-#[derive(Deserialize)]
-struct Question {
-    action: String,
-    permitted: bool,
-    failed: bool,
-    policies: Vec<String>,
-    near_misses: Vec<NearMiss>,
-}
-
-#[derive(Deserialize)]
-struct NearMiss {
-    id: String,
-    effect: String,
-    text: String,
-}
-
 pub(super) async fn run(settings: &Settings, args: Args, output: Output) -> Result<(), UserFacing> {
     let session = Session::open(settings).await?;
     if args.labels.is_empty() {
@@ -94,7 +58,7 @@ pub(super) async fn run(settings: &Settings, args: Args, output: Output) -> Resu
     let unreadable =
         |_| UserFacing::new(Kind::Incompatible, "the explanation cannot be read", "upgrade weir, or the relay");
     match serde_json::from_value::<Option<Explanation>>(answer).map_err(unreadable)? {
-        Some(explanation) => text(&explanation).iter().for_each(|line| ui::say(&ui::visible_line(line))),
+        Some(explanation) => explanation.lines().iter().for_each(|line| ui::say(&ui::visible_line(line))),
         None => ui::tell("this needs nothing but the connection"),
     }
     Ok(())
@@ -106,35 +70,4 @@ async fn tell_if_unknown(session: &Session, resource: &str) {
     if asked.is_err_and(|error| error.kind == Kind::NotFound) {
         ui::tell(&format!("{} is not configured: it has no labels", ui::visible_line(resource)));
     }
-}
-
-/// As `weir-relay policy explain` says it.
-fn text(explanation: &Explanation) -> Vec<String> {
-    let names = |names: &[String]| if names.is_empty() { "no rule".to_owned() } else { names.join(", ") };
-    let mut out = vec![format!("{}: {}", explanation.outcome, names(&explanation.policies))];
-    out.extend(explanation.terms.iter().map(|term| format!("  the approval must satisfy {term}")));
-    out.extend(explanation.notices.iter().map(|notice| format!("  not enforced: {notice}")));
-    for hop in &explanation.hops {
-        out.push(format!("depth {}", hop.depth));
-        for question in &hop.questions {
-            let answer = match (question.failed, question.permitted) {
-                (true, _) => "fails",
-                (false, true) => "yes",
-                (false, false) => "no",
-            };
-            out.push(format!("  {}? {answer}: {}", question.action, names(&question.policies)));
-            // What would have turned a no into a yes; the JSON has the others too.
-            let near = question.near_misses.iter().filter(|miss| !question.permitted && miss.effect == "permit");
-            out.extend(near.map(|miss| format!("    near: {}: {}", miss.id, condition(&miss.text))));
-        }
-    }
-    out
-}
-
-/// The conditions of a policy, on one line.
-fn condition(text: &str) -> String {
-    let starts = ["\nwhen", "\nunless", " when", " unless", ")when", ")unless"];
-    let start = starts.iter().filter_map(|word| text.find(word)).min().unwrap_or(0);
-    let line = text.get(start..).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() > LONGEST { line.chars().take(LONGEST).chain("...".chars()).collect() } else { line }
 }

@@ -8,61 +8,7 @@ use super::{
 };
 use crate::sql::Facts;
 use cedar_policy::{Authorizer, PolicySet, Request};
-use serde::Serialize;
-
-/// A decision, hop by hop.
-#[derive(Clone, Debug, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Explanation {
-    /// `allow`, `hold`, `deny`.
-    pub outcome: &'static str,
-    /// Policies that decided.
-    pub policies: Vec<String>,
-    /// What an approval must satisfy, as annotations; empty when it is not held.
-    pub terms: Vec<String>,
-    /// Policies in shadow or warn that matched.
-    pub notices: Vec<String>,
-    /// From the root to who asks.
-    pub hops: Vec<Hop>,
-}
-
-/// What was asked about one agent of the chain.
-#[derive(Clone, Debug, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Hop {
-    /// Hops from the root.
-    pub depth: u32,
-    /// In order; what a denial makes pointless is not asked.
-    pub questions: Vec<QuestionAsked>,
-}
-
-/// One question.
-#[derive(Clone, Debug, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct QuestionAsked {
-    /// The action: `sql.write`, `unattended`.
-    pub action: &'static str,
-    /// The answer.
-    pub permitted: bool,
-    /// A policy failed: that denies.
-    pub failed: bool,
-    /// The policies that decided, or failed.
-    pub policies: Vec<String>,
-    /// Policies for this action, subject and target whose condition was not true.
-    pub near_misses: Vec<NearMiss>,
-}
-
-/// A policy that would have counted, had its condition been true.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct NearMiss {
-    /// Its name.
-    pub id: String,
-    /// `permit` or `forbid`.
-    pub effect: &'static str,
-    /// Its text.
-    pub text: String,
-}
+use weir_shared::api::{Explanation, Hop, NearMiss, QuestionAsked};
 
 impl Judge {
     /// The same as [`Judge::decide`], explained. Slow: every policy is evaluated by itself.
@@ -82,7 +28,7 @@ impl Judge {
         let hops = hops.collect();
         let Decision { outcome, policies, terms, notices, .. } = decision;
         Explanation {
-            outcome: outcome.as_str(),
+            outcome: outcome.as_str().to_owned(),
             policies: policies.to_vec(),
             terms: if outcome == super::Outcome::Hold { terms.shown() } else { Vec::new() },
             notices: notices.iter().map(ToString::to_string).collect(),
@@ -94,7 +40,7 @@ impl Judge {
         let answer = self.ask(asked, depth, now);
         let near_misses = self.near_misses(asked, depth, now).unwrap_or_default();
         QuestionAsked {
-            action: asked.action(),
+            action: asked.action().to_owned(),
             permitted: answer.permitted,
             failed: answer.failed,
             policies: answer.rules.iter().map(|rule| rule.id.clone()).collect(),
@@ -121,7 +67,7 @@ fn misses(slice: &Slice, ready: &Ready, request: &Request) -> Vec<NearMiss> {
     enforced
         .map(|rule| NearMiss {
             id: rule.id.clone(),
-            effect: if rule.forbids() { "forbid" } else { "permit" },
+            effect: if rule.forbids() { "forbid" } else { "permit" }.to_owned(),
             text: rule.policy.to_string(),
         })
         .collect()

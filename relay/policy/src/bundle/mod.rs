@@ -25,7 +25,6 @@ mod terms;
 mod tests;
 
 pub use diff::{Change, GridCase};
-pub use explain::{Explanation, Hop, NearMiss, QuestionAsked};
 pub use judge::Judge;
 pub use load::{Guardrails, PolicyFile, PolicyProblem, hash_of, read};
 pub use moment::Moment;

@@ -411,15 +411,15 @@ fn a_decision_is_explained_with_what_nearly_decided() {
     let judge = bundle.judge(&subject(&["user"], 1), &target("prod"));
     let facts = facts("DELETE FROM t WHERE a = 1");
     let explained = judge.explain(Action::SqlWrite, Some(&facts), Moment::default());
-    assert_eq!((explained.outcome, explained.policies), ("hold", vec!["write".to_owned()]));
+    assert_eq!((explained.outcome, explained.policies), ("hold".to_owned(), vec!["write".to_owned()]));
     assert_eq!(explained.hops.len(), 2);
     let questions = &explained.hops[1].questions;
-    assert_eq!(questions.iter().map(|asked| asked.action).collect::<Vec<_>>(), ["sql.write", "unattended"]);
+    assert_eq!(questions.iter().map(|asked| asked.action.as_str()).collect::<Vec<_>>(), ["sql.write", "unattended"]);
     let near: Vec<&str> = questions[1].near_misses.iter().map(|miss| miss.id.as_str()).collect();
     assert!(near.contains(&"write-unattended") && near.contains(&"guardrail-no-where"), "{near:?}");
     assert!(!near.contains(&"read-unattended"), "it is about another action");
     let denied = judge.explain(Action::SqlDdl, None, Moment::default());
-    assert_eq!((denied.outcome, denied.hops[0].questions.len()), ("deny", 1));
+    assert_eq!((denied.outcome, denied.hops[0].questions.len()), ("deny".to_owned(), 1));
     assert!(denied.hops[0].questions[0].near_misses.iter().any(|miss| miss.id == "ddl" && miss.effect == "permit"));
 }
 

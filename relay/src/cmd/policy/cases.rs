@@ -21,10 +21,13 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 use toml_edit::{Document, Item, TableLike};
 use weir_policy::{
-    bundle::{Approving, Bundle, ColumnName, Decision, Explanation, Moment, Outcome, Subject, Target},
+    bundle::{Approving, Bundle, ColumnName, Decision, Moment, Outcome, Subject, Target},
     sql,
 };
-use weir_shared::error::{Kind, UserFacing};
+use weir_shared::{
+    api::Explanation,
+    error::{Kind, UserFacing},
+};
 
 const KEYS: [&str; 17] = [
     "name",

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use weir_policy::{
-    bundle::{Action, Explanation, Moment, Subject, Target},
+    bundle::{Action, Moment, Subject, Target},
     sql,
 };
 use weir_shared::{
@@ -15,9 +15,6 @@ use weir_shared::{
     id::ResourceName,
 };
 use weir_store::Store;
-
-/// Most of a near miss's condition that is shown.
-const LONGEST: usize = 200;
 
 #[derive(clap::Args)]
 pub(in crate::cmd) struct Args {
@@ -62,7 +59,7 @@ pub(super) async fn run(args: Args, config: &Path, output: Output) -> Result<(),
     if let Some(facts) = &facts {
         tell(&format!("{}: {}", facts.class.as_str(), facts.reason));
     }
-    text(&explanation).iter().try_for_each(|line| say(line))
+    explanation.lines().iter().try_for_each(|line| say(line))
 }
 
 async fn subject(args: &Args, config: &Path) -> Result<Subject, UserFacing> {
@@ -99,37 +96,4 @@ async fn target(args: &Args, config: &Path) -> Result<Target, UserFacing> {
         labels.insert(key.to_owned(), value.to_owned());
     }
     Ok(Target { resource: args.connect.clone(), labels })
-}
-
-/// An explanation for people.
-pub(super) fn text(explanation: &Explanation) -> Vec<String> {
-    let names = |names: &[String]| if names.is_empty() { "no rule".to_owned() } else { names.join(", ") };
-    let mut out = vec![format!("{}: {}", explanation.outcome, names(&explanation.policies))];
-    out.extend(explanation.terms.iter().map(|term| format!("  the approval must satisfy {term}")));
-    out.extend(explanation.notices.iter().map(|notice| format!("  not enforced: {notice}")));
-    for hop in &explanation.hops {
-        out.push(format!("depth {}", hop.depth));
-        for question in &hop.questions {
-            let answer = match (question.failed, question.permitted) {
-                (true, _) => "fails",
-                (false, true) => "yes",
-                (false, false) => "no",
-            };
-            out.push(format!("  {}? {answer}: {}", question.action, names(&question.policies)));
-            // What would have turned a no into a yes; the JSON has the others too.
-            let near = question.near_misses.iter().filter(|miss| !question.permitted && miss.effect == "permit");
-            for miss in near {
-                out.push(format!("    near: {}: {}", miss.id, condition(&miss.text)));
-            }
-        }
-    }
-    out
-}
-
-/// The conditions of a policy, on one line.
-fn condition(text: &str) -> String {
-    let starts = ["\nwhen", "\nunless", " when", " unless", ")when", ")unless"];
-    let start = starts.iter().filter_map(|word| text.find(word)).min().unwrap_or(0);
-    let line = text.get(start..).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() > LONGEST { line.chars().take(LONGEST).chain("...".chars()).collect() } else { line }
 }

@@ -1,6 +1,6 @@
 //! `weir-relay policy test`.
 
-use super::{bundle, cases, explain::text, place};
+use super::{bundle, cases, place};
 use crate::cmd::{Output, say, tell};
 use std::path::{Path, PathBuf};
 use weir_shared::error::{Kind, UserFacing};
@@ -31,7 +31,7 @@ pub(super) fn run(args: &Args, config: &Path, output: Output) -> Result<(), User
         } else if !differences.is_empty() {
             say(&format!("{}:{}: {}: {}", args.cases.display(), case.line, case.name, differences.join("; ")))?;
             if let Some(explanation) = case.explain(&bundle) {
-                text(&explanation).iter().try_for_each(|line| say(&format!("  {line}")))?;
+                explanation.lines().iter().try_for_each(|line| say(&format!("  {line}")))?;
             }
         }
     }
