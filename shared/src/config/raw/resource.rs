@@ -1,6 +1,6 @@
 //! `[credentials.NAME]` and `[resources.NAME]`: what may be reached, and whom the relay shows its secrets to.
 
-use super::{Key, Problem, Reader, duration, join, offset, reference};
+use super::{Key, Problem, Reader, duration, identity::text, join, offset, reference};
 use crate::{
     config::checked::{
         ColumnLabel, Config, Credential, CredentialSource, Durability, Host, Limits, Rate, RecordRows, Recording,
@@ -289,10 +289,6 @@ impl Reader<'_> {
             }),
         }
     }
-}
-
-fn text(item: &Item) -> Option<String> {
-    item.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 fn list(item: &Item) -> Option<Vec<String>> {
