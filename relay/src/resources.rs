@@ -244,6 +244,7 @@ pub async fn change(
         // A session that begins meanwhile looks whether its resource is still the one, after it can be found here.
         relay.registry.kill_resource(old, Reason::ResourceChanged);
         relay.upstreams.catalogs.forget(old);
+        relay.upstreams.resolvers.forget(old);
     }
     tracing::info!(resource = %name, event, "by {}", principal.user());
     Ok(after)

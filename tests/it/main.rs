@@ -11,6 +11,7 @@
 //! - [`estimate`]: how many rows a held statement would touch
 //! - [`lifecycle`]: clients and relays that die, large values
 //! - [`labels`]: labelled columns while the database changes
+//! - [`meaning`]: statements judged by what the server runs for their names
 //! - [`limits`]: what a resource's configuration limits, and how much of it is recorded
 //! - [`local`]: the local port: TLS, the UNIX socket, Ctrl-C in psql, a port that is taken
 //! - [`floods`]: strangers that open connections and leave them unfinished, agents that open too many, clients that do not read
@@ -69,6 +70,7 @@ mod leaks;
 mod lifecycle;
 mod limits;
 mod local;
+mod meaning;
 mod metrics;
 mod mishaps;
 mod nested;

@@ -225,7 +225,7 @@ impl Session {
             if answer.error.is_empty() && answer.tags.iter().all(|tag| tag.starts_with("SELECT")) {
                 *seen.selects.entry(class.as_str()).or_default() += 1;
             }
-            self.prepared.extend(facts.prepares.iter().cloned());
+            self.prepared.extend(facts.prepares.iter().map(|made| (made.name.clone(), made.facts.class)));
         }
         Ok(wrong)
     }

@@ -36,6 +36,8 @@ pub struct Held {
     pub(crate) action: Action,
     pub(crate) number: u64,
     pub(crate) facts: Arc<Facts>,
+    /// Those that its text alone tells.
+    pub(crate) text: Arc<Facts>,
     /// What a human is asked.
     pub asked: Asked,
 }
@@ -67,7 +69,7 @@ impl Held {
         grant: &Grant,
         action: Action,
         number: u64,
-        facts: Arc<Facts>,
+        (facts, alone): (Arc<Facts>, Arc<Facts>),
         decision: &Decision,
         state: &SessionState,
         limits: &ApprovalLimits,
@@ -78,7 +80,9 @@ impl Held {
         let in_transaction = [u8::from(state.in_transaction)];
         let values = action.parameters.digest.as_ref().map_or(&[][..], |digest| digest.as_slice());
         let of = bound(grant, &state.database);
-        let text = action.text.as_bytes();
+        // What its names stand for runs, so that is what is approved.
+        let whole = whole(&action.text, &facts);
+        let text = whole.as_bytes();
         let exact = of("statement", &[session.as_bytes(), &changes, &in_transaction, text, values, action.bytes()]);
         let template = facts.template(&action.text).filter(|_| action.parameters.omitted.is_none());
         let pattern = template.as_ref().map(|template| of("pattern", &[template.as_bytes()])).unwrap_or_default();
@@ -95,7 +99,7 @@ impl Held {
         };
         let request = ApprovalRequest {
             class: class.to_owned(),
-            statement: visible(&action.text),
+            statement: visible(&whole),
             parameters: parameters_as_text(&action)
                 .into_iter()
                 .map(|value| value.map(|value| visible(&value)))
@@ -118,8 +122,24 @@ impl Held {
             ..request(grant, RequestKind::Statement)
         };
         let likeness = of("likeness", &[text, values, class.as_bytes()]);
-        Self { action, number, facts, asked: Asked { request, likeness, pattern, time: decision.terms.ttl } }
+        Self {
+            action,
+            number,
+            facts,
+            text: alone,
+            asked: Asked { request, likeness, pattern, time: decision.terms.ttl },
+        }
     }
+}
+
+/// The statement's text, and below it those that names in it stand for.
+#[must_use]
+pub fn whole<'t>(text: &'t str, facts: &Facts) -> std::borrow::Cow<'t, str> {
+    if facts.stands_for.is_empty() {
+        return text.into();
+    }
+    let stood_for = facts.stands_for.iter().map(|text| format!("\n-- which runs: {text}"));
+    std::iter::once(text.to_owned()).chain(stood_for).collect::<String>().into()
 }
 
 impl Asked {

@@ -7,7 +7,7 @@
 use super::{
     Ending,
     clock::{Clock, Seen},
-    gate::{Gate, Masked, Verdict},
+    gate::{Gate, Masked, Unknown, Unresolved, Verdict},
     out::Out,
     registry::{Place, Reason},
 };
@@ -76,6 +76,8 @@ impl ToUpstream {
             Verdict::Refuse(action, number, refusal) => self.0.push(engine.refuse(action, number, &refusal)),
             Verdict::Hold(held) => return Some(Happened::Hold(held)),
             Verdict::Parse(action) => return Some(Happened::Parse(action)),
+            Verdict::Resolve(unresolved) => return Some(Happened::Resolve(unresolved)),
+            Verdict::Exists(unknown) => return Some(Happened::Exists(unknown)),
         }
         None
     }
@@ -90,6 +92,10 @@ enum Happened {
     Hold(Box<Held>),
     /// A text must be parsed that takes long.
     Parse(Action),
+    /// The catalog must say what names mean.
+    Resolve(Box<Unresolved>),
+    /// The server must say whether something exists.
+    Exists(Box<Unknown>),
     /// What runs upstream must be asked to stop.
     Stop,
     /// It is time to look at the clock.
@@ -185,6 +191,9 @@ impl<'a, 'g> Drive<'a, 'g> {
                         Box::pin(self.hold(held, client)).instrument(span).await
                     }
                     Happened::Parse(action) => self.parse(action, client).await,
+                    // Rare, as a hold is.
+                    Happened::Resolve(unresolved) => Box::pin(self.resolve(*unresolved, client)).await,
+                    Happened::Exists(unknown) => Box::pin(self.exists(*unknown, client)).await,
                     Happened::Stop => self.stop(client).await,
                     Happened::Look => self.look(),
                     Happened::Sync => self.settle().await.err(),
@@ -241,6 +250,41 @@ impl<'a, 'g> Drive<'a, 'g> {
         match self.meanwhile(client, relay.facts.parse(Arc::clone(&action.text))).await {
             Ok(facts) => {
                 let verdict = self.pump.gate.judge(self.pump.engine, action, facts);
+                self.pump.carry_out(verdict)
+            }
+            Err(over) => Some(over),
+        }
+    }
+
+    /// Waits for what the names in a request mean.
+    async fn resolve(&mut self, unresolved: Unresolved, client: &mut Stream) -> Option<Happened> {
+        if let Err(over) = self.settle().await {
+            return Some(over);
+        }
+        let (relay, resolver) = (self.pump.gate.relay(), Arc::clone(self.pump.gate.resolver()));
+        let question = unresolved.question.clone();
+        let asked = relay.upstreams.resolve(self.estimator.admitted, &resolver, question);
+        match self.meanwhile(client, asked).await {
+            Ok(answer) => {
+                let verdict = self.pump.gate.resolved(self.pump.engine, unresolved, answer);
+                self.pump.carry_out(verdict)
+            }
+            Err(over) => Some(over),
+        }
+    }
+
+    /// Waits for the server's word on whether what a request names exists.
+    async fn exists(&mut self, unknown: Unknown, client: &mut Stream) -> Option<Happened> {
+        if let Err(over) = self.settle().await {
+            return Some(over);
+        }
+        let gate = &self.pump.gate;
+        let (relay, resolver, text) = (gate.relay(), Arc::clone(gate.resolver()), Arc::clone(unknown.statement()));
+        let path = gate.search_path().map(<[String]>::to_vec);
+        let asked = relay.upstreams.does_not_exist(self.estimator.admitted, &resolver, &text, path.as_deref());
+        match self.meanwhile(client, asked).await {
+            Ok(answer) => {
+                let verdict = self.pump.gate.missed(self.pump.engine, unknown, answer);
                 self.pump.carry_out(verdict)
             }
             Err(over) => Some(over),

@@ -48,10 +48,14 @@ impl SharedFacts {
 pub fn unjudged(reason: &str) -> Facts {
     Facts {
         class: Class::Admin,
+        certain: Class::Admin,
         statements: 1,
         destructive: true,
         redefines: true,
+        sets: true,
+        opaque: true,
         reason: reason.to_owned(),
+        certain_reason: reason.to_owned(),
         ..Facts::default()
     }
 }
@@ -66,10 +70,7 @@ pub fn lasting(facts: &Facts) -> bool {
 /// True when what comes after it may mean something else than before: a setting, a role or what a name stands for.
 #[must_use]
 pub fn changes_meaning(facts: &Facts) -> bool {
-    let sets = ["SET ", "RESET ", "DISCARD"].iter().any(|start| facts.reason.starts_with(start));
-    // Of several statements only the most dangerous one is named.
-    let several = facts.statements != 1;
-    sets || several || facts.redefines || facts.functions.iter().any(|name| name.ends_with("set_config"))
+    facts.sets || facts.statements != 1 || facts.redefines || facts.opaque
 }
 
 /// The policy action of a class; none where a right to connect is enough.

@@ -20,6 +20,7 @@ use super::{
     facts,
     labelled::Labelled,
     limits::SessionLimits,
+    meaning::{Meaning, Names},
     refusals::{self, refusal, unrecorded},
     rows::Rows,
     running::{Running, RunningList},
@@ -30,15 +31,21 @@ use crate::{
     record::{RecordError, Recorder},
     relay::Relay,
     telemetry::session::{Judged, SessionMetrics, Traffic},
-    upstream::Connected,
+    upstream::{
+        Connected, UpstreamError,
+        resolve::{Known, Question, Resolver},
+    },
 };
 use bytes::Bytes;
 use std::{collections::HashMap, sync::Arc, time::Instant};
 use weir_policy::{
     bundle::{self, Moment, Notice},
-    sql::{Class, Facts},
+    sql::{Facts, Resolved},
 };
-use weir_protocol::{Action, ActionKind, Engine, Excess, Refusal, Shape, postgres::Postgres};
+use weir_protocol::{
+    Action, ActionKind, Engine, Excess, Refusal, Shape,
+    postgres::{Postgres, startup::SessionStart},
+};
 use weir_shared::recording::Payload;
 
 /// The right to send exactly these bytes, once: judged, and recorded as the durability asks.
@@ -78,6 +85,35 @@ pub enum Verdict {
     Hold(Box<Held>),
     /// Its text takes long to parse: to be given to [`Gate::judge`] with its facts.
     Parse(Action),
+    /// The catalog must say what its names mean: to be given to [`Gate::resolved`] with the answer.
+    Resolve(Box<Unresolved>),
+    /// The server must say whether something in it exists: to be given to [`Gate::missed`] with the answer.
+    Exists(Box<Unknown>),
+}
+
+/// A request whose names are not known, and what to ask about them.
+#[derive(Debug)]
+pub struct Unresolved {
+    action: Action,
+    text: Arc<Facts>,
+    /// What to ask the catalog.
+    pub question: Question,
+}
+
+/// A request that names something that the catalog does not have.
+#[derive(Debug)]
+pub struct Unknown {
+    action: Action,
+    text: Arc<Facts>,
+    resolved: Resolved,
+}
+
+impl Unknown {
+    /// The statement.
+    #[must_use]
+    pub fn statement(&self) -> &Arc<str> {
+        &self.action.text
+    }
 }
 
 /// What a session adds up to.
@@ -118,14 +154,15 @@ pub struct Gate<'a> {
     timed: bool,
     /// The minute that `decided` is of, then.
     moment: Moment,
-    /// What SQL-level and protocol-level names may run, at worst.
-    prepared: HashMap<String, Class>,
+    names: Names<'a>,
     running: RunningList,
     /// The columns that were recorded last, and of which statement.
     columns: Option<(Shape, u64)>,
     number: u64,
     /// What the session did that may change what a statement means.
     state: SessionState,
+    /// Something was set that the end of a transaction may take back.
+    unsettled: bool,
     totals: Totals,
     metrics: SessionMetrics,
     /// What policies that only warn say to the client.
@@ -134,19 +171,24 @@ pub struct Gate<'a> {
 
 impl<'a> Gate<'a> {
     /// A gate for a logged-in session.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the session")]
     pub fn new(
         shared: &'a Relay,
         grant: &'a Grant,
         limits: SessionLimits<'a>,
         recorder: Recorder,
-        database: String,
+        database: &str,
+        start: &SessionStart,
         connected: &Connected,
         metrics: SessionMetrics,
     ) -> Self {
         let (credential, catalog) = (connected.credential.as_deref(), Arc::clone(&connected.catalog));
         let known = credential.map(|lease| Arc::clone(lease.known()));
         let masker = Masker::new(Arc::clone(&shared.detector), known, Arc::clone(&catalog));
-        let state = SessionState { database, ..SessionState::default() };
+        let state = SessionState { database: database.to_owned(), ..SessionState::default() };
+        let resolver = shared.upstreams.resolvers.of(grant.resource(), database, &connected.canceller.server);
+        let path = start.parameters.iter().rev().find(|(name, _)| name == "search_path").map(|(_, path)| path.as_str());
+        let names = Names::new(grant, resolver, path);
         let labelled = Labelled::new(grant, &shared.upstreams.catalogs, catalog);
         Self {
             grant,
@@ -159,7 +201,8 @@ impl<'a> Gate<'a> {
             decided: HashMap::new(),
             timed: grant.tells_time(),
             moment: Moment::default(),
-            prepared: HashMap::new(),
+            names,
+            unsettled: false,
             running: RunningList::default(),
             columns: None,
             number: 0,
@@ -242,8 +285,79 @@ impl<'a> Gate<'a> {
     }
 
     /// The same, for a request whose facts had to be found elsewhere.
-    pub fn judge(&mut self, engine: &mut Postgres, action: Action, facts: Arc<Facts>) -> Verdict {
+    pub fn judge(&mut self, engine: &mut Postgres, action: Action, text: Arc<Facts>) -> Verdict {
         self.follow(engine);
+        let shared = &self.shared.facts;
+        let of = |text: &str| shared.of(text).unwrap_or_else(|| Arc::new(facts::unjudged("a long text")));
+        let meaning = self.names.meaning(engine, &of, Arc::clone(&text));
+        self.understood(engine, action, text, meaning)
+    }
+
+    /// The catalog has answered.
+    pub fn resolved(&mut self, engine: &mut Postgres, of: Unresolved, answer: Result<Known, UpstreamError>) -> Verdict {
+        let Unresolved { action, text, .. } = of;
+        match answer {
+            Ok(known) => {
+                let meaning = self.names.told(Arc::clone(&text), known);
+                self.understood(engine, action, text, meaning)
+            }
+            Err(error) => self.not_understood(action, &text, &error),
+        }
+    }
+
+    /// The server has said whether what was missing exists.
+    pub fn missed(
+        &mut self,
+        engine: &mut Postgres,
+        of: Unknown,
+        does_not_exist: Result<bool, UpstreamError>,
+    ) -> Verdict {
+        let Unknown { action, text, resolved } = of;
+        match does_not_exist {
+            // Its own error is the right one: the statement goes there to be told.
+            Ok(true) => self.weigh(engine, action, text, Arc::new(resolved.facts)),
+            Ok(false) => self.weigh(engine, action, text, Arc::new(resolved.not_understood())),
+            Err(error) => self.not_understood(action, &text, &error),
+        }
+    }
+
+    fn understood(&mut self, engine: &mut Postgres, action: Action, text: Arc<Facts>, meaning: Meaning) -> Verdict {
+        match meaning {
+            Meaning::Known(facts) => self.weigh(engine, action, text, facts),
+            Meaning::Ask(text, question) => Verdict::Resolve(Box::new(Unresolved { action, text, question })),
+            // Preparing runs nothing, and the server says by itself what does not exist.
+            Meaning::Missing(resolved) if action.kind == ActionKind::Prepare => {
+                self.weigh(engine, action, text, Arc::new(resolved.facts))
+            }
+            Meaning::Missing(resolved) if text.statements == 1 => {
+                Verdict::Exists(Box::new(Unknown { action, text, resolved: *resolved }))
+            }
+            Meaning::Missing(resolved) => self.weigh(engine, action, text, Arc::new(resolved.not_understood())),
+        }
+    }
+
+    /// What the names mean cannot be asked: then nobody knows what the statement does.
+    fn not_understood(&mut self, action: Action, facts: &Facts, error: &UpstreamError) -> Verdict {
+        tracing::error!(parent: self.grant.span(), %error, "the catalog cannot be asked");
+        self.number += 1;
+        let refusal = refusals::not_understood(self.grant);
+        self.refuse(action, self.number, facts, &none(), refusal)
+    }
+
+    /// Asks the catalog.
+    #[must_use]
+    pub fn resolver(&self) -> &Arc<Resolver> {
+        self.names.resolver()
+    }
+
+    /// The one path on which its session looks for names; none is what its role begins with.
+    #[must_use]
+    pub fn search_path(&self) -> Option<&[String]> {
+        self.names.search_path()
+    }
+
+    /// Decides about a request whose meaning is known; `text` are the facts that its text alone tells.
+    fn weigh(&mut self, engine: &mut Postgres, action: Action, text: Arc<Facts>, facts: Arc<Facts>) -> Verdict {
         self.number += 1;
         let number = self.number;
         let decided = self.decide(&facts);
@@ -276,14 +390,12 @@ impl<'a> Gate<'a> {
                 self.totals.asked += 1;
                 self.state.in_transaction = engine.transaction_status() != b'I';
                 let limits = &self.shared.config.approvals;
-                let held = Held::new(self.grant, action, number, facts, decision, &self.state, limits);
+                let held = Held::new(self.grant, action, number, (facts, text), decision, &self.state, limits);
                 Verdict::Hold(Box::new(held))
             }
             bundle::Outcome::Allow | bundle::Outcome::Hold => {
-                if !facts.prepares.is_empty() {
-                    facts.prepares.iter().for_each(|(name, _)| engine.shadow_statement(name));
-                }
-                self.remember(&action, &facts);
+                facts.prepares.iter().for_each(|made| engine.shadow_statement(&made.name));
+                self.remember(engine, &action, number, &facts, &text);
                 match self.record_intent(&action, number, &facts, decision, Judged::Allow) {
                     Ok(()) => self.permit(action, number, &facts, decided.about.clone()),
                     Err(error) => self.unrecorded(action, number, &error),
@@ -295,6 +407,12 @@ impl<'a> Gate<'a> {
     /// Takes the policies that are in force now, and the newest snapshot of what is labelled; what was decided by others counts
     /// no more.
     fn follow(&mut self, engine: &Postgres) {
+        self.names.follow(engine);
+        if self.unsettled {
+            // Whatever ends a transaction, or goes back in one, may have taken it back.
+            self.state.changes += 1;
+            self.unsettled = engine.busy() || engine.transaction_status() != b'I';
+        }
         let mut ruled_anew = self.grant.follow();
         if ruled_anew {
             self.timed = self.grant.tells_time();
@@ -361,7 +479,7 @@ impl<'a> Gate<'a> {
 
     /// A held request goes on as the human decided.
     pub fn resume(&mut self, engine: &mut Postgres, held: Held, outcome: Outcome) -> Verdict {
-        let Held { action, number, facts, asked } = held;
+        let Held { action, number, facts, text, asked } = held;
         let state = outcome.state();
         let (approval, by) = match &outcome {
             Outcome::Approved { approval, by } => (*approval, Some(by.clone())),
@@ -379,8 +497,8 @@ impl<'a> Gate<'a> {
             self.recorder.note(note);
             return self.refused(action, number, refusal);
         }
-        facts.prepares.iter().for_each(|(name, _)| engine.shadow_statement(name));
-        self.remember(&action, &facts);
+        facts.prepares.iter().for_each(|made| engine.shadow_statement(&made.name));
+        self.remember(engine, &action, number, &facts, &text);
         match self.recorder.intent(note) {
             Ok(()) => {
                 let about = self.labelled.about(&facts);
@@ -396,26 +514,25 @@ impl<'a> Gate<'a> {
         if self.grant.expires_at() < self.shared.now() {
             return Some(refusal("28000", "your login expired while the request waited", "", "run `weir login`"));
         }
-        let decision = self.grant.decide(facts::action(self.effective_class(facts))?, facts);
+        let decision = self.grant.decide(facts::action(facts.class)?, facts);
         (decision.outcome == bundle::Outcome::Deny).then(|| refusals::denial(self.grant, facts, &decision))
     }
 
     /// The recording and the sums, at the session's end.
     pub fn finish(mut self) -> (Recorder, Totals) {
         self.labelled.end();
+        self.names.end();
         self.running.unfinished().into_iter().for_each(|number| self.complete(number, "unfinished".to_owned()));
         (self.recorder, self.totals)
     }
 
     fn decide(&mut self, facts: &Arc<Facts>) -> Arc<Decided> {
         let key = Arc::as_ptr(facts).addr();
-        // What `EXECUTE` runs may change under the same text.
-        let named = !facts.executes.is_empty();
-        if !named && let Some(decided) = self.decided.get(&key) {
+        if let Some(decided) = self.decided.get(&key) {
             return Arc::clone(decided);
         }
-        let action = facts::action(self.effective_class(facts));
-        let passing = named || action.is_some_and(|action| self.grant.narrowed_by(action).is_some());
+        let action = facts::action(facts.class);
+        let passing = action.is_some_and(|action| self.grant.narrowed_by(action).is_some());
         let decision = match action {
             Some(action) => {
                 self.metrics.evaluated();
@@ -433,29 +550,15 @@ impl<'a> Gate<'a> {
         decided
     }
 
-    /// `EXECUTE name` is as dangerous as anything that was ever prepared under the name.
-    fn effective_class(&self, facts: &Facts) -> Class {
-        let named = facts.executes.iter().map(|name| self.prepared.get(name).copied().unwrap_or(Class::Admin));
-        named.fold(facts.class, Class::max)
-    }
-
     /// Takes note of what a permitted request may change for those that follow.
-    fn remember(&mut self, action: &Action, facts: &Facts) {
+    fn remember(&mut self, engine: &Postgres, action: &Action, number: u64, facts: &Facts, text: &Arc<Facts>) {
         if action.kind != ActionKind::Prepare {
             self.labelled.remember(facts);
-            self.state.changes += u64::from(facts::changes_meaning(facts));
+            let changes = facts::changes_meaning(facts);
+            self.state.changes += u64::from(changes);
+            self.unsettled |= changes;
         }
-        let mut remember = |name: &str, class: Class| {
-            if self.prepared.len() >= 10_000 {
-                self.prepared.clear();
-            }
-            let known = self.prepared.entry(name.to_owned()).or_insert(class);
-            *known = class.max(*known);
-        };
-        facts.prepares.iter().for_each(|(name, class)| remember(name, *class));
-        if let Some(name) = action.prepared_name() {
-            remember(name, facts.class);
-        }
+        self.names.remember(engine, action, number, facts, text);
     }
 
     fn permit(&mut self, mut action: Action, number: u64, facts: &Facts, about: About) -> Verdict {

@@ -2,7 +2,8 @@
 //! answer, and end. Each hook stands here exactly once.
 //!
 //! - [`authorize`]: `Principal` + resource -> `Grant`; `admit`: policy or a human lets the session begin -> `Admitted`
-//! - [`gate`]: request -> `Permit`, answer -> `Masked`; `labelled`: what it knows of labelled columns
+//! - [`gate`]: request -> `Permit`, answer -> `Masked`; `meaning`: what names in a statement stand for; `labelled`: what it
+//!   knows of labelled columns
 //! - [`drive`]: moves bytes both ways, full duplex
 //! - [`limits`]: how much of anything it may use, `clock`: of time, [`bucket`]: of statements a second, [`budget`]: of what its
 //!   chain may use together
@@ -18,6 +19,7 @@ pub mod facts;
 pub mod gate;
 mod labelled;
 pub mod limits;
+mod meaning;
 mod out;
 mod refusals;
 pub mod registry;
@@ -158,6 +160,7 @@ async fn serve(
     stream: &mut Stream,
 ) -> Result<(), Refusal> {
     let database = grant.database(&start.database)?;
+    refusals::settings(grant, &start.parameters)?;
     let purse = relay.budgets.purse(&relay.store, grant.chain()).await.map_err(|error| {
         tracing::error!(parent: grant.span(), %error, "budgets cannot be read");
         Refusal::new("58000", "the budget of this agent cannot be read", "tell the relay's administrator")
@@ -198,7 +201,7 @@ async fn serve(
     tracing::debug!(parent: grant.span(), "began");
     let tally = Arc::clone(&place.handle().tally);
     let metrics = SessionMetrics::new(&relay.telemetry, grant.resource(), grant.session(), tally);
-    let mut gate = Gate::new(relay, grant, limits, recorder, database.clone(), &connected, metrics);
+    let mut gate = Gate::new(relay, grant, limits, recorder, &database, &start, &connected, metrics);
     let estimator = upstream::estimate::Estimator { admitted, start: &start, database: &database };
     let mut drive = drive::Drive::new(&mut engine, &mut gate, place, estimator, connected.io, connected.rest, reply);
     let ending = drive.run(stream).await;

@@ -6,7 +6,10 @@ use crate::{
     record::RecordError,
     relay::Relay,
 };
-use weir_policy::{bundle, sql::Facts};
+use weir_policy::{
+    bundle,
+    sql::{Class, Facts, is_custom, setting},
+};
 use weir_protocol::Refusal;
 
 pub(super) fn refusal(code: &'static str, message: &str, detail: &str, hint: &str) -> Refusal {
@@ -55,6 +58,38 @@ pub(super) fn unapproved(asked: &Asked, what: &str, outcome: &Outcome) -> Option
         Outcome::Ended => refusal("28000", "your login ended while the request waited", &approval, "run `weir login`"),
         Outcome::Failed => refusal("58000", "the approval could not be stored", "", "tell the relay's administrator"),
     })
+}
+
+/// What a session begins with is judged as `SET` would be.
+///
+/// # Errors
+/// The first setting that a session may not begin with.
+pub(super) fn settings(grant: &Grant, parameters: &[(String, String)]) -> Result<(), Refusal> {
+    let harmless = &grant.resource().harmless_settings;
+    let may = |name: &str, value: &str| {
+        setting(name, value) == Class::Session || harmless.iter().any(|prefix| name.starts_with(prefix.as_str()))
+    };
+    match parameters.iter().find(|(name, value)| !may(name, value)) {
+        None => Ok(()),
+        Some((name, _)) => {
+            let hint = if is_custom(name) {
+                "remove it, or let the resource name it: harmless_settings"
+            } else {
+                "remove it from the connection string"
+            };
+            Err(Refusal::new("28000", &format!("start-up parameter {name:?} is not allowed"), hint))
+        }
+    }
+}
+
+/// What its names mean cannot be found out.
+pub(super) fn not_understood(grant: &Grant) -> Refusal {
+    refusal(
+        "58000",
+        "the database's catalog cannot be read, so nobody knows what the statement does",
+        &format!("session {}", grant.session()),
+        "try again; if it stays so, tell the relay's administrator: may its role log in once more?",
+    )
 }
 
 /// There is no room for its intent.

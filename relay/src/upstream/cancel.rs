@@ -10,7 +10,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What it takes to stop what one connection runs.
 pub struct Canceller {
-    pub(super) server: Server,
+    pub(crate) server: Server,
     pub(super) key: Vec<u8>,
     pub(super) tls: Arc<TlsConfigs>,
 }

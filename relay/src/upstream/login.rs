@@ -272,9 +272,14 @@ impl Connection {
     /// The rows as text of what was sent last, up to where the server is ready again.
     pub(super) async fn rows(&mut self) -> Result<Vec<Vec<String>>, UpstreamError> {
         use fallible_iterator::FallibleIterator as _;
-        let mut rows = Vec::new();
+        let (mut rows, mut failed) = (Vec::new(), None);
         loop {
-            match self.next().await? {
+            let message = match self.next().await {
+                Ok(message) => message,
+                // Why it ended says more than that it did.
+                Err(error) => return Err(failed.unwrap_or(error)),
+            };
+            match message {
                 backend::Message::DataRow(body) => {
                     let mut row = Vec::new();
                     let mut ranges = body.ranges();
@@ -284,8 +289,8 @@ impl Connection {
                     }
                     rows.push(row);
                 }
-                backend::Message::ErrorResponse(body) => return Err(refused(&body)),
-                backend::Message::ReadyForQuery(_) => return Ok(rows),
+                backend::Message::ErrorResponse(body) => failed = Some(refused(&body)),
+                backend::Message::ReadyForQuery(_) => return failed.map_or(Ok(rows), Err),
                 _ => {}
             }
         }

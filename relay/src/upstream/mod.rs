@@ -3,6 +3,7 @@
 //! - `hosts`: which of its hosts; `dial`: TCP and `tls`; `login`: the resource's own authentication, `scram` its arithmetic
 //! - `cancel`: stopping what a connection runs
 //! - [`estimate`]: what the planner expects of a statement that is held; `plan` reads its answer
+//! - [`resolve`]: what the names in a statement mean
 //! - `labels`: which columns are labelled; [`catalog`]: that, read once for many sessions
 
 mod cancel;
@@ -13,6 +14,7 @@ mod hosts;
 mod labels;
 mod login;
 mod plan;
+pub mod resolve;
 mod scram;
 mod tls;
 
@@ -127,6 +129,8 @@ pub struct Upstreams {
     pub scram: Lookups,
     /// Snapshots of the databases' catalogs.
     pub catalogs: Catalogs,
+    /// What names mean in the databases' catalogs.
+    pub resolvers: resolve::Resolvers,
 }
 
 impl Upstreams {

@@ -140,6 +140,10 @@ pub struct Resource {
     pub labels: BTreeMap<String, String>,
     /// Columns whose every value is masked whole.
     pub columns: Vec<ColumnLabel>,
+    /// Prefixes of settings of the application's own that may be set: `app.`
+    pub harmless_settings: Vec<String>,
+    /// Functions of its own that change nothing, with the types of their arguments: `public.total(integer)`.
+    pub harmless_functions: Vec<String>,
     /// Limits.
     pub limits: Limits,
     /// What is recorded.

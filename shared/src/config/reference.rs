@@ -175,6 +175,8 @@ pub const RESOURCE: &[Key] = keys! {
     "allow_cleartext", "true or false; false", "allow a clear-text password, over TLS only";
     "labels", "table of texts", "labels, for policy";
     "columns", "list of \"[schema.]table.column\"", "columns that are masked whole";
+    "harmless_settings", "list of prefixes: [\"app.\"]", "settings of the application's own that sessions may set";
+    "harmless_functions", "list: [\"public.total(integer)\"]", "functions of its own that only read";
     "limits", "table", "limits";
     "recording", "table", "what is recorded";
 };

@@ -196,7 +196,7 @@ SET client_encoding = 'SJIS'
 SET NAMES 'BIG5'
 --- admin
 SET session_replication_role = replica
---- admin
+--- session
 SET row_security = off
 --- admin
 SET local_preload_libraries = 'x'

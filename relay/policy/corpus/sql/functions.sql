@@ -178,7 +178,7 @@ SELECT set_config('role', 'postgres', false)
 SELECT set_config('standard_conforming_strings', 'off', false)
 --- admin
 SELECT set_config('search' || '_path', 'evil', false)
---- admin
+--- read
 SELECT set_config('search_path', 'evil, pg_catalog', false)
 --- read
 SELECT set_config('statement_timeout', '5s', true)

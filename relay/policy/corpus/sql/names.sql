@@ -8,15 +8,15 @@ SET search_path = pg_catalog, evil
 SET LOCAL search_path TO DEFAULT
 --- session
 SET search_path = ''
---- admin
+--- session
 SET search_path = evil, pg_catalog
---- admin
+--- session
 SET search_path = evil, "pg_catalog"
---- admin
+--- session
 SET search_path = 'evil, pg_catalog'
---- admin
+--- session
 SET search_path = public, U&"pg\005fcatalog"
---- admin
+--- session
 SET SESSION search_path = 'public', 'pg_catalog'
 --- session
 SET SCHEMA 'public'

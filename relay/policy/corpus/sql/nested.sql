@@ -22,7 +22,7 @@ WITH d AS (DELETE FROM orders RETURNING *) VALUES (1)
 WITH d AS (DELETE FROM orders RETURNING *) INSERT INTO log SELECT * FROM d
 --- write writes=orders no-where
 EXPLAIN ANALYZE WITH d AS (DELETE FROM orders RETURNING *) SELECT * FROM d
---- read writes=- no-where
+--- read writes=-
 EXPLAIN WITH d AS (DELETE FROM orders RETURNING *) SELECT * FROM d
 --- write writes=orders no-where
 COPY (WITH d AS (DELETE FROM orders RETURNING *) SELECT * FROM d) TO STDOUT
@@ -108,15 +108,15 @@ EXPLAIN (ANALYZE 2) DELETE FROM orders
 EXPLAIN ANALYZE VERBOSE DELETE FROM orders
 --- write no-where
 EXPLAIN ANALYSE DELETE FROM orders
---- read no-where
+--- read
 EXPLAIN (ANALYZE off) DELETE FROM orders
---- read no-where
+--- read
 EXPLAIN (ANALYZE 0) DELETE FROM orders
---- read no-where
+--- read
 EXPLAIN (ANALYZE 'OFF') DELETE FROM orders
---- read no-where
+--- read
 EXPLAIN (ANALYZE false, FORMAT json) DELETE FROM orders
---- read no-where
+--- read
 EXPLAIN VERBOSE DELETE FROM orders
 --- write
 EXPLAIN SELECT wipe(1)

@@ -69,7 +69,9 @@ fn differences(expected: &str, facts: &Facts) -> Vec<String> {
             "writes" => facts.writes.clone(),
             "functions" => facts.functions.clone(),
             "executes" => facts.executes.clone(),
-            "prepares" => facts.prepares.iter().map(|(name, class)| format!("{name}:{}", class.as_str())).collect(),
+            "prepares" => {
+                facts.prepares.iter().map(|made| format!("{}:{}", made.name, made.facts.class.as_str())).collect()
+            }
             other => panic!("{other}?"),
         };
         compare(

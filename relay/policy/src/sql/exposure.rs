@@ -110,6 +110,15 @@ impl Exposure {
     }
 }
 
+/// What a call of this function opens, whoever calls it.
+pub(super) fn of_function(name: &str) -> Exposure {
+    Exposure {
+        server_file: FILE_FUNCTIONS.iter().any(|prefix| name.starts_with(prefix)),
+        secret: matches!(name, "pg_hba_file_rules" | "pg_ident_file_mappings" | "pg_show_all_file_settings"),
+        server_program: false,
+    }
+}
+
 fn literal(tree: &Tree) -> Option<&str> {
     let constant = tree.as_node().is_some_and(|node| matches!(node.name, "AConst" | "TypeCast"));
     constant.then(|| tree.as_text()).filter(|text| !text.is_empty())

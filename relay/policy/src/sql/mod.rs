@@ -5,10 +5,13 @@ mod cache;
 mod condition;
 mod exposure;
 mod function;
+mod names;
 mod operator;
 mod parse;
 mod planning;
+mod resolve;
 mod setting;
+mod standing;
 mod statement;
 mod template;
 mod tree;
@@ -22,8 +25,14 @@ mod tests;
 pub use cache::FactsCache;
 pub use exposure::Exposure;
 pub use function::Volatility;
+pub use names::{FieldName, FunctionName, Name, Names, RelationName, Source};
 pub use parse::is_quick;
 pub use planning::{PlannedRelation, Planning, planning};
+pub use resolve::{Answer, FoundFunction, FoundRelation, Own, Resolved, resolve};
+pub use setting::{is_custom, setting};
+pub use standing::{PathChange, Prepared, list as name_list};
+
+use std::sync::Arc;
 
 /// The class of a statement: the policy action it needs. Ordered by danger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,8 +67,15 @@ impl Class {
 /// What is known of one request's text (one or more statements).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// The most dangerous class of its statements.
+    /// The most dangerous class of its statements. As long as its names are not resolved ([`resolve`]), what they may mean
+    /// is in it at its worst.
     pub class: Class,
+    /// The class whatever its names mean.
+    pub certain: Class,
+    /// Why that.
+    pub certain_reason: String,
+    /// What to look up for the rest.
+    pub names: Arc<Names>,
     /// Number of statements.
     pub statements: usize,
     /// Relations read, as written (`schema.name` or `name`).
@@ -81,10 +97,22 @@ pub struct Facts {
     pub redefines: bool,
     /// Why the class is what it is, for people: `DROP TABLE`, `COPY ... PROGRAM`, `unparseable: ...`.
     pub reason: String,
-    /// Name and class of what `PREPARE` makes; [`Self::class`] already covers it.
-    pub prepares: Vec<(String, Class)>,
-    /// Names that `EXECUTE` runs; the caller joins in their class.
+    /// What `PREPARE` makes; [`Self::class`] already covers it.
+    pub prepares: Vec<Prepared>,
+    /// Names that `EXECUTE` runs; the caller joins in what they stand for.
     pub executes: Vec<String>,
+    /// What `DECLARE` makes; [`Self::class`] already covers it.
+    pub declares: Vec<Prepared>,
+    /// Cursors and portals that `FETCH` and `MOVE` run; the caller joins in what they stand for.
+    pub fetches: Vec<String>,
+    /// How it changes where names are looked for.
+    pub paths: Vec<PathChange>,
+    /// Texts that names in it stand for, once the caller has joined them in.
+    pub stands_for: Vec<Arc<str>>,
+    /// It runs code that may make names behind the text's back: a function that is not the server's own, a program.
+    pub opaque: bool,
+    /// It may take back or change what the session has set before: a setting, a role, a transaction's or a savepoint's.
+    pub sets: bool,
     /// True when the text holds a password (CREATE/ALTER ROLE ... PASSWORD): its text is not recorded.
     pub has_password: bool,
     /// For a single `COPY relation (columns) TO STDOUT`: relation and columns (empty: all).

@@ -107,9 +107,13 @@ pub(super) fn unparseable(text: &str, why: &str) -> Facts {
     }
     Facts {
         class: Class::Admin,
+        certain: Class::Admin,
         statements: 1,
         redefines: true,
+        sets: true,
+        opaque: true,
         reason: format!("unparseable: {why}"),
+        certain_reason: format!("unparseable: {why}"),
         has_where: true,
         has_password: text.to_ascii_lowercase().contains("password"),
         ..Facts::empty()

@@ -3,6 +3,7 @@
 use super::{
     Class, exposure,
     setting::{self, Change},
+    standing::PathChange,
     tree::{Node, Tree},
 };
 use pg_query::protobuf::{AlterTableType, ObjectType, TransactionStmtKind, VariableSetKind};
@@ -14,14 +15,25 @@ pub(super) struct Kind {
     pub(super) reason: String,
     /// It destroys data or structure for good.
     pub(super) destructive: bool,
+    /// The resource may know that it is harmless.
+    pub(super) depends: Option<Depends>,
+}
+
+/// What the text alone does not tell of a setting.
+#[derive(Debug)]
+pub(super) enum Depends {
+    /// A setting that only the application gives a meaning.
+    Setting(String),
+    /// A role that may be the session's own.
+    Role(String),
 }
 
 fn kind(class: Class, reason: impl Into<String>) -> Kind {
-    Kind { class, reason: reason.into(), destructive: false }
+    Kind { class, reason: reason.into(), destructive: false, depends: None }
 }
 
 fn destroys(reason: impl Into<String>) -> Kind {
-    Kind { class: Class::Ddl, reason: reason.into(), destructive: true }
+    Kind { class: Class::Ddl, reason: reason.into(), destructive: true, depends: None }
 }
 
 /// The kind of statement that `node` is.
@@ -144,15 +156,43 @@ fn variable_set(node: &Node) -> Kind {
         Ok(V::VarSetValue) => {
             let values = values();
             let values: Vec<&str> = values.iter().map(String::as_str).collect();
-            kind(setting::class_of(name, Change::To(&values)), format!("SET {name}"))
+            depending(
+                setting::class_of(name, Change::To(&values)),
+                name,
+                values.first().copied(),
+                format!("SET {name}"),
+            )
         }
         Ok(V::VarSetMulti) => kind(setting::class_of(name, Change::To(&[])), format!("SET {name}")),
-        Ok(V::VarSetDefault) => kind(setting::class_of(name, Change::Back), format!("SET {name}")),
-        Ok(V::VarReset) => kind(setting::class_of(name, Change::Back), format!("RESET {name}")),
+        Ok(V::VarSetDefault) => depending(setting::class_of(name, Change::Back), name, None, format!("SET {name}")),
+        Ok(V::VarReset) => depending(setting::class_of(name, Change::Back), name, None, format!("RESET {name}")),
         // Leaves role and session authorization alone.
         Ok(V::VarResetAll) => kind(Class::Session, "RESET ALL"),
         _ => kind(Class::Admin, format!("SET {name}")),
     }
+}
+
+/// A setting of the application's own, or a role: the resource may know it.
+fn depending(class: Class, name: &str, value: Option<&str>, reason: String) -> Kind {
+    let depends = match (name, value) {
+        _ if class == Class::Session => None,
+        ("role", Some(role)) => Some(Depends::Role(role.to_owned())),
+        (name, _) if setting::is_custom(name) => Some(Depends::Setting(name.to_ascii_lowercase())),
+        _ => None,
+    };
+    Kind { depends, ..kind(class, reason) }
+}
+
+/// How a statement changes where names are looked for; none when it does not.
+pub(super) fn path_change(node: &Node) -> Option<PathChange> {
+    use VariableSetKind as V;
+    let kind = V::try_from(node.number("kind"));
+    let all = kind == Ok(V::VarResetAll);
+    if !all && !node.text("name").eq_ignore_ascii_case("search_path") {
+        return None;
+    }
+    let values = || node.list("args").iter().map(value_text).collect();
+    Some(PathChange::of_set(node, (kind == Ok(V::VarSetValue)).then(values)))
 }
 
 /// A constant as text.

@@ -13,7 +13,11 @@ impl Facts {
     /// statements, structure, administration, `EXECUTE`; and where there is no constant.
     #[must_use]
     pub fn template(&self, text: &str) -> Option<String> {
-        let plain = self.statements == 1 && !self.destructive && !self.redefines && self.executes.is_empty();
+        let plain = self.statements == 1
+            && !self.destructive
+            && !self.redefines
+            && self.executes.is_empty()
+            && self.fetches.is_empty();
         if !plain || !matches!(self.class, Class::Read | Class::Write) || text.len() > LONGEST {
             return None;
         }

@@ -58,6 +58,9 @@ fn reads() {
             "PREPARE p AS SELECT 1",
             "DECLARE c CURSOR FOR SELECT * FROM t",
             "SELECT set_config('TimeZone', 'UTC', false)",
+            "SELECT set_config('TimeZone', $1, false)",
+            "SELECT set_config('jit', $1, false)",
+            "SELECT set_config('search_path', 'evil,pg_catalog', false)",
             "SELECT set_config('search_path', '', false)",
             "SELECT xmlelement(name a), xmlforest(1 AS b), json_object('a': 1), greatest(1, 2), nullif(1, 2)",
             "BEGIN; SELECT 1; COMMIT",
@@ -207,7 +210,6 @@ fn administration() {
             "SELECT pg_create_logical_replication_slot('a', 'b')",
             "SELECT set_config('role', 'postgres', false)",
             "SELECT set_config(lower('ROLE'), 'postgres', false)",
-            "SELECT set_config('search_path', 'evil,pg_catalog', false)",
             "SELECT 1 ORDER BY pg_read_file('/etc/passwd')",
             "EXPLAIN SELECT pg_read_file('/etc/passwd')",
             "CREATE TABLE t AS SELECT pg_read_file('/etc/passwd')",
@@ -253,7 +255,6 @@ fn administration() {
             "SET standard_conforming_strings = off",
             "SET client_encoding = 'SJIS'",
             "SET session_replication_role = replica",
-            "SET search_path = evil, pg_catalog",
             "CREATE SCHEMA s GRANT ALL ON t TO PUBLIC",
             "PREPARE TRANSACTION 'x'",
             "CHECKPOINT",
@@ -296,6 +297,11 @@ fn session_statements() {
             "SET extra_float_digits = 3",
             "SET statement_timeout = 0",
             "SET search_path TO a, public",
+            "SET search_path = evil, pg_catalog",
+            "SET row_security = off",
+            "SET check_function_bodies = off",
+            "SET synchronous_commit = off",
+            "SET lc_messages = 'C'",
             "SET LOCAL work_mem = '64MB'",
             "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
             "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
@@ -388,7 +394,8 @@ fn conditions() {
 fn prepared_names_copies_and_passwords() {
     let facts_of = facts;
     let facts: Facts = facts_of("PREPARE a AS DELETE FROM t; PREPARE b AS SELECT 1; EXECUTE a; EXECUTE c(1)");
-    assert_eq!(facts.prepares, [("a".to_owned(), Write), ("b".to_owned(), Read)]);
+    let prepares: Vec<_> = facts.prepares.iter().map(|made| (made.name.as_str(), made.facts.class)).collect();
+    assert_eq!(prepares, [("a", Write), ("b", Read)]);
     assert_eq!(facts.executes, ["a", "c"]);
     assert_eq!((facts.class, facts.statements), (Write, 4));
 

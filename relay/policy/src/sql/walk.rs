@@ -1,11 +1,15 @@
 //! From a parse tree to facts: visits every node once, whatever it lies in.
 
 use super::{
-    Class, Facts, condition, function, operator,
+    Class, Facts, condition, function,
+    names::{FieldName, FunctionName, Name, Names, RelationName, Source, add},
+    operator,
     setting::{self, Change},
+    standing::{self, PathChange, Prepared},
     statement,
     tree::{Node, Tree},
 };
+use std::sync::Arc;
 
 /// The facts of a parsed text.
 pub(super) fn facts(tree: &Tree) -> Facts {
@@ -15,6 +19,7 @@ pub(super) fn facts(tree: &Tree) -> Facts {
     for statement in statements {
         walk.visit(statement, Use::Read);
     }
+    walk.facts.paths.iter_mut().filter(|_| statements.len() > 1).for_each(|path| path.local = false);
     if let [only] = statements {
         walk.facts.copy_out = copy_out(only);
     }
@@ -31,8 +36,11 @@ enum Use {
 #[derive(Default)]
 struct Walk {
     facts: Facts,
+    names: Names,
     /// Names of the common table expressions in scope: they are no relations.
     ctes: Vec<String>,
+    /// All that there are in the text.
+    all_ctes: Vec<String>,
     /// Names that stand for a whole row: relations and aliases.
     rows: Vec<String>,
     /// Last name of each column reference, and whether it was the only one.
@@ -72,6 +80,14 @@ impl Walk {
         let Some(with) = node.field("with_clause").as_node() else { return };
         let name = |cte: &Tree| cte.as_node().map(|cte| cte.text("ctename").to_owned()).unwrap_or_default();
         let recursive = with.has("recursive");
+        self.all_ctes.extend(with.list("ctes").iter().map(name));
+        for cte in with.list("ctes").iter().filter_map(Tree::as_node) {
+            let mut columns = texts(cte.list("aliascolnames"));
+            if columns.is_empty() {
+                columns = cte.field("ctequery").as_node().map(output_names).unwrap_or_default();
+            }
+            add(&mut self.names.sources, (cte.text("ctename").to_owned(), Source::Columns(columns)));
+        }
         if recursive {
             self.ctes.extend(with.list("ctes").iter().map(name));
         }
@@ -94,10 +110,16 @@ impl Walk {
 
     fn statement(&mut self, node: &Node) {
         let kind = statement::kind_of(node);
+        self.facts.sets |= matches!(node.name, "VariableSetStmt" | "DiscardStmt");
+        self.facts.opaque |= matches!(node.name, "DoStmt" | "CallStmt");
         // These change neither what a name stands for nor what it holds.
         const KEEPS: [&str; 5] = ["VariableSetStmt", "VacuumStmt", "ReindexStmt", "ClusterStmt", "CommentStmt"];
         self.facts.redefines |= kind.class >= Class::Ddl && !self.planned && !KEEPS.contains(&node.name);
-        self.raise_statement(kind.class, kind.reason);
+        match kind.depends {
+            Some(depends) => self.depends(depends, kind.reason),
+            None => self.raise_statement(kind.class, kind.reason),
+        }
+        self.makes(node);
         self.facts.destructive |= kind.destructive && !self.planned;
         match node.name {
             "SelectStmt" => self.children(node, Use::Read, &[]),
@@ -109,7 +131,16 @@ impl Walk {
                 self.facts.executes.push(node.text("name").to_owned());
                 self.children(node, Use::Read, &[]);
             }
-            "VariableSetStmt" | "DeclareCursorStmt" => self.children(node, Use::Read, &[]),
+            "DeclareCursorStmt" => {
+                let facts = self.inner(node);
+                self.facts.declares.push(Prepared { name: node.text("portalname").to_owned(), facts });
+                self.children(node, Use::Read, &[]);
+            }
+            "FetchStmt" => self.facts.fetches.push(node.text("portalname").to_owned()),
+            "VariableSetStmt" => {
+                self.facts.paths.extend(statement::path_change(node));
+                self.children(node, Use::Read, &[]);
+            }
             "DropStmt" => self.dropped(node),
             _ => {
                 self.password(node);
@@ -122,11 +153,13 @@ impl Walk {
     fn change(&mut self, node: &Node) {
         self.visit(node.field("relation"), Use::Write);
         if let Some(target) = node.field("relation").as_node() {
-            self.facts.has_where &= match node.name {
-                "UpdateStmt" | "DeleteStmt" => condition::restricts(node.field("where_clause"), target),
-                "MergeStmt" => condition::merge_restricts(node, target),
-                _ => true,
-            };
+            // What is only planned changes nothing.
+            self.facts.has_where &= self.planned
+                || match node.name {
+                    "UpdateStmt" | "DeleteStmt" => condition::restricts(node.field("where_clause"), target),
+                    "MergeStmt" => condition::merge_restricts(node, target),
+                    _ => true,
+                };
             self.catalog_written(target);
         }
         // It reads its own relation too, where it looks at or returns what is there.
@@ -176,11 +209,51 @@ impl Walk {
     }
 
     fn prepare(&mut self, node: &Node) {
-        let outer = std::mem::replace(&mut self.facts.class, Class::Session);
+        let facts = self.inner(node);
+        self.facts.prepares.push(Prepared { name: node.text("name").to_owned(), facts });
         self.children(node, Use::Read, &[]);
-        let inner = self.facts.class;
-        self.facts.prepares.push((node.text("name").to_owned(), inner));
-        self.facts.class = outer.max(inner);
+    }
+
+    /// The facts of the statement inside one that gives it a name.
+    fn inner(&self, node: &Node) -> Arc<Facts> {
+        let mut walk = Self { facts: Facts::empty(), planned: self.planned, ..Self::default() };
+        walk.facts.statements = 1;
+        walk.visit(standing::query(node), Use::Read);
+        Arc::new(walk.finish())
+    }
+
+    /// Relations and types that come to be.
+    fn makes(&mut self, node: &Node) {
+        let target = match node.name {
+            "CreateStmt" | "AlterObjectSchemaStmt" => node.field("relation"),
+            "ViewStmt" => node.field("view"),
+            "CreateSeqStmt" => node.field("sequence"),
+            "CreateTableAsStmt" => node.field("into").as_node().map_or(&Tree::Nothing, |into| into.field("rel")),
+            "CompositeTypeStmt" => node.field("typevar"),
+            "CreateForeignTableStmt" => {
+                node.field("base_stmt").as_node().map_or(&Tree::Nothing, |base| base.field("relation"))
+            }
+            _ => &Tree::Nothing,
+        };
+        if let Some(target) = target.as_node() {
+            push(&mut self.names.creates, target.text("relname").to_owned());
+        }
+        for field in ["domainname", "type_name"] {
+            let name = node.list(field).last().map(Tree::as_text).unwrap_or_default();
+            push(&mut self.names.creates, name.to_owned());
+        }
+        if node.name == "RenameStmt" {
+            push(&mut self.names.creates, node.text("newname").to_owned());
+        }
+    }
+
+    /// A setting or a role that the resource may know to be harmless.
+    fn depends(&mut self, depends: statement::Depends, reason: String) {
+        match depends {
+            statement::Depends::Setting(name) => push(&mut self.names.settings, name),
+            statement::Depends::Role(name) => push(&mut self.names.roles, name),
+        }
+        self.raise_named(Class::Admin, reason);
     }
 
     fn dropped(&mut self, node: &Node) {
@@ -214,14 +287,21 @@ impl Walk {
         match node.name {
             "RangeVar" => self.relation(node, place),
             "FuncCall" => self.call(node),
+            "TypeName" => self.type_name(node),
+            "RangeSubselect" => self.derived(node, node.field("subquery")),
+            "RangeFunction" | "RangeTableFunc" | "JsonTable" => self.derived(node, &Tree::Nothing),
+            name if SYNTAX.iter().any(|(node, _)| *node == name) => self.syntax(name),
             "AExpr" => self.operator(node.list("name")),
             "SubLink" => self.operator(node.list("oper_name")),
             "SortBy" => self.operator(node.list("use_op")),
             "ColumnRef" => self.column(node),
             "RangeTableSample" => {
-                self.function(node.list("method"), &[]);
+                self.function(node.list("method"), &[], None);
             }
             "IntoClause" => {
+                if let Some(target) = node.field("rel").as_node() {
+                    push(&mut self.names.creates, target.text("relname").to_owned());
+                }
                 self.facts.redefines |= !self.planned;
                 self.raise_statement(Class::Ddl, "SELECT INTO".to_owned());
                 self.visit(node.field("rel"), Use::Write);
@@ -263,50 +343,152 @@ impl Walk {
             push(&mut self.facts.columns, "*".to_owned());
         }
         if schema.is_empty() && place == Use::Read && self.ctes.iter().any(|cte| cte == name) {
+            if let Some(alias) = alias {
+                let of = |(known, source): &(String, Source)| (known == name).then(|| source.clone());
+                let source = self.names.sources.iter().rev().find_map(of).unwrap_or(Source::Columns(Vec::new()));
+                add(&mut self.names.sources, (alias.text("aliasname").to_owned(), source));
+            }
             return;
         }
         if function::is_secret_catalog(schema, name) {
             self.raise(Class::Admin, format!("reads {name}"));
         }
-        let list = if place == Use::Read || self.planned { &mut self.facts.reads } else { &mut self.facts.writes };
+        let reads = place == Use::Read || self.planned;
+        let list = if reads { &mut self.facts.reads } else { &mut self.facts.writes };
         push(list, dotted_relation(node));
+        if !self.names.creates.iter().any(|made| made == name) {
+            self.named_relation(node, !reads);
+        }
+    }
+
+    /// A relation to be looked up, and what stands for it in expressions.
+    fn named_relation(&mut self, node: &Node, writes: bool) {
+        let name = Name::new(node.text("schemaname"), node.text("relname"));
+        let alias = node.field("alias").as_node();
+        let called = alias.map_or_else(|| name.name.clone(), |alias| alias.text("aliasname").to_owned());
+        let relation = RelationName { name, writes, may_be_cte: false };
+        let relations = &mut self.names.relations;
+        let place = relations.iter().position(|known| *known == relation).unwrap_or(relations.len());
+        add(relations, relation);
+        let mut stands = |name: &str, source: Source| add(&mut self.names.sources, (name.to_owned(), source));
+        match alias.map(|alias| alias.list("colnames")).filter(|columns| !columns.is_empty()) {
+            // Columns beyond those that are named anew keep their names.
+            Some(columns) => stands(&called, Source::Columns(texts(columns))),
+            None => {
+                stands(&called, Source::Relation(place));
+                if writes {
+                    stands("excluded", Source::Relation(place));
+                }
+            }
+        }
+    }
+
+    /// A sub-select or a function in FROM: its columns, as far as their names stand there.
+    fn derived(&mut self, node: &Node, query: &Tree) {
+        let Some(alias) = node.field("alias").as_node() else { return };
+        let mut columns = texts(alias.list("colnames"));
+        columns.extend(
+            node.list("coldeflist").iter().filter_map(Tree::as_node).map(|column| column.text("colname").to_owned()),
+        );
+        if columns.is_empty() {
+            columns = query.as_node().map(output_names).unwrap_or_default();
+        }
+        add(&mut self.names.sources, (alias.text("aliasname").to_owned(), Source::Columns(columns)));
+    }
+
+    fn type_name(&mut self, node: &Node) {
+        let (schema, name) = split(node.list("names"));
+        // `a.b%TYPE` names a column.
+        if schema != "pg_catalog" && !name.is_empty() && !node.has("pct_type") {
+            add(&mut self.names.types, Name::new(schema, name));
+        }
+    }
+
+    /// What a newer server's grammar reads as syntax is a call of a function at an older one.
+    fn syntax(&mut self, node: &str) {
+        for (_, name) in SYNTAX.iter().filter(|(known, _)| *known == node) {
+            let name = Name::new("", name);
+            add(&mut self.names.functions, FunctionName { name, arguments: None, may_be_syntax: true });
+        }
     }
 
     fn call(&mut self, node: &Node) {
-        self.function(node.list("funcname"), node.list("args"));
+        let arguments = node.list("args");
+        // Of an ordered-set aggregate, what it is ordered by are arguments too.
+        let count = (!node.has("agg_within_group")).then_some(arguments.len());
+        self.function(node.list("funcname"), arguments, count);
     }
 
-    fn function(&mut self, names: &[Tree], arguments: &[Tree]) {
-        let (schema, name) = match names {
-            [name] => ("", name.as_text()),
-            [.., schema, name] => (schema.as_text(), name.as_text()),
-            [] => ("", ""),
-        };
-        let sets = name == "set_config" && matches!(schema, "" | "pg_catalog");
-        let class = if sets { set_config(arguments) } else { function::class_of(schema, name) };
+    fn function(&mut self, names: &[Tree], arguments: &[Tree], count: Option<usize>) {
+        let (schema, name) = split(names);
+        let dotted = Tree::dotted(names);
         self.facts.redefines |= function::is_opaque(schema, name);
-        self.called(class, Tree::dotted(names));
+        if name == "set_config" && matches!(schema, "" | "pg_catalog") {
+            return self.set_config(arguments, dotted);
+        }
+        let name = Name::new(schema, name);
+        let class = function::class_of(&name.schema, &name.name);
+        add(&mut self.names.functions, FunctionName { name, arguments: count, may_be_syntax: false });
+        self.called(class, dotted);
+    }
+
+    /// The same setting by another door.
+    fn set_config(&mut self, arguments: &[Tree], dotted: String) {
+        self.facts.sets = true;
+        push(&mut self.facts.functions, dotted.clone());
+        let name = Name::new(if dotted.contains('.') { "pg_catalog" } else { "" }, "set_config");
+        add(&mut self.names.functions, FunctionName { name, arguments: Some(arguments.len()), may_be_syntax: false });
+        let constant =
+            |tree: &Tree| tree.as_node().filter(|node| node.name == "AConst").map(|_| statement::value_text(tree));
+        let [name, value, local] = arguments else { return self.raise(Class::Admin, format!("calls {dotted}")) };
+        let Some(name) = constant(name) else { return self.raise(Class::Admin, format!("calls {dotted}")) };
+        let value = constant(value);
+        let change = value.as_deref();
+        let class = match change {
+            Some(value) => setting::class_of(&name, Change::To(&[value])),
+            None => setting::class_of(&name, Change::Unknown),
+        };
+        if class <= Class::Session {
+            if name.eq_ignore_ascii_case("search_path") {
+                let local = constant(local).is_some_and(|local| local == "true");
+                self.facts.paths.extend(change.map(|value| PathChange::of_config(value, local)));
+            }
+        } else if setting::is_custom(&name) {
+            push(&mut self.names.settings, name.to_ascii_lowercase());
+            self.raise_named(class, format!("calls {dotted}"));
+        } else {
+            self.raise(class, format!("calls {dotted}"));
+        }
     }
 
     /// `(expression).name`: a column of its value, or a function called with it.
     fn field(&mut self, name: &str) {
         push(&mut self.facts.columns, name.to_owned());
+        add(&mut self.names.fields, FieldName { of: None, name: name.to_owned() });
         self.facts.redefines |= function::is_opaque("", name);
         self.called(function::class_of_field(name), name.to_owned());
     }
 
     fn operator(&mut self, names: &[Tree]) {
+        let (schema, name) = split(names);
+        // `BETWEEN` and the like are the grammar's own, and stand for comparisons.
+        if !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            add(&mut self.names.operators, Name::new(schema, name));
+        }
         let class = operator::class_of(names);
         if class > Class::Read {
-            self.raise(class, format!("uses the operator {}, which is not known to be harmless", Tree::dotted(names)));
+            self.raise_named(
+                class,
+                format!("uses the operator {}, which is not known to be harmless", Tree::dotted(names)),
+            );
         }
     }
 
     fn called(&mut self, class: Class, dotted: String) {
         match class {
             Class::Session | Class::Read => {}
-            Class::Write => self.raise(class, format!("calls {dotted}, which is not known to be harmless")),
-            Class::Ddl | Class::Admin => self.raise(class, format!("calls {dotted}")),
+            Class::Write => self.raise_named(class, format!("calls {dotted}, which is not known to be harmless")),
+            Class::Ddl | Class::Admin => self.raise_named(class, format!("calls {dotted}")),
         }
         push(&mut self.facts.functions, dotted);
     }
@@ -318,6 +500,10 @@ impl Walk {
             Some(last) => {
                 push(&mut self.facts.columns, last.as_text().to_owned());
                 self.references.push(last.as_text().to_owned());
+                if let [.., of, _] = fields {
+                    let of = Some(of.as_text().to_owned());
+                    add(&mut self.names.fields, FieldName { of, name: last.as_text().to_owned() });
+                }
             }
             None => {}
         }
@@ -329,6 +515,15 @@ impl Walk {
     }
 
     fn raise(&mut self, class: Class, reason: String) {
+        if class > self.facts.certain || self.facts.certain_reason.is_empty() {
+            self.facts.certain_reason.clone_from(&reason);
+        }
+        self.facts.certain = self.facts.certain.max(class);
+        self.raise_named(class, reason);
+    }
+
+    /// The class as long as nobody has looked up what the names mean.
+    fn raise_named(&mut self, class: Class, reason: String) {
         if class > self.facts.class || self.facts.reason.is_empty() {
             self.facts.reason = reason;
         }
@@ -343,8 +538,61 @@ impl Walk {
         if self.facts.reason.is_empty() {
             self.facts.reason = "empty".to_owned();
         }
+        if self.facts.certain_reason.is_empty() {
+            self.facts.certain_reason.clone_from(&self.facts.reason);
+        }
+        if self.names.too_many() {
+            self.raise(Class::Admin, "it names too much".to_owned());
+        }
+        for relation in &mut self.names.relations {
+            relation.may_be_cte |= relation.name.schema.is_empty() && self.all_ctes.contains(&relation.name.name);
+        }
+        self.facts.names = Arc::new(std::mem::take(&mut self.names));
         self.facts
     }
+}
+
+/// Nodes of newer grammars, and the functions that older servers take them for.
+const SYNTAX: &[(&str, &str)] = &[
+    ("JsonFuncExpr", "json_value"),
+    ("JsonFuncExpr", "json_query"),
+    ("JsonFuncExpr", "json_exists"),
+    ("JsonScalarExpr", "json_scalar"),
+    ("JsonSerializeExpr", "json_serialize"),
+    ("JsonParseExpr", "json"),
+    ("JsonObjectConstructor", "json_object"),
+    ("JsonArrayConstructor", "json_array"),
+    ("JsonArrayQueryConstructor", "json_array"),
+    ("JsonObjectAgg", "json_objectagg"),
+    ("JsonArrayAgg", "json_arrayagg"),
+    ("JsonTable", "json_table"),
+    ("MergeSupportFunc", "merge_action"),
+];
+
+/// Schema and name; the schema is empty when none was written.
+fn split(names: &[Tree]) -> (&str, &str) {
+    match names {
+        [] => ("", ""),
+        [name] => ("", name.as_text()),
+        [.., schema, name] => (schema.as_text(), name.as_text()),
+    }
+}
+
+fn texts(items: &[Tree]) -> Vec<String> {
+    items.iter().map(|item| item.as_text().to_owned()).collect()
+}
+
+/// The names of a SELECT's columns, as far as they stand there.
+fn output_names(select: &Node) -> Vec<String> {
+    let targets = select.list("target_list").iter().filter_map(Tree::as_node);
+    let name = |target: &Node| match target.text("name") {
+        "" => {
+            let value = target.field("val").as_node().filter(|value| value.name == "ColumnRef")?;
+            Some(value.list("fields").last()?.as_text().to_owned())
+        }
+        name => Some(name.to_owned()),
+    };
+    targets.filter_map(name).filter(|name| !name.is_empty()).collect()
 }
 
 fn push(list: &mut Vec<String>, name: String) {
@@ -364,19 +612,6 @@ fn option_text(value: &Tree) -> String {
         Some(node) if node.name == "Integer" => node.number("ival").to_string(),
         Some(node) if node.name == "Boolean" => node.has("boolval").to_string(),
         _ => statement::value_text(value),
-    }
-}
-
-fn set_config(arguments: &[Tree]) -> Class {
-    let literal = |tree: &Tree| tree.as_node().is_some_and(|node| node.name == "AConst");
-    match arguments {
-        [name, value, _] if literal(name) && literal(value) => {
-            match setting::class_of(name.as_text(), Change::To(&[&statement::value_text(value)])) {
-                Class::Session => Class::Read,
-                class => class,
-            }
-        }
-        _ => Class::Admin,
     }
 }
 

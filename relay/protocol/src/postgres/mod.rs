@@ -149,6 +149,12 @@ impl Postgres {
         self.statements.shadow(name);
     }
 
+    /// Texts of what a portal of this name may stand for: `FETCH` runs it.
+    #[must_use]
+    pub fn portal_texts(&self, name: &str) -> Vec<Arc<str>> {
+        self.portals.perhaps(name.as_bytes()).map(|portal| Arc::clone(&portal.statement.text)).collect()
+    }
+
     /// True while the rest of an answer is dropped.
     #[must_use]
     pub fn is_cutting(&self) -> bool {

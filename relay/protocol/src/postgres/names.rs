@@ -71,6 +71,14 @@ impl<T> Names<T> {
         }
     }
 
+    /// All that the name may stand for, whatever is certain.
+    pub(super) fn perhaps(&self, name: &[u8]) -> impl Iterator<Item = &Arc<T>> {
+        let slot = if name.is_empty() { Some(&self.unnamed) } else { self.named.get(name) };
+        let sent = slot.and_then(|slot| slot.sent.as_ref()?.1.as_ref());
+        let confirmed = slot.and_then(|slot| slot.confirmed.as_ref()).map(|(_, value)| value);
+        sent.into_iter().chain(confirmed)
+    }
+
     /// A definition, or a close, was sent.
     pub(super) fn sent(&mut self, name: &Bytes, value: Option<Arc<T>>) {
         let segment = self.segment;

@@ -24,12 +24,12 @@ pub enum Startup {
     Session(SessionStart),
 }
 
-/// A start-up message that passed the allow list.
+/// A start-up message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionStart {
     /// The database asked for; empty for the default.
     pub database: String,
-    /// Parameters to pass on, in the order given.
+    /// Parameters to pass on, in the order given. Whether the session may set them is the caller's to say.
     pub parameters: Vec<(String, String)>,
     /// The client's own application name.
     pub application: String,
@@ -41,32 +41,8 @@ pub struct SessionStart {
     authenticated: bool,
 }
 
-/// Parameters a client may set at start-up. Whatever changes who acts (`role`, `session_authorization`) or the
-/// protocol (`replication`) is not among them; what is here passes `SET` too.
-const ALLOWED: [&str; 22] = [
-    "bytea_output",
-    "client_min_messages",
-    "datestyle",
-    "default_transaction_deferrable",
-    "default_transaction_isolation",
-    "default_transaction_read_only",
-    "enable_hashjoin",
-    "enable_mergejoin",
-    "enable_nestloop",
-    "enable_seqscan",
-    "extra_float_digits",
-    "geqo",
-    "idle_in_transaction_session_timeout",
-    "idle_session_timeout",
-    "intervalstyle",
-    "jit",
-    "lock_timeout",
-    "search_path",
-    "statement_timeout",
-    "timezone",
-    "tcp_user_timeout",
-    "work_mem",
-];
+/// Parameters that change who acts or the protocol itself: no session begins with them, whatever it may set later.
+const REFUSED: [&str; 4] = ["replication", "role", "session_authorization", "is_superuser"];
 
 /// Takes the first message off `input`.
 ///
@@ -158,7 +134,7 @@ fn parameter(name: String, value: String, start: &mut SessionStart) -> Result<()
     match name.as_str() {
         "application_name" => start.application = value,
         "standard_conforming_strings" if value.eq_ignore_ascii_case("on") => {}
-        known if ALLOWED.contains(&known) => start.parameters.push((name, value)),
+        known if !REFUSED.contains(&known) => start.parameters.push((name, value)),
         _ => {
             return Err(Refusal::new(
                 "28000",

@@ -104,6 +104,7 @@ impl Gate<'_> {
     pub(super) fn complete(&mut self, number: u64, status: String) {
         // A simple query of several statements completes several times under one number.
         let now = Instant::now();
+        self.names.ended(number, status.starts_with("error") || status == "skipped");
         let Some(running) = self.running.complete(number, status == SUSPENDED, now) else { return };
         let counts = std::mem::take(&mut running.counts);
         let masked = counts.iter().map(|(_, count)| count).sum::<u64>();

@@ -2,9 +2,13 @@
 
 use super::Gate;
 use crate::{
-    approval::text::parameters_as_text, mask::Counts, record::RecordError, session::facts, telemetry::session::Judged,
+    approval::{asked::whole, text::parameters_as_text},
+    mask::Counts,
+    record::RecordError,
+    session::facts,
+    telemetry::session::Judged,
 };
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 use weir_policy::{bundle, sql::Facts};
 use weir_protocol::{Action, ActionKind};
 use weir_shared::recording::Payload;
@@ -26,9 +30,11 @@ impl Gate<'_> {
         let text = if facts.has_password {
             format!("[{}: the text holds a password]", facts.reason).into()
         } else {
-            match self.masker.text(action.text.as_bytes(), &mut counts) {
-                Some(masked) => String::from_utf8_lossy(&masked).into(),
-                None => Arc::clone(&action.text),
+            let whole = whole(&action.text, facts);
+            match (self.masker.text(whole.as_bytes(), &mut counts), whole) {
+                (Some(masked), _) => String::from_utf8_lossy(&masked).into(),
+                (None, Cow::Borrowed(_)) => Arc::clone(&action.text),
+                (None, Cow::Owned(whole)) => whole.into(),
             }
         };
         let parameters = self.parameters(action);

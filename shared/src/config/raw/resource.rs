@@ -193,6 +193,15 @@ impl Reader<'_> {
                 let labels = item.as_table_like()?.iter();
                 labels.map(|(name, value)| Some((name.to_owned(), value.as_str()?.to_owned()))).collect()
             }),
+            harmless_settings: self.value(table, at, KEYS, "harmless_settings", Vec::new(), |item| {
+                let prefixes = list(item)?.into_iter().map(|prefix| prefix.to_ascii_lowercase());
+                // Without a dot it would be a setting of the server's.
+                let prefixes: Vec<String> = prefixes.collect();
+                prefixes.iter().all(|prefix| prefix.contains('.')).then_some(prefixes)
+            }),
+            harmless_functions: self.value(table, at, KEYS, "harmless_functions", Vec::new(), |item| {
+                list(item).filter(|functions| functions.iter().all(|name| name.contains('.') && name.ends_with(')')))
+            }),
             columns: self.value(table, at, KEYS, "columns", Vec::new(), |item| {
                 list(item)?.iter().map(|text| column(text)).collect()
             }),
