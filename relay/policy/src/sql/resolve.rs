@@ -419,3 +419,177 @@ impl Exposure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::facts;
+    use super::*;
+
+    fn own<'a>(made: &'a HashSet<String>, settings: &'a [String], functions: &'a [String]) -> Own<'a> {
+        Own { role: "agent", settings, functions, made }
+    }
+
+    fn resolved(text: &str, answer: &Answer) -> Resolved {
+        resolve(&facts(text), answer, own(&HashSet::new(), &["app.".to_owned()], &["public.total(integer)".to_owned()]))
+    }
+
+    /// A function of one's own that takes one argument, for the first call.
+    fn function(name: &str) -> FoundFunction {
+        FoundFunction {
+            place: Some(0),
+            schema: "public".to_owned(),
+            name: name.to_owned(),
+            signature: format!("public.{name}(integer)"),
+            volatility: "i".to_owned(),
+            least: 1,
+            most: Some(1),
+            ..FoundFunction::default()
+        }
+    }
+
+    fn system(name: &str, volatility: &str) -> FoundFunction {
+        let (schema, volatility) = ("pg_catalog".to_owned(), volatility.to_owned());
+        FoundFunction { system: true, schema, volatility, signature: String::new(), ..function(name) }
+    }
+
+    fn of(extension: &str, name: &str, volatility: &str) -> FoundFunction {
+        let (extension, volatility) = (Some(extension.to_owned()), volatility.to_owned());
+        FoundFunction { extension, volatility, ..function(name) }
+    }
+
+    #[test]
+    fn a_call_is_the_worst_function_that_it_may_mean() {
+        for (text, functions, class) in [
+            ("SELECT lower(1)", vec![system("lower", "i")], Class::Read),
+            ("SELECT lower(1)", vec![system("lower", "i"), function("lower")], Class::Write),
+            ("SELECT newer(1)", vec![system("newer", "s")], Class::Read),
+            ("SELECT newer(1)", vec![system("newer", "v")], Class::Write),
+            ("SELECT pg_read_file(1)", vec![system("pg_read_file", "v")], Class::Admin),
+            ("SELECT total(1)", vec![function("total")], Class::Read),
+            ("SELECT other(1)", vec![function("other")], Class::Write),
+            ("SELECT similarity(1)", vec![of("pg_trgm", "similarity", "i")], Class::Read),
+            ("SELECT set_limit(1)", vec![of("pg_trgm", "set_limit", "v")], Class::Write),
+            ("SELECT gen_salt(1)", vec![of("pgcrypto", "gen_salt", "v")], Class::Read),
+            ("SELECT dblink(1)", vec![of("dblink", "dblink", "v")], Class::Admin),
+            ("SELECT similarity(1)", vec![of("mine", "similarity", "i")], Class::Write),
+        ] {
+            let Resolved { facts, missing } = resolved(text, &Answer { functions, ..Answer::default() });
+            assert_eq!((facts.class, missing), (class, vec![]), "{text}: {}", facts.reason);
+        }
+        // One that takes another number of arguments is not meant.
+        let functions = vec![system("lower", "i"), FoundFunction { least: 2, most: Some(2), ..function("lower") }];
+        assert_eq!(resolved("SELECT lower(1)", &Answer { functions, ..Answer::default() }).facts.class, Class::Read);
+    }
+
+    #[test]
+    fn what_is_missing_is_the_servers_to_say() {
+        let Resolved { facts: found, missing } = resolved("SELECT lenght(1)", &Answer::default());
+        assert_eq!((found.class, missing.len()), (Class::Read, 1));
+        let not_understood = resolved("SELECT lenght(1)", &Answer::default()).not_understood();
+        assert_eq!((not_understood.class, not_understood.opaque), (Class::Write, true));
+        let relation = resolved("SELECT * FROM nowhere", &Answer::default());
+        assert_eq!(relation.missing.len(), 1);
+        assert_eq!(relation.not_understood().class, Class::Admin);
+        // What the text or the session makes is no surprise, nor is a name of its own query.
+        for text in ["CREATE TABLE t (a int); INSERT INTO t VALUES (1)", "WITH t AS (SELECT 1) SELECT * FROM t"] {
+            assert_eq!(resolved(text, &Answer { types: vec![0], ..Answer::default() }).missing, [], "{text}");
+        }
+        let made = HashSet::from(["t".to_owned()]);
+        assert_eq!(resolve(&facts("SELECT * FROM t"), &Answer::default(), own(&made, &[], &[])).missing, []);
+    }
+
+    #[test]
+    fn a_field_is_a_call_unless_it_is_certainly_a_column() {
+        let tidy = |columns: Vec<(usize, String)>| {
+            let functions = vec![FoundFunction { place: None, field: Some(0), ..function("tidy") }];
+            let relations = vec![FoundRelation {
+                place: Some(0),
+                schema: "public".into(),
+                name: "orders".into(),
+                ..Default::default()
+            }];
+            Answer { relations, functions, columns, ..Answer::default() }
+        };
+        let class = |text: &str, columns| resolved(text, &tidy(columns)).facts.class;
+        assert_eq!(class("SELECT o.tidy FROM orders o", vec![]), Class::Write);
+        assert_eq!(class("SELECT o.tidy FROM orders o", vec![(0, "tidy".to_owned())]), Class::Read);
+        assert_eq!(class("SELECT (o).tidy FROM orders o", vec![(0, "tidy".to_owned())]), Class::Write);
+        // Two things of one name: both must have it.
+        let both = "SELECT o.tidy FROM orders o WHERE EXISTS (SELECT 1 FROM unnest(ARRAY[1]) o)";
+        assert_eq!(class(both, vec![(0, "tidy".to_owned())]), Class::Write);
+        assert_eq!(class("SELECT q.tidy FROM (SELECT 1 AS tidy) q", vec![]), Class::Read);
+        assert_eq!(class("SELECT q.tidy FROM (SELECT * FROM orders) q", vec![]), Class::Write);
+        assert_eq!(
+            class("SELECT (o).amount FROM (SELECT o FROM orders o) q", vec![]),
+            Class::Write,
+            "as the answer says"
+        );
+    }
+
+    #[test]
+    fn a_foreign_table_is_what_its_server_does() {
+        let foreign = |wrapper: &str, option: &str| Answer {
+            relations: vec![FoundRelation {
+                place: Some(0),
+                schema: "public".into(),
+                name: "f".into(),
+                kind: "f".into(),
+                wrapper: Some(wrapper.into()),
+                options: vec![option.into()],
+                ..FoundRelation::default()
+            }],
+            ..Answer::default()
+        };
+        let facts = |wrapper, option| resolved("SELECT * FROM f", &foreign(wrapper, option)).facts;
+        assert_eq!(facts("postgres_fdw", "table_name").class, Class::Read);
+        assert_eq!(facts("oracle_fdw", "table").class, Class::Write);
+        let program = facts("file_fdw", "program");
+        assert!(program.class == Class::Admin && program.exposure.server_program && !program.exposure.server_file);
+        assert!(facts("file_fdw", "filename").exposure.server_file);
+    }
+
+    #[test]
+    fn settings_and_roles_are_the_resources_to_know() {
+        for (text, class) in [
+            ("SET app.tenant = '7'", Class::Session),
+            ("SET APP.Tenant = '7'", Class::Session),
+            ("RESET app.tenant", Class::Session),
+            ("SET application.tenant = '7'", Class::Admin),
+            ("SET ROLE agent", Class::Session),
+            ("SET LOCAL ROLE other", Class::Admin),
+            ("SET SESSION AUTHORIZATION agent", Class::Admin),
+        ] {
+            assert_eq!(resolved(text, &Answer::default()).facts.class, class, "{text}");
+        }
+        let functions = vec![FoundFunction { least: 3, most: Some(3), ..system("set_config", "v") }];
+        let answer = Answer { functions, ..Answer::default() };
+        for (text, class) in [
+            ("SELECT set_config('app.tenant', $1, true)", Class::Read),
+            ("SELECT set_config('other.tenant', '1', true)", Class::Admin),
+            ("SELECT set_config('role', 'agent', true)", Class::Admin),
+            ("SELECT set_config('jit', $1, false)", Class::Read),
+            ("SELECT set_config($1, 'off', false)", Class::Admin),
+        ] {
+            assert_eq!(resolved(text, &answer).facts.class, class, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_writing_a_table_runs_is_named_and_permitted_with_it() {
+        let via = vec![
+            FoundFunction { by: "trigger t".into(), on_write: true, ..function("audit") },
+            FoundFunction { by: "view public.v".into(), ..function("noted") },
+        ];
+        let relations = vec![FoundRelation {
+            place: Some(0),
+            schema: "public".into(),
+            name: "t".into(),
+            writes: true,
+            ..Default::default()
+        }];
+        let facts = resolved("INSERT INTO t VALUES (1)", &Answer { relations, via, ..Answer::default() }).facts;
+        assert_eq!(facts.functions, ["public.audit(integer)", "public.noted(integer)"]);
+        assert_eq!((facts.class, facts.reason.as_str(), facts.opaque), (Class::Write, "INSERT", true));
+        assert_eq!(facts.writes, ["t", "public.t"]);
+    }
+}
