@@ -65,13 +65,23 @@ postgres_bin() {
   printf '%s\n' "$folder"
 }
 
-# A TCP port on loopback on which nothing listens.
+# A port of loopback that is this script's until it ends, as tests/src/port.rs has them: bound by a process that never listens,
+# so that nobody else is given it, and whoever listens with SO_REUSEADDR, as servers do, can. Other programs' ports begin above.
 free_port() {
-  local port
-  while :; do
-    port=$((20000 + RANDOM % 12000))
-    (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { printf '%s\n' "$port"; return; }
-  done
+  perl -MSocket -e '
+    $| = 1;
+    for (1 .. 1000) {
+      my $port = 20000 + int rand 12000;
+      socket(my $tcp, PF_INET, SOCK_STREAM, 0) or die "no socket: $!\n";
+      bind($tcp, pack_sockaddr_in($port, INADDR_LOOPBACK)) or next;
+      setsockopt($tcp, SOL_SOCKET, SO_REUSEADDR, 1) or die "$!\n";
+      print "$port\n";
+      exit if fork;
+      open STDIN, "<", "/dev/null"; open STDOUT, ">", "/dev/null"; open STDERR, ">", "/dev/null";
+      sleep 1 while kill 0, $ARGV[0];
+      exit;
+    }
+    die "no free port\n"' $$
 }
 
 # wait_for SECONDS COMMAND...: until the command succeeds.

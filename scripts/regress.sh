@@ -37,7 +37,7 @@ tar -C "$folder" -xjf "$folder"/apt/postgresql-*.orig.tar.bz2 --strip-components
 lab=$(mktemp -d "${TMPDIR:-/tmp}/weir-regress.XXXXXX")
 chmod 711 "$lab"
 trap 'scripts/servers.sh stop "$lab/postgres"; rm -rf --one-file-system "$lab"' EXIT
-scripts/servers.sh start "$lab/postgres"
+WEIR_SERVER_PORT=$(free_port) scripts/servers.sh start "$lab/postgres"
 . "$lab/postgres/server.env"
 PGPASSWORD=$(cat "$PG_SUPERUSER_PASSWORD_FILE")
 export PGPASSWORD PGHOST=$PG_SOCKET PGPORT=$PG_PORT PGUSER=postgres PGDATABASE=regression

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# servers.sh start FOLDER: starts a real PostgreSQL in FOLDER, on a free port of 127.0.0.1, with TLS from a CA of its own,
-#   SCRAM passwords, and a small shop's data; writes FOLDER/server.env (names and paths, no secret).
+# servers.sh start FOLDER: starts a real PostgreSQL in FOLDER, on a free port of 127.0.0.1 or on the one in WEIR_SERVER_PORT, with
+#   TLS from a CA of its own, SCRAM passwords, and a small shop's data; writes FOLDER/server.env (names and paths, no secret).
 # servers.sh standby FOLDER PRIMARY: starts a hot standby of the server in the folder PRIMARY, with the same passwords and
 #   certificate; writes FOLDER/server.env.
 # servers.sh oidc FOLDER REDIRECT_URI: starts an OpenID Connect provider in FOLDER, on a free port of 127.0.0.1, over TLS from a CA
@@ -95,7 +95,7 @@ hostssl all all 127.0.0.1/32 scram-sha-256
 HBA
   local attempt
   for attempt in 1 2 3 4 5; do
-    port=$(free_port)
+    port=${WEIR_SERVER_PORT:-$(free_port)}
     as_postgres tee "$data/postgresql.auto.conf" >/dev/null <<CONF
 listen_addresses = '127.0.0.1'
 port = $port
@@ -141,7 +141,7 @@ standby() {
   PGPASSWORD=$(cat "$primary/secrets/superuser") as_postgres "$bin/pg_basebackup" -D "$data" -R --no-sync -c fast -w \
     -h "$primary/socket" -p "$(sed -n 's/^PG_PORT=//p' "$primary/server.env")" -U postgres >&2 || fail "pg_basebackup failed"
   for attempt in 1 2 3 4 5; do
-    port=$(free_port)
+    port=${WEIR_SERVER_PORT:-$(free_port)}
     as_postgres tee -a "$data/postgresql.auto.conf" >/dev/null <<CONF
 port = $port
 unix_socket_directories = '$folder/socket'
@@ -156,7 +156,7 @@ CONF
 }
 
 oidc() {
-  local pid attempt
+  local pid
   mkdir -p "$secrets"
   chmod 700 "$secrets"
   make_secret "$secrets/weir" 18
@@ -168,14 +168,14 @@ oidc() {
   "alice": { "groups": ["weir-users"], "email": "alice@example.com" },
   "nobody": { "groups": [], "email": "nobody@example.com" } }
 ACCOUNTS
-  for attempt in 1 2 3 4 5; do
-    port=$(free_port)
-    setsid node tests/oidc/provider.mjs "$folder" "$port" "$primary" < /dev/null > "$folder/server.log" 2>&1 &
-    pid=$!
-    wait_for 30 grep -q listening "$folder/server.log" && break
+  setsid node tests/oidc/provider.mjs "$folder" "$primary" < /dev/null > "$folder/server.log" 2>&1 &
+  pid=$!
+  wait_for 60 grep -q '^listening on ' "$folder/server.log" || {
     stop_process "$pid"
-    [ "$attempt" -lt 5 ] || { tail -n 20 "$folder/server.log" >&2; fail "the provider does not start" "run scripts/test.sh, which installs it"; }
-  done
+    tail -n 20 "$folder/server.log" >&2
+    fail "the provider does not start" "run scripts/test.sh, which installs it"
+  }
+  port=$(sed -n 's/^listening on //p' "$folder/server.log")
   echo "$pid" > "$folder/oidc.pid"
   cat > "$folder/server.env" <<ENV
 OIDC_ISSUER=https://localhost:$port

@@ -10,7 +10,7 @@ use std::{
 };
 use weir_tests::{
     agent::{Agent, Transport},
-    lab::{Lab, free_address},
+    lab::Lab,
     process::{Lines, Running, signal},
 };
 
@@ -55,7 +55,7 @@ async fn until(address: &str, test: impl Fn(&str) -> Result<bool>) -> Result<Str
 async fn lab() -> Result<(Lab, String)> {
     let mut lab = Lab::start().await?;
     lab.log = "info,weir_relay=debug".to_owned();
-    let address = free_address()?;
+    let address = lab.reserve()?;
     lab.restart_with(|config| format!("metrics = \"{address}\"\n{config}")).await?;
     let until = Instant::now() + Duration::from_secs(10);
     while TcpStream::connect(&address).is_err() {

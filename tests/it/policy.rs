@@ -196,7 +196,7 @@ async fn a_connection_without_a_rule_for_unattended_is_held() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_enforced_is_recorded_and_counted() -> Result<()> {
     let mut lab = Lab::start().await?;
-    let metrics = weir_tests::lab::free_address()?;
+    let metrics = lab.reserve()?;
     lab.restart_with(|config| format!("metrics = \"{metrics}\"\n{config}")).await?;
     let alice = lab.login("alice").await?;
     write(

@@ -1,13 +1,14 @@
 // An OpenID Connect provider with test accounts: the npm package oidc-provider over TLS.
-//   node provider.mjs FOLDER PORT REDIRECT_URI
+//   node provider.mjs FOLDER REDIRECT_URI
 // FOLDER holds tls/server.{pem,key}, secrets/{weir,sibling} (the clients' secrets) and accounts.json, which is read anew for each
 // login: { NAME: { groups: [...], email: "..." } }. Any password opens an account. SIGHUP: new signing keys, the old ones gone.
+// Prints the port of 127.0.0.1 on which it listens.
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import Provider from 'oidc-provider';
 
-const [folder, port, redirectUri] = process.argv.slice(2);
+const [folder, redirectUri] = process.argv.slice(2);
 const read = (name) => readFileSync(`${folder}/${name}`, 'utf8');
 const accounts = () => JSON.parse(read('accounts.json'));
 
@@ -16,7 +17,7 @@ function key() {
   return { ...privateKey.export({ format: 'jwk' }), kid: randomUUID(), use: 'sig', alg: 'RS256' };
 }
 
-function provider() {
+function provider(port) {
   const client = (id, uri) => ({ client_id: id, client_secret: read(`secrets/${id}`).trim(), redirect_uris: [uri] });
   return new Provider(`https://localhost:${port}`, {
     clients: [client('weir', redirectUri), client('sibling', 'https://sibling.example/callback')],
@@ -35,7 +36,13 @@ function provider() {
   });
 }
 
-let answer = provider().callback();
-process.on('SIGHUP', () => { answer = provider().callback(); });
-createServer({ cert: read('tls/server.pem'), key: read('tls/server.key') }, (request, response) => answer(request, response))
-  .listen(Number(port), '127.0.0.1', () => console.log('listening'));
+let answer;
+const server = createServer({ cert: read('tls/server.pem'), key: read('tls/server.key') }, (request, response) => answer(request, response));
+// Its own name holds the port that it is given.
+server.listen(0, '127.0.0.1', () => {
+  const { port } = server.address();
+  const begin = () => { answer = provider(port).callback(); };
+  begin();
+  process.on('SIGHUP', begin);
+  console.log(`listening on ${port}`);
+});

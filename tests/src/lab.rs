@@ -2,13 +2,14 @@
 
 use crate::{
     agent::Agent,
+    port::Reserved,
     process::{Running, program},
 };
 use anyhow::{Context as _, Result, bail, ensure};
 use std::{
     collections::HashMap,
     io::Write as _,
-    net::{TcpListener, TcpStream, UdpSocket},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     time::{Duration, Instant},
@@ -26,6 +27,8 @@ pub struct Lab {
     pub relay: Option<Running>,
     /// The folders of more servers.
     more: Vec<PathBuf>,
+    /// The servers', for as long as they may come back.
+    ports: Vec<Reserved>,
     folder: tempfile::TempDir,
     server: HashMap<String, String>,
     url: String,
@@ -59,10 +62,7 @@ impl Lab {
     /// # Errors
     /// Something does not start; the error holds its log.
     pub async fn start_with(more: &str) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("weir-lab-").tempdir()?;
-        let (server, url, log) = (HashMap::new(), String::new(), "info".to_owned());
-        let mut lab = Self { relay: None, more: Vec::new(), server, url, log, folder };
-        lab.start_postgres()?;
+        let mut lab = Self::only_postgres()?;
         lab.init(more)?;
         lab.serve().await?;
         Ok(lab)
@@ -75,7 +75,7 @@ impl Lab {
     pub fn only_postgres() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("weir-lab-").tempdir()?;
         let (server, url, log) = (HashMap::new(), String::new(), "info".to_owned());
-        let mut lab = Self { relay: None, more: Vec::new(), server, url, log, folder };
+        let mut lab = Self { relay: None, more: Vec::new(), ports: Vec::new(), server, url, log, folder };
         lab.start_postgres()?;
         Ok(lab)
     }
@@ -84,14 +84,34 @@ impl Lab {
         let folder = self.folder.path().join("postgres");
         // The server's own user passes through the folder.
         std::fs::set_permissions(self.folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711))?;
-        run(Command::new(root().join("scripts/servers.sh")).arg("start").arg(&folder), None)?;
+        let mut start = self.servers()?;
+        run(start.arg("start").arg(&folder), None)?;
         let text = std::fs::read_to_string(folder.join("server.env"))?;
         self.server = text.lines().filter_map(|line| line.split_once('=')).map(|(k, v)| (k.into(), v.into())).collect();
         Ok(())
     }
 
+    /// `scripts/servers.sh`, for a server on a port that is this lab's.
+    fn servers(&mut self) -> Result<Command> {
+        let port = self.reserve()?.rsplit(':').next().unwrap_or_default().to_owned();
+        let mut command = Command::new(root().join("scripts/servers.sh"));
+        command.env("WEIR_SERVER_PORT", port);
+        Ok(command)
+    }
+
+    /// An address of loopback for a server of this lab's: nobody else gets its port while the lab is there.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn reserve(&mut self) -> Result<String> {
+        let port = Reserved::new()?;
+        let address = port.address().to_string();
+        self.ports.push(port);
+        Ok(address)
+    }
+
     fn init(&mut self, more: &str) -> Result<()> {
-        let address = free_address()?;
+        let address = self.reserve()?;
         self.url = format!("https://{address}");
         let home = self.relay_folder();
         let mut init = program("weir-relay")?;
@@ -146,7 +166,7 @@ impl Lab {
     pub fn start_standby(&mut self) -> Result<u16> {
         let folder = self.folder.path().join(format!("standby-{}", self.more.len()));
         self.more.push(folder.clone());
-        let mut command = Command::new(root().join("scripts/servers.sh"));
+        let mut command = self.servers()?;
         run(command.arg("standby").arg(&folder).arg(self.folder.path().join("postgres")), None)?;
         let text = std::fs::read_to_string(folder.join("server.env"))?;
         Ok(text.lines().find_map(|line| line.strip_prefix("PG_PORT=")).context("no port")?.parse()?)
@@ -321,21 +341,6 @@ impl Drop for Lab {
                 Command::new(root().join("scripts/servers.sh")).arg("stop").arg(folder).stderr(Stdio::null()).status();
         }
     }
-}
-
-/// An address of loopback whose port is free for TCP and UDP.
-///
-/// # Errors
-/// There is none.
-pub fn free_address() -> Result<String> {
-    for _ in 0..100 {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let address = listener.local_addr()?;
-        if UdpSocket::bind(address).is_ok() {
-            return Ok(address.to_string());
-        }
-    }
-    bail!("no free port")
 }
 
 /// Runs a command to its end, with `input` on its standard input; its standard output.

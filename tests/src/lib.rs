@@ -9,7 +9,7 @@
 //! - [`forger`]: an agent whose key the test holds, to sign and send what an attacker would
 //! - [`told`]: stands in for Slack and for the receiver of a webhook
 //! - [`stranger`]: connections by somebody who is nobody's agent
-//! - [`process`]: children that end with their owner
+//! - [`process`]: children that end with their owner; [`port`]: ports that nobody else gets
 //! - [`raw`]: the PostgreSQL protocol spoken by hand
 
 pub mod agent;
@@ -18,6 +18,7 @@ pub mod forger;
 pub mod lab;
 pub mod login;
 pub mod middle;
+pub mod port;
 pub mod process;
 pub mod raw;
 pub mod reviewer;

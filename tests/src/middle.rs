@@ -244,10 +244,10 @@ impl Network {
     /// # Errors
     /// There is no port.
     pub fn to(relay: &str) -> Result<Self> {
-        let address: SocketAddr = crate::lab::free_address()?.parse()?;
-        let relay: SocketAddr = relay.parse()?;
-        Middle::listen(TcpListener::bind(address)?, move |_| Some(relay.to_string()));
-        let (socket, state) = (Arc::new(UdpSocket::bind(address)?), Arc::<State>::default());
+        let (tcp, udp) = both()?;
+        let (address, relay): (SocketAddr, SocketAddr) = (tcp.local_addr()?, relay.parse()?);
+        Middle::listen(tcp, move |_| Some(relay.to_string()));
+        let (socket, state) = (Arc::new(udp), Arc::<State>::default());
         let shared = Arc::clone(&state);
         thread::spawn(move || packets(&socket, relay, &shared));
         Ok(Self { address, state })
@@ -264,6 +264,17 @@ impl Network {
     pub fn change_paths(&self) {
         self.state.paths.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// TCP and UDP on one port.
+fn both() -> Result<(TcpListener, UdpSocket)> {
+    for _ in 0..100 {
+        let tcp = TcpListener::bind("127.0.0.1:0")?;
+        if let Ok(udp) = UdpSocket::bind(tcp.local_addr()?) {
+            return Ok((tcp, udp));
+        }
+    }
+    Err(anyhow!("no port is free for both"))
 }
 
 fn packets(socket: &Arc<UdpSocket>, relay: SocketAddr, state: &Arc<State>) {

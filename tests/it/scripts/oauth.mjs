@@ -1,4 +1,5 @@
 // A client that nobody here wrote, openid-client, does all that the authorization server offers; the last line is `ok`.
+import "./globals.mjs";
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";

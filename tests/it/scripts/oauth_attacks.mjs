@@ -1,4 +1,5 @@
 // Attacks on the authorization server and on what it gives; each is refused as its RFC says. The last line is `ok`.
+import "./globals.mjs";
 import assert from "node:assert/strict";
 import { createHash, createPublicKey, randomUUID } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
