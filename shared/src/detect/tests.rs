@@ -213,7 +213,7 @@ fn a_column_s_name_says_what_its_values_are() {
         ("version", "112.1.0.2", None),
         ("client_addr", "12.1.0.2", Some("ipv4")),
         ("card", "4111111111111111", Some("card")),
-        ("id", "4111111111111111", None),
+        ("id", "4111111111111111", Some("card")),
         ("id", "paid with 4111111111111111", Some("card")),
         ("proargtypes", "603 603 2281", None),
         ("phone", "password=hunter2", Some("password")),

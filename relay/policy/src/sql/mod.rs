@@ -3,6 +3,7 @@
 
 mod cache;
 mod condition;
+mod copying;
 mod exposure;
 mod function;
 mod operator;
@@ -13,6 +14,7 @@ mod statement;
 mod template;
 mod tree;
 mod walk;
+mod written;
 
 #[cfg(test)]
 mod corpus;
@@ -20,10 +22,12 @@ mod corpus;
 mod tests;
 
 pub use cache::FactsCache;
+pub use copying::CopyFormat;
 pub use exposure::Exposure;
 pub use function::Volatility;
 pub use parse::is_quick;
 pub use planning::{PlannedRelation, Planning, planning};
+pub use written::Written;
 
 /// The class of a statement: the policy action it needs. Ordered by danger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,6 +95,10 @@ pub struct Facts {
     pub copy_out: Option<(String, Vec<String>)>,
     /// True when any statement is a COPY TO STDOUT.
     pub is_copy_out: bool,
+    /// How the lines of its COPY TO STDOUT are written; of several, of the last.
+    pub copy_format: CopyFormat,
+    /// What it writes into columns.
+    pub written: Written,
 }
 
 impl Facts {
