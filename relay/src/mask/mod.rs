@@ -1,18 +1,27 @@
 //! Masking of what comes back. [`Masker`] knows nothing of sessions: the gate hands it chunks and what it knows of the
 //! statement, and gets back bytes to deliver with the rules that matched.
 //!
-//! - [`plan`]: what to do with each column, decided once a shape
+//! A mask has the form of the type that it stands in: text in text, a string in JSON, else NULL. The text form, the binary form
+//! and COPY give one result.
+//!
+//! - [`plan`]: what to do with each column, decided once a shape; [`source`]: where its values come from
+//! - `json`, `binary`, `copy`: masks inside of JSON, values in binary form, lines of COPY
 //! - [`stream`]: values too large to hold, masked without changing their length
 
+mod binary;
+mod copy;
+mod json;
 pub mod plan;
+pub mod source;
 pub mod stream;
 
 use crate::upstream::Catalog;
 use bytes::{Bytes, BytesMut};
 use plan::{Plan, Treatment};
+use source::Source;
 use std::{collections::HashSet, sync::Arc};
 use weir_protocol::{Shape, postgres::rows};
-use weir_shared::detect::{Detect, Detector, KnownValues, Span};
+use weir_shared::detect::{Detector, KnownValues, Span, Topic};
 
 /// How often each rule matched. A statement's rows match few rules: a list is looked through faster than a tree.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +62,8 @@ pub struct About {
     /// Labelled columns that policy lets this session see, by table and attribute. Secrets that are found in them are masked
     /// all the same, personal data not: that is what they were labelled for.
     pub clear: Arc<HashSet<(u32, i16)>>,
+    /// Where its values come from.
+    pub source: Source,
     /// For COPY: which of its columns are labelled.
     pub copy_labelled: Arc<Vec<bool>>,
 }
@@ -65,12 +76,16 @@ pub struct Masker {
     plan: Plan,
     found: Vec<Span>,
     stream: stream::Held,
-    /// The cell at hand is of a column that may be seen.
-    clear_here: bool,
+    /// Only secrets are looked for in the cell at hand.
+    secrets_here: bool,
+    /// What its column's name says.
+    topic_here: Topic,
     /// The chunk at hand holds the credential in some form.
     known_here: bool,
-    /// A cell's or line's new text.
+    /// A cell's new text.
     edited: Vec<u8>,
+    /// A line's.
+    copied: Vec<u8>,
 }
 
 /// What becomes of a cell.
@@ -98,9 +113,11 @@ impl Masker {
             plan: Plan::default(),
             found: Vec::new(),
             stream: stream::Held::default(),
-            clear_here: false,
+            secrets_here: false,
+            topic_here: Topic::Unknown,
             known_here: true,
             edited: Vec::new(),
+            copied: Vec::new(),
         }
     }
 
@@ -111,8 +128,8 @@ impl Masker {
 
     fn find(&mut self, text: &[u8]) -> bool {
         self.found.clear();
-        self.detector.detect(text, &mut self.found);
-        if self.clear_here {
+        self.detector.detect_named(text, self.topic_here, &mut self.found);
+        if self.secrets_here {
             self.found.retain(|span| Detector::is_secret(span.rule));
         }
         if let Some(known) = self.known.as_ref().filter(|_| self.known_here) {
@@ -127,13 +144,19 @@ impl Masker {
 
     /// Text with its secrets replaced, as recordings and errors show it; none when there is nothing to hide.
     pub fn text(&mut self, text: &[u8], counts: &mut Counts) -> Option<Vec<u8>> {
-        (self.known_here, self.clear_here) = (true, false);
+        self.known_here = true;
+        self.nowhere();
         if !self.find(text) {
             return None;
         }
         let mut out = Vec::with_capacity(text.len());
-        replace(text, &self.found, false, &mut out, counts);
+        replace(text, &self.found, json::is_document(text), &mut out, counts);
         Some(out)
+    }
+
+    /// What is looked at next is of no column.
+    fn nowhere(&mut self) {
+        (self.secrets_here, self.topic_here) = (false, Topic::Unknown);
     }
 
     /// Whole row messages. The same bytes come back when there is nothing to mask.
@@ -194,12 +217,12 @@ impl Masker {
                 _ => {}
             }
         }
-        self.clear_here = false;
+        self.nowhere();
         Ok((out.map_or(bytes, BytesMut::freeze), count))
     }
 
     fn cell(&mut self, index: usize, cell: &[u8], counts: &mut Counts) -> Edit {
-        self.clear_here = self.plan.is_clear(index);
+        (self.secrets_here, self.topic_here) = (self.plan.secrets_only(index), self.plan.topic(index));
         match self.plan.treatment(index) {
             Treatment::Pass => Edit::Keep,
             Treatment::Whole(text) => {
@@ -210,6 +233,7 @@ impl Masker {
                 if !self.find(cell) {
                     return Edit::Keep;
                 }
+                let json = json || json::is_document(cell);
                 self.edited.clear();
                 replace(cell, &self.found, json, &mut self.edited, counts);
                 Edit::Text
@@ -222,18 +246,22 @@ impl Masker {
                     self.known_here = true;
                     self.null_if_found(&decoded, counts)
                 }
-                None => Edit::Keep,
+                None => self.null_if_found(cell, counts),
             },
-            // Only a card number is long enough to hide in an integer.
-            Treatment::Integer => match cell.first_chunk::<8>().map(|bytes| i64::from_be_bytes(*bytes)) {
-                Some(value) if value >= 1_000_000_000_000 => self.null_if_found(value.to_string().as_bytes(), counts),
-                _ => Edit::Keep,
-            },
+            Treatment::Binary(oid) => {
+                let found = binary::any(oid, cell, &mut |text| self.find(text));
+                self.null_if(found, counts)
+            }
         }
     }
 
     fn null_if_found(&mut self, text: &[u8], counts: &mut Counts) -> Edit {
-        if !self.find(text) {
+        let found = self.find(text);
+        self.null_if(found, counts)
+    }
+
+    fn null_if(&self, found: bool, counts: &mut Counts) -> Edit {
+        if !found {
             return Edit::Keep;
         }
         tally(&self.found, counts);
@@ -242,7 +270,6 @@ impl Masker {
 
     /// Whole messages of COPY data, one line each.
     pub fn copy(&mut self, bytes: Bytes, binary: bool, about: &About, counts: &mut Counts) -> (Bytes, u64) {
-        self.clear_here = false;
         let mut out: Option<BytesMut> = None;
         let mut count = 0;
         self.look_for_known(&bytes);
@@ -251,26 +278,123 @@ impl Masker {
             let data = rows::copy_payload(message.bytes);
             let line = self.copy_line(data, about, counts);
             let from = line.as_deref().unwrap_or(data);
-            self.edited.clear();
-            if self.find(from) {
-                if binary {
-                    // The lengths inside must stay what they are.
-                    self.edited.extend_from_slice(from);
-                    fill(&mut self.edited, &self.found, counts);
-                } else {
-                    replace(from, &self.found, false, &mut self.edited, counts);
-                }
-            } else if let Some(line) = line {
-                self.edited = line;
+            let mut edited = std::mem::take(&mut self.copied);
+            edited.clear();
+            let masked = if binary {
+                self.copy_fields(from, about, &mut edited, counts)
             } else {
-                if let Some(out) = &mut out {
-                    out.extend_from_slice(message.bytes);
-                }
+                self.copy_cells(from, about, &mut edited, counts)
+            };
+            if masked || line.is_some() {
+                let data = if masked { &edited } else { from };
+                rows::put_copy(out.get_or_insert_with(|| begin(&bytes, message.start)), data);
+            } else if let Some(out) = &mut out {
+                out.extend_from_slice(message.bytes);
+            }
+            self.copied = edited;
+        }
+        self.nowhere();
+        (out.map_or(bytes, BytesMut::freeze), count)
+    }
+
+    /// A line in text form, with masks in `out`; false when there is nothing to mask.
+    fn copy_cells(&mut self, data: &[u8], about: &About, out: &mut Vec<u8>, counts: &mut Counts) -> bool {
+        let format = &*about.source.copy;
+        let (line, end) = match data.strip_suffix(b"\n") {
+            Some(line) => (line, &b"\n"[..]),
+            None => (data, &b""[..]),
+        };
+        // What was not changed yet is copied once something is.
+        let (mut at, mut copied) = (0, None);
+        for (index, cell) in copy::cells(line, format).enumerate() {
+            let (from, to) = (at, at + cell.raw.len());
+            at = to + 1;
+            let Some(value) = cell.value(format) else { continue };
+            self.at_copied(index, &value, about);
+            let edit = self.copied_cell(&value, counts);
+            if matches!(edit, Edit::Keep) {
                 continue;
             }
-            rows::put_copy(out.get_or_insert_with(|| begin(&bytes, message.start)), &self.edited);
+            out.extend_from_slice(line.get(copied.unwrap_or(0)..from).unwrap_or_default());
+            copied = Some(to);
+            cell.put(if matches!(edit, Edit::Text) { Some(&self.edited) } else { None }, format, out);
         }
-        (out.map_or(bytes, BytesMut::freeze), count)
+        let Some(copied) = copied else { return false };
+        out.extend_from_slice(line.get(copied..).unwrap_or_default());
+        out.extend_from_slice(end);
+        true
+    }
+
+    /// What is known of a cell of COPY, whose type nobody says: a number whose name says it is a key is one, and what is made
+    /// of no relation is nobody's.
+    fn at_copied(&mut self, index: usize, value: &[u8], about: &About) {
+        self.topic_here = about.source.topics.get(index).copied().unwrap_or_default();
+        let key = self.topic_here == Topic::Identifier || !about.source.relations;
+        self.secrets_here = key && !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    }
+
+    fn copied_cell(&mut self, value: &[u8], counts: &mut Counts) -> Edit {
+        if let Some(decoded) = decode_hex(value) {
+            self.known_here = true;
+            return self.null_if_found(&decoded, counts);
+        }
+        if !self.find(value) {
+            return Edit::Keep;
+        }
+        let json = json::is_document(value);
+        if !json && copy::may_be_typed(value) {
+            return self.null_if(true, counts);
+        }
+        self.edited.clear();
+        replace(value, &self.found, json, &mut self.edited, counts);
+        Edit::Text
+    }
+
+    /// The same for a row in binary form.
+    fn copy_fields(&mut self, data: &[u8], about: &About, out: &mut Vec<u8>, counts: &mut Counts) -> bool {
+        let Some((begin, fields)) = copy::binary_fields(data) else {
+            // No row as it should be: looked at as it is, and its lengths stay.
+            self.nowhere();
+            out.extend_from_slice(data);
+            let found = self.find(data);
+            fill(out, &self.found, counts);
+            return found;
+        };
+        out.extend_from_slice(data.get(..begin + 2).unwrap_or_default());
+        let mut masked = false;
+        for (index, field) in fields.into_iter().enumerate() {
+            let edit = field.map_or(Edit::Keep, |field| {
+                let number = binary::integer(field).unwrap_or_default();
+                self.at_copied(index, number.as_bytes(), about);
+                self.copied_field(field, counts)
+            });
+            masked |= !matches!(edit, Edit::Keep);
+            let value = match edit {
+                Edit::Keep => field,
+                Edit::Text => Some(&*self.edited),
+                Edit::Null | Edit::Whole(_) => None,
+            };
+            let length = value.map_or(u32::MAX, |value| u32::try_from(value.len()).unwrap_or(u32::MAX));
+            out.extend_from_slice(&length.to_be_bytes());
+            out.extend_from_slice(value.unwrap_or_default());
+        }
+        masked
+    }
+
+    fn copied_field(&mut self, field: &[u8], counts: &mut Counts) -> Edit {
+        let jsonb = field.strip_prefix(b"\x01").is_some_and(json::is_document);
+        let control = |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
+        let text = std::str::from_utf8(field).is_ok() && !field.iter().any(control);
+        if !jsonb && !text {
+            let found = binary::any_type(field, &mut |text| self.find(text));
+            return self.null_if(found, counts);
+        }
+        if !self.find(field) {
+            return Edit::Keep;
+        }
+        self.edited.clear();
+        replace(field, &self.found, jsonb || json::is_document(field), &mut self.edited, counts);
+        Edit::Text
     }
 
     fn copy_line(&self, data: &[u8], about: &About, counts: &mut Counts) -> Option<Vec<u8>> {
@@ -327,14 +451,17 @@ impl Masker {
             Some(column) => matches!(self.plan.treatment(column), Treatment::Whole(_)),
             None => about.copy_labelled.iter().any(|labelled| *labelled),
         };
-        self.clear_here = column.is_some_and(|column| self.plan.is_clear(column));
+        self.nowhere();
+        if let Some(column) = column {
+            (self.secrets_here, self.topic_here) = (self.plan.secrets_only(column), self.plan.topic(column));
+        }
         let mut held = std::mem::take(&mut self.stream);
         let out = held.push(bytes, last, whole, counts, |text| {
             self.find(text);
             std::mem::take(&mut self.found)
         });
         self.stream = held;
-        self.clear_here = false;
+        self.nowhere();
         out
     }
 }
@@ -361,35 +488,26 @@ fn fill(text: &mut [u8], found: &[Span], counts: &mut Counts) {
     }
 }
 
+/// Appends the text with masks in place of what was found.
 fn replace(text: &[u8], found: &[Span], json: bool, out: &mut Vec<u8>, counts: &mut Counts) {
     tally(found, counts);
+    if json {
+        return json::replace(text, found, out);
+    }
     let mut from = 0;
     for span in found {
         out.extend_from_slice(text.get(from..span.start).unwrap_or_default());
-        // A bare number in JSON becomes a string, so that the document still parses.
-        let bare = json && !text.get(..span.start).is_some_and(inside_string);
-        let quote: &[u8] = if bare { b"\"" } else { b"" };
-        out.extend_from_slice(quote);
-        out.extend_from_slice(b"[masked:");
-        out.extend_from_slice(span.rule.as_bytes());
-        out.push(b']');
-        out.extend_from_slice(quote);
+        put(span, text, out);
         from = span.end;
     }
     out.extend_from_slice(text.get(from..).unwrap_or_default());
 }
 
-fn inside_string(before: &[u8]) -> bool {
-    let (mut inside, mut escaped) = (false, false);
-    for byte in before {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if inside => escaped = true,
-            b'"' => inside = !inside,
-            _ => {}
-        }
-    }
-    inside
+/// Appends the mask for what was found there.
+fn put(span: &Span, _: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"[masked:");
+    out.extend_from_slice(span.rule.as_bytes());
+    out.push(b']');
 }
 
 /// Sorts and joins spans that overlap.

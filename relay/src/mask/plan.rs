@@ -1,9 +1,10 @@
 //! What to do with each column of a result, decided once a shape and kept while the shape stays.
 
-use super::About;
+use super::{About, source::Source};
 use crate::upstream::Labels;
 use std::{collections::HashSet, sync::Arc};
 use weir_protocol::{Column, Shape};
+use weir_shared::detect::Topic;
 
 /// What stands for a value that is masked whole.
 pub const WHOLE: &str = "[masked]";
@@ -17,17 +18,41 @@ pub enum Treatment {
     Whole(Option<&'static str>),
     /// Look for values and replace them.
     Text {
-        /// The cell is JSON.
+        /// The cell is JSON whatever it looks like.
         json: bool,
     },
-    /// Look for values; the cell becomes NULL when there is one, since its format cannot carry a mask.
+    /// Look for values in its text; the cell becomes NULL when there is one, since its type takes no mask.
     Opaque,
     /// The same, for the text of a number.
     Number,
     /// Text form of bytes: look inside.
     Hex,
-    /// Binary eight-byte integer.
-    Integer,
+    /// The same, for the binary form of this type.
+    Binary(u32),
+}
+
+/// Types that hold text (`pg_type.dat` of the server's source): char, name, text, bpchar, varchar, unknown, xml, cstring
+pub(super) const TEXT: [u32; 8] = [18, 19, 25, 1042, 1043, 705, 142, 2275];
+/// Types of which no value is anybody's, beside those that cannot hold one: oidvector, int2vector, macaddr, macaddr8, money,
+/// bit, varbit, point, lseg, path, box, polygon, line, circle, tid, pg_lsn, xid8, snapshots; arrays of bool, int2, int4, oid, float4,
+/// float8, date, time, timestamp, timestamptz, interval, uuid.
+#[rustfmt::skip]
+pub(super) const NOBODYS: [u32; 49] = [
+    16, 21, 23, 26, 28, 29, 700, 701, 1082, 1083, 1114, 1184, 1186, 1266, 2278, 2950,
+    30, 22, 829, 774, 790, 1560, 1562, 600, 601, 602, 603, 604, 628, 718, 27, 3220, 5069, 2970, 5038,
+    1000, 1005, 1007, 1028, 1021, 1022, 1182, 1183, 1115, 1185, 1187, 2951, 1006, 1013,
+];
+/// `FirstNormalObjectId`: what has a smaller OID the server came with.
+const FIRST_OF_USERS: u32 = 16_384;
+
+/// What is known of one column.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    treatment: Treatment,
+    /// What its name says of its values.
+    topic: Topic,
+    /// Only secrets are looked for.
+    secrets: bool,
 }
 
 /// The treatments of one shape.
@@ -38,9 +63,8 @@ pub struct Plan {
     risky: bool,
     uncertain: bool,
     clear: Arc<HashSet<(u32, i16)>>,
-    treatments: Vec<Treatment>,
-    /// Columns that are labelled, and may be seen.
-    seen: Vec<bool>,
+    source: Source,
+    places: Vec<Place>,
     nothing: bool,
     otherwise: Option<Treatment>,
 }
@@ -48,8 +72,10 @@ pub struct Plan {
 impl Plan {
     /// Makes the plan fit `shape`; cheap when it does already.
     pub fn prepare(&mut self, shape: &Shape, labels: &Labels, about: &About) {
-        let same =
-            self.risky == about.risky && self.uncertain == about.uncertain && Arc::ptr_eq(&self.clear, &about.clear);
+        let same = self.risky == about.risky
+            && self.uncertain == about.uncertain
+            && Arc::ptr_eq(&self.clear, &about.clear)
+            && (self.source.relations, self.source.others) == (about.source.relations, about.source.others);
         if self.made && self.shape.is(shape) && same {
             return;
         }
@@ -58,20 +84,22 @@ impl Plan {
         self.risky = about.risky;
         self.uncertain = about.uncertain;
         self.clear = Arc::clone(&about.clear);
+        self.source = about.source.clone();
         let columns = shape.columns.as_deref().map(Vec::as_slice).unwrap_or_default();
-        self.treatments.clear();
-        self.seen.clear();
+        self.places.clear();
         for (index, column) in columns.iter().enumerate() {
-            self.seen.push(is_clear(column, about));
-            self.treatments.push(treatment(column, shape.binary(index), labels, about));
+            let treatment = treatment(column, shape.binary(index), labels, about);
+            let topic = topic(column);
+            let secrets = is_clear(column, about) || is_nobodys(column, topic, &about.source);
+            self.places.push(Place { treatment, topic, secrets });
         }
         // Columns that nobody described: look at them, and where columns are labelled show nothing of them.
         self.otherwise = Some(match (labels.is_empty(), shape.binary(0)) {
             (false, _) => Treatment::Whole(None),
-            (true, true) => Treatment::Opaque,
+            (true, true) => Treatment::Binary(0),
             (true, false) => Treatment::Text { json: false },
         });
-        self.nothing = shape.columns.is_some() && self.treatments.iter().all(|t| *t == Treatment::Pass);
+        self.nothing = shape.columns.is_some() && self.places.iter().all(|place| place.treatment == Treatment::Pass);
     }
 
     /// True when no cell of the shape needs a look.
@@ -80,16 +108,43 @@ impl Plan {
         self.nothing
     }
 
-    /// True when the cell at `index` is of a labelled column that may be seen.
+    /// True when only secrets are looked for in the cell at `index`: it is of a labelled column that may be seen, or of
+    /// one whose values are nobody's.
     #[must_use]
-    pub fn is_clear(&self, index: usize) -> bool {
-        self.seen.get(index).copied().unwrap_or(false)
+    pub fn secrets_only(&self, index: usize) -> bool {
+        self.places.get(index).is_some_and(|place| place.secrets)
+    }
+
+    /// What the name of the column at `index` says.
+    #[must_use]
+    pub fn topic(&self, index: usize) -> Topic {
+        self.places.get(index).map_or(Topic::Unknown, |place| place.topic)
     }
 
     /// For the cell at `index`.
     #[must_use]
     pub fn treatment(&self, index: usize) -> Treatment {
-        self.treatments.get(index).copied().or(self.otherwise).unwrap_or(Treatment::Whole(None))
+        self.places.get(index).map(|place| place.treatment).or(self.otherwise).unwrap_or(Treatment::Whole(None))
+    }
+}
+
+fn topic(column: &Column) -> Topic {
+    match column.type_oid {
+        // inet, cidr
+        869 | 650 => Topic::Address,
+        _ => Topic::of(&column.name),
+    }
+}
+
+/// Values that are no person's data, whatever they look like: keys, and what the server's catalogs say of itself.
+fn is_nobodys(column: &Column, topic: Topic, source: &Source) -> bool {
+    // text, bytea, anyarray
+    const MAY_SHOW: [u32; 3] = [25, 17, 2277];
+    let of_the_server = (1..FIRST_OF_USERS).contains(&column.table);
+    match column.type_oid {
+        20 => column.table != 0 || topic == Topic::Identifier || !source.relations,
+        1700 => topic == Topic::Identifier || of_the_server,
+        oid => of_the_server && !(source.others && MAY_SHOW.contains(&oid)),
     }
 }
 
@@ -102,8 +157,6 @@ fn is_clear(column: &Column, about: &About) -> bool {
 fn treatment(column: &Column, binary: bool, labels: &Labels, about: &About) -> Treatment {
     // bool, int2, int4, oid, float4/8, date, time, timestamp(tz), interval, timetz, xid, cid, uuid
     const CANNOT_HOLD: [u32; 16] = [16, 21, 23, 26, 28, 29, 700, 701, 1082, 1083, 1114, 1184, 1186, 1266, 2278, 2950];
-    // char, name, text, bpchar, varchar, unknown, xml, cstring
-    const TEXT: [u32; 8] = [18, 19, 25, 1042, 1043, 705, 142, 2275];
     let (json, jsonb) = (column.type_oid == 114, column.type_oid == 3802);
     let text = TEXT.contains(&column.type_oid);
     let number = (column.table, column.attribute);
@@ -125,16 +178,13 @@ fn treatment(column: &Column, binary: bool, labels: &Labels, about: &About) -> T
         });
     }
     match column.type_oid {
-        oid if CANNOT_HOLD.contains(&oid) => Treatment::Pass,
-        20 if binary => Treatment::Integer,
-        20 | 1700 if !binary => Treatment::Number,
-        1700 | 790 => Treatment::Opaque,
-        17 if !binary => Treatment::Hex,
+        oid if NOBODYS.contains(&oid) => Treatment::Pass,
         _ if text => Treatment::Text { json: false },
-        // The version byte of binary jsonb is no character of a value.
         _ if json || jsonb => Treatment::Text { json: true },
-        _ if binary => Treatment::Opaque,
-        // Arrays, composites, enums, ranges and domains in text form.
-        _ => Treatment::Text { json: false },
+        oid if binary => Treatment::Binary(oid),
+        20 | 1700 => Treatment::Number,
+        17 => Treatment::Hex,
+        // Arrays, composites, enums, ranges, addresses: a mask in their text would be no value of theirs.
+        _ => Treatment::Opaque,
     }
 }

@@ -59,7 +59,7 @@ fn expressions_over_a_labelled_table_are_masked_whole() {
 
 #[test]
 fn a_labelled_column_that_may_be_seen_shows_all_but_secrets() {
-    let shape = shape(&[(100, 3, 25), (100, 2, 25), (0, 0, 25), (100, 0, 2249)], false);
+    let shape = shape(&[(100, 3, 25), (20_000, 2, 25), (0, 0, 25), (100, 0, 2249)], false);
     let clear = Arc::new(HashSet::from([(100, 3)]));
     let about = About { risky: true, clear, ..About::default() };
     let cells: [Option<&[u8]>; 4] =
@@ -92,7 +92,7 @@ fn what_an_overtaken_snapshot_does_not_know_for_certain_is_masked_whole() {
 #[test]
 fn values_are_found_in_text_binary_and_bytes() {
     let mut masker = masker(Labels::default());
-    let text = shape(&[(1, 1, 25), (1, 2, 17), (1, 3, 3802)], false);
+    let text = shape(&[(20_000, 1, 25), (20_000, 2, 17), (20_000, 3, 3802)], false);
     let hex = b"\\x616c696365406578616d706c652e636f6d";
     let out = run(
         &mut masker,
@@ -103,11 +103,173 @@ fn values_are_found_in_text_binary_and_bytes() {
     assert_eq!(out[0].as_deref(), Some(&b"to [masked:email] now"[..]));
     assert_eq!(out[1], None);
     assert_eq!(out[2].as_deref(), Some(&br#"{"mail":"[masked:email]","n":1}"#[..]));
-    let binary = shape(&[(1, 1, 20)], true);
-    let card = 4_111_111_111_111_111_i64.to_be_bytes();
-    assert_eq!(run(&mut masker, &binary, &About::default(), &[Some(&card)]), [None]);
-    let small = 41_i64.to_be_bytes();
-    assert_eq!(run(&mut masker, &binary, &About::default(), &[Some(&small)]), [Some(small.to_vec())]);
+}
+
+const CARD: &str = "4111111111111111";
+
+/// Expressions of a statement that reads relations.
+fn over_relations() -> About {
+    About { source: Source { relations: true, ..Source::default() }, ..About::default() }
+}
+
+fn named(columns: &[(&str, u32, u32)], binary: bool) -> Shape {
+    let column = |(name, table, type_oid): &(&str, u32, u32)| Column {
+        name: (*name).into(),
+        table: *table,
+        attribute: i16::from(*table != 0),
+        type_oid: *type_oid,
+    };
+    Shape { columns: Some(Arc::new(columns.iter().map(column).collect())), formats: Arc::new(vec![binary]) }
+}
+
+#[test]
+fn keys_and_what_is_made_of_no_relation_stay() {
+    let mut masker = masker(Labels::default());
+    let about = over_relations();
+    for (column, about, stays) in [
+        (("n", 20_000, 20), &about, true),
+        (("n", 0, 20), &About::default(), true),
+        (("n", 0, 20), &about, false),
+        (("order_id", 0, 20), &about, true),
+        (("order_id", 0, 1700), &about, true),
+        (("n", 20_000, 1700), &about, false),
+        (("id", 20_000, 25), &about, false),
+    ] {
+        let shape = named(&[column], false);
+        let out = run(&mut masker, &shape, about, &[Some(CARD.as_bytes())]);
+        assert_eq!(out[0].as_deref() == Some(CARD.as_bytes()), stays, "{column:?}");
+        if column.2 == 20 {
+            let binary = CARD.parse::<i64>().unwrap().to_be_bytes();
+            let out = run(&mut masker, &named(&[column], true), about, &[Some(&binary)]);
+            assert_eq!(out[0].is_some(), stays, "{column:?}");
+        }
+    }
+    let oids = named(&[("proargtypes", 1255, 30), ("oids", 0, 30), ("mac", 20_000, 774)], false);
+    let cells: [Option<&[u8]>; 3] = [Some(b"701 701 1184"), Some(b"603 603 2281"), Some(b"08:00:2b:01:02:03:04:05")];
+    let out = run(&mut masker, &oids, &about, &cells);
+    assert_eq!(out, cells.map(|cell| cell.map(<[u8]>::to_vec)));
+}
+
+#[test]
+fn the_server_s_own_catalogs_are_searched_for_secrets_alone() {
+    let mut masker = masker(Labels::default());
+    let shape = named(&[("definition", 12_000, 25), ("rolname", 1260, 19), ("x", 0, 25), ("mail", 16_384, 25)], false);
+    let mail: Option<&[u8]> = Some(b"ada@example.com");
+    let seen = |masker: &mut Masker, about: &About, cells: [Option<&[u8]>; 4]| {
+        run(masker, &shape, about, &cells)
+            .into_iter()
+            .zip(cells)
+            .map(|(out, cell)| out.as_deref() == cell)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(seen(&mut masker, &over_relations(), [mail; 4]), [true, true, false, false]);
+    let mut others = over_relations();
+    others.source.others = true;
+    assert_eq!(seen(&mut masker, &others, [mail; 4]), [false, true, false, false]);
+    let secret: Option<&[u8]> = Some(b"password=hunter2hunter2");
+    assert_eq!(seen(&mut masker, &over_relations(), [secret; 4]), [false; 4]);
+}
+
+#[test]
+fn types_that_take_no_text_become_null_in_text_and_binary_form() {
+    let mut masker = masker(Labels::default());
+    let card = CARD.parse::<i64>().unwrap().to_be_bytes();
+    let value = |bytes: &[u8]| [&u32::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat();
+    let array = [&[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 20, 0, 0, 0, 1, 0, 0, 0, 1][..], &value(&card)].concat();
+    let range = [&[2][..], &value(&card), &value(&card)].concat();
+    let texts =
+        [&[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 25, 0, 0, 0, 1, 0, 0, 0, 1][..], &value(b"ada@example.com")].concat();
+    for (oid, text, binary) in [
+        (869, "81.2.69.142".to_owned(), vec![2, 32, 0, 4, 81, 2, 69, 142]),
+        (650, "81.2.0.0/16".to_owned(), vec![2, 16, 1, 4, 81, 2, 0, 0]),
+        (1700, CARD.to_owned(), vec![0, 4, 0, 3, 0, 0, 0, 0, 16, 15, 4, 87, 4, 87, 4, 87]),
+        (1016, format!("{{{CARD}}}"), array),
+        (3926, format!("[{CARD},{CARD})"), range),
+        (1009, "{ada@example.com}".to_owned(), texts),
+    ] {
+        for (binary, cell) in [(false, text.as_bytes()), (true, &binary)] {
+            let out = run(&mut masker, &named(&[("v", 0, oid)], binary), &over_relations(), &[Some(cell)]);
+            assert_eq!(out, [None], "{oid} {binary}");
+        }
+    }
+    let inside = run(&mut masker, &named(&[("v", 0, 869)], false), &over_relations(), &[Some(b"10.4.2.1")]);
+    assert_eq!(inside, [Some(b"10.4.2.1".to_vec())]);
+}
+
+#[test]
+fn text_that_is_json_is_json_after() {
+    let mut masker = masker(Labels::default());
+    let cell = format!("{{\"acct\": {CARD}}}");
+    let out = run(&mut masker, &named(&[("v", 0, 25)], false), &over_relations(), &[Some(cell.as_bytes())]);
+    assert_eq!(out[0].as_deref(), Some(&b"{\"acct\": \"[masked:card]\"}"[..]));
+    let mut notification = BytesMut::from(&b"A\0\0\0\0\0\0\0\x01jobs\0"[..]);
+    notification.extend_from_slice(cell.as_bytes());
+    notification.extend_from_slice(&[0]);
+    rows::end_message(&mut notification, 0);
+    let out = masker.message(notification.freeze(), &mut Counts::new());
+    assert!(out.ends_with(b"jobs\0{\"acct\": \"[masked:card]\"}\0"), "{out:?}");
+}
+
+fn copied(masker: &mut Masker, about: &About, data: &[u8], binary: bool) -> Vec<u8> {
+    let mut message = BytesMut::new();
+    rows::put_copy(&mut message, data);
+    let (out, count) = masker.copy(message.freeze(), binary, about, &mut Counts::new());
+    assert_eq!(count, 1);
+    rows::copy_payload(&out).to_vec()
+}
+
+#[test]
+fn lines_of_copy_load_again() {
+    let mut masker = masker(Labels::default());
+    let about = over_relations();
+    for (line, out) in [
+        ("1\tada@example.com\tx", "1\t[masked:email]\tx"),
+        ("4111111111111111\t81.2.69.142\t81.2.0.0/16", "\\N\t\\N\t\\N"),
+        ("{\"acct\": 4111111111111111}\t\\N", "{\"acct\": \"[masked:card]\"}\t\\N"),
+        ("{\"a\": \"x\\\\\"y ada@example.com\"}", "{\"a\": \"x\\\\\"y [masked:email]\"}"),
+        ("{4111111111111111,5}\t[4111111111111111,4111111111111120)", "\\N\t\\N"),
+        ("a\\tb ada@example.com\\n\\\\", "a\\tb [masked:email]\\n\\\\"),
+        ("\\\\x616c696365406578616d706c652e636f6d\tx", "\\N\tx"),
+        ("plain\t10.0.0.1", "plain\t10.0.0.1"),
+    ] {
+        let out = format!("{out}\n").into_bytes();
+        assert_eq!(copied(&mut masker, &about, format!("{line}\n").as_bytes(), false), out, "{line}");
+    }
+    let mut csv = over_relations();
+    csv.source.copy = Arc::new(weir_policy::sql::CopyFormat::csv());
+    let line = "1,\"{\"\"acct\"\": 4111111111111111}\",4111111111111111,\"x, ada@example.com\"\n";
+    let out = copied(&mut masker, &csv, line.as_bytes(), false);
+    assert_eq!(String::from_utf8(out).unwrap(), "1,\"{\"\"acct\"\": \"\"[masked:card]\"\"}\",,\"x, [masked:email]\"\n");
+}
+
+#[test]
+fn names_say_what_copied_columns_are() {
+    let mut masker = masker(Labels::default());
+    let mut about = over_relations();
+    about.source.topics = Arc::new(vec![Topic::of("id"), Topic::of("phone"), Topic::of("note")]);
+    let line = "4111111111111111\t2125550187\t2125550187\n";
+    assert_eq!(copied(&mut masker, &about, line.as_bytes(), false), b"4111111111111111\t\\N\t2125550187\n");
+    let nobodys = copied(&mut masker, &About::default(), b"4111111111111111\n", false);
+    assert_eq!(nobodys, b"4111111111111111\n");
+}
+
+#[test]
+fn rows_of_a_binary_copy_have_no_more_in_clear() {
+    let mut masker = masker(Labels::default());
+    let value = |bytes: &[u8]| [&u32::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat();
+    let card = CARD.parse::<i64>().unwrap().to_be_bytes();
+    let row = [
+        &b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\0\x04"[..],
+        &value(b"to ada@example.com"),
+        &value(&card),
+        &[255; 4],
+        &value(&[2, 32, 0, 4, 81, 2, 69, 142]),
+    ]
+    .concat();
+    let expected =
+        [&b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\0\x04"[..], &value(b"to [masked:email]"), &[255; 12]].concat();
+    assert_eq!(copied(&mut masker, &over_relations(), &row, true), expected);
+    assert_eq!(copied(&mut masker, &over_relations(), &[255, 255], true), [255, 255]);
 }
 
 #[test]

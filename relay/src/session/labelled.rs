@@ -3,7 +3,7 @@
 
 use super::{authorize::Grant, refusals::refusal};
 use crate::{
-    mask::About,
+    mask::{About, source::Source},
     upstream::{Catalog, Catalogs},
 };
 use std::{collections::HashSet, sync::Arc};
@@ -76,6 +76,7 @@ impl<'a> Labelled<'a> {
                 && (self.uncertain || mentions(&facts.reads) || mentions(&facts.writes) || !facts.executes.is_empty()),
             uncertain: self.uncertain,
             clear: Arc::clone(&self.clear),
+            source: Source::of(facts),
             copy_labelled: Arc::new(facts.copy_out.as_ref().map_or_else(Vec::new, |(relation, columns)| {
                 columns.iter().map(|column| self.hides(relation, column)).collect()
             })),

@@ -32,6 +32,11 @@ const SECRETS: &[&str] = &[
     "masterkey",
 ];
 
+/// Bytes of a name that are looked at.
+const LONGEST_NAME: usize = 64;
+/// Bytes of a value by which it is judged.
+const JUDGED: usize = 256;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Name {
     Password,
@@ -82,27 +87,27 @@ fn name_of(text: &[u8]) -> Option<Name> {
 
 /// The value behind the `=` or `:` at `at`, when what stands before names a secret.
 pub(super) fn operator(text: &[u8], at: usize) -> Option<Span> {
-    // A time of day; a name that ends in a digit is no secret's.
-    if before(text, at).is_ascii_digit() {
+    // A time of day; a name that ends in a digit is no secret's. A cast: `'password'::text`.
+    if before(text, at).is_ascii_digit()
+        || byte(text, at) == b':' && [before(text, at), byte(text, at + 1)].contains(&b':')
+    {
         return None;
     }
-    let mut end = at - run_back(text, at, |byte| byte == b' ').min(4);
+    let mut end = at - run_back(text, at, 4, |byte| byte == b' ');
     // `:=`, then the end of `'name':`.
     if matches!(before(text, end), b':' | b'?' | b'|') {
         end -= 1;
-        end -= run_back(text, end, |byte| byte == b' ').min(4);
+        end -= run_back(text, end, 4, |byte| byte == b' ');
     }
     if matches!(before(text, end), b'"' | b'\'' | b'`' | b']') {
         end -= 1;
-        while matches!(before(text, end), b'"' | b'\'' | b'\\') {
-            end -= 1;
-        }
+        end -= run_back(text, end, LONGEST_NAME, |byte| matches!(byte, b'"' | b'\'' | b'\\'));
     }
-    let mut start = end - run_back(text, end, is_name).min(64);
+    let mut start = end - run_back(text, end, LONGEST_NAME, is_name);
     if byte(text, at) == b'=' && matches!(slice(text, start, end), b"string" | b"String" | b"str" | b"&str") {
         // `var token string =`, `token: String =`
-        end = start - run_back(text, start, |byte| matches!(byte, b' ' | b':' | b'&')).min(4);
-        start = end - run_back(text, end, is_name).min(64);
+        end = start - run_back(text, start, 4, |byte| matches!(byte, b' ' | b':' | b'&'));
+        start = end - run_back(text, end, LONGEST_NAME, is_name);
     }
     let name = name_of(slice(text, start, end))?;
     let mut value = at + 1;
@@ -112,18 +117,18 @@ pub(super) fn operator(text: &[u8], at: usize) -> Option<Span> {
         }
         value += 1;
     }
-    value += run(text, value, |byte| byte == b' ' || byte == b'\t').min(8);
+    value += run(text, value, 8, |byte| byte == b' ' || byte == b'\t');
     read(text, value, name, byte(text, at) == b'=')
 }
 
 /// The text of the XML element whose tag ends with the `>` at `at`.
 pub(super) fn element(text: &[u8], at: usize) -> Option<Span> {
-    let start = at - run_back(text, at, is_name).min(64);
+    let start = at - run_back(text, at, LONGEST_NAME, is_name);
     if before(text, start) != b'<' {
         return None;
     }
     let name = name_of(slice(text, start, at))?;
-    let value = at + 1 + run(text, at + 1, |byte| byte.is_ascii_whitespace()).min(64);
+    let value = at + 1 + run(text, at + 1, 64, |byte| byte.is_ascii_whitespace());
     read(text, value, name, true)
 }
 
@@ -141,14 +146,15 @@ pub(super) fn flag(text: &[u8], start: usize, end: usize) -> Option<Span> {
 
 /// The literal whose opening quote is at `at`, after SQL's PASSWORD or IDENTIFIED BY.
 pub(super) fn sql(text: &[u8], at: usize) -> Option<Span> {
-    let end = at - run_back(text, at, |byte| byte.is_ascii_whitespace() || byte == b'E').min(8);
+    let end = at - run_back(text, at, 8, |byte| byte.is_ascii_whitespace() || byte == b'E');
     let follows = |word: &[u8]| {
         end.checked_sub(word.len()).is_some_and(|start| slice(text, start, end).eq_ignore_ascii_case(word))
     };
     if end == at || !(follows(b"password") || follows(b"identified by")) {
         return None;
     }
-    let length = run(text, at + 1, |byte| byte != b'\'');
+    // What is found is passed over: it may be measured to its end.
+    let length = run(text, at + 1, usize::MAX, |byte| byte != b'\'');
     (length > 0).then_some(Span { start: at + 1, end: at + 1 + length, rule: "password" })
 }
 
@@ -162,35 +168,46 @@ fn read(text: &[u8], at: usize, name: Name, assigned: bool) -> Option<Span> {
         }
         _ => None,
     };
-    let (mut start, mut end) = match quote {
-        Some(quote) => {
-            (start, start + run(text, start, |byte| byte != quote && byte != b'\n' && byte != b'\\').min(1024))
-        }
-        None => {
-            (start, start + run(text, start, |byte| byte > b' ' && !b",;&|\"'`<>(){}[]\\".contains(&byte)).min(1024))
-        }
+    let inside = |byte: u8| match quote {
+        Some(quote) => byte != quote && byte != b'\n' && byte != b'\\',
+        None => byte > b' ' && !b",;&|\"'`<>(){}[]\\".contains(&byte),
     };
+    let mut end = start + run(text, start, JUDGED, inside);
     if name == Name::Authorization {
-        let scheme = run(text, start, |byte| byte.is_ascii_alphabetic());
+        let scheme = run(text, start, 32, |byte| byte.is_ascii_alphabetic());
         if byte(text, start + scheme) == b' ' && scheme > 0 {
             start += scheme + 1;
-            end = end.max(start + run(text, start, |byte| byte > b' ' && !b",;\"'`<>\\".contains(&byte)));
+            end = end.max(start + run(text, start, JUDGED, |byte| byte > b' ' && !b",;\"'`<>\\".contains(&byte)));
         }
     }
     let value = slice(text, start, end);
     let called = byte(text, end) == b'(';
-    let ok = !called
-        && !is_placeholder(value)
+    let code = quote.is_none() && is_reference(value);
+    let ok = !(called || code || is_placeholder(value))
         && match name {
             Name::Password if quote.is_some() => value.len() >= 3 && !is_prose(value),
             Name::Password => value.len() >= 3 && (assigned || is_mixed(value)),
             Name::Authorization => value.len() >= 8 && is_mixed(value),
             Name::Secret => value.len() >= 10 && is_random(value),
         };
+    if !ok {
+        return None;
+    }
+    // What is found is passed over: it may be measured to its end.
+    end += run(text, end, usize::MAX, inside);
     while end > start && quote.is_none() && matches!(before(text, end), b'.' | b':') {
         end -= 1;
     }
-    (ok && end > start).then_some(Span { start, end, rule: name.rule() })
+    (end > start).then_some(Span { start, end, rule: name.rule() })
+}
+
+/// Code that names another secret: `OLD.password`, `p_password`, `config.api.token`.
+fn is_reference(value: &[u8]) -> bool {
+    let joined = value.iter().any(|byte| matches!(byte, b'.' | b'_'));
+    joined
+        && value.first().is_some_and(u8::is_ascii_alphabetic)
+        && value.iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'.' | b'_'))
+        && name_of(value).is_some()
 }
 
 /// A word, a reference or a mask in place of a value.

@@ -8,7 +8,7 @@
 //!   row of digits only after a word such as `phone`. Found: `+49 30 1234567`, `(212) 555-0187`. Not: `2024-01-15`,
 //!   `1234567890`.
 
-use super::{Span, before, byte, has_context, is_word};
+use super::{Span, Topic, before, byte, context, is_word};
 
 pub(super) const RULES: &[&str] = &["card", "us-ssn", "phone"];
 
@@ -32,7 +32,7 @@ struct Shape {
 }
 
 /// The number that begins at `start`: with a digit, `+` or `(`.
-pub(super) fn check(text: &[u8], start: usize) -> Option<Span> {
+pub(super) fn check(text: &[u8], start: usize, topic: Topic) -> Option<Span> {
     let first = byte(text, start);
     let previous = before(text, start);
     if is_word(previous)
@@ -48,7 +48,7 @@ pub(super) fn check(text: &[u8], start: usize) -> Option<Span> {
             return None;
         }
         if let Some(end) = card_of_16(text, start) {
-            return Some(Span { start, end, rule: "card" });
+            return (!is_nobodys(text, start, end)).then_some(Span { start, end, rule: "card" });
         }
     }
     let shape = read(text, start)?;
@@ -59,13 +59,20 @@ pub(super) fn check(text: &[u8], start: usize) -> Option<Span> {
         return None;
     }
     let span = |rule| Some(Span { start, end: shape.end, rule });
-    if first.is_ascii_digit() && is_ssn(&shape, text, start) {
+    if first.is_ascii_digit() && is_ssn(&shape, text, start, topic) {
         return span("us-ssn");
     }
     if first.is_ascii_digit() && is_card(&shape) {
-        return span("card");
+        return if is_nobodys(text, start, shape.end) { None } else { span("card") };
     }
-    phone_end(&shape, text, start, first).map(|end| Span { start, end, rule: "phone" })
+    phone_end(&shape, text, start, first, topic).map(|end| Span { start, end, rule: "phone" })
+}
+
+/// A number in JSON, no string, whose key calls it an identifier, a count or a moment. One in ten of them passes for a card
+/// by its check digit.
+fn is_nobodys(text: &[u8], start: usize, end: usize) -> bool {
+    super::slice(text, start, end).iter().all(u8::is_ascii_digit)
+        && context::key_of_number(text, start).is_some_and(|key| Topic::of_bytes(key) == Topic::Identifier)
 }
 
 /// The end of the commonest card number, sixteen digits in one group or in four, read without a branch a digit.
@@ -191,8 +198,7 @@ impl Shape {
     }
 }
 
-fn is_ssn(shape: &Shape, text: &[u8], start: usize) -> bool {
-    const WORDS: &[&str] = &["ssn", "social sec", "social_sec", "socialsec"];
+fn is_ssn(shape: &Shape, text: &[u8], start: usize, topic: Topic) -> bool {
     if shape.count != 9 || shape.other_than(true, true) {
         return false;
     }
@@ -200,9 +206,10 @@ fn is_ssn(shape: &Shape, text: &[u8], start: usize) -> bool {
     if area == 0 || area == 666 || area >= 900 || group == 0 || serial == 0 {
         return false;
     }
+    let said = || topic == Topic::SocialSecurity || Topic::SocialSecurity.is_said(text, start);
     match shape.groups() {
-        [3, 2, 4] => !shape.spaces || has_context(text, start, 32, WORDS),
-        [9] => has_context(text, start, 32, WORDS),
+        [3, 2, 4] => !shape.spaces || said(),
+        [9] => said(),
         _ => false,
     }
 }
@@ -260,23 +267,29 @@ fn luhn(digits: &[u8]) -> bool {
 }
 
 /// Where the phone number ends, when it is one.
-fn phone_end(shape: &Shape, text: &[u8], start: usize, first: u8) -> Option<usize> {
+fn phone_end(shape: &Shape, text: &[u8], start: usize, first: u8, topic: Topic) -> Option<usize> {
     let end = extension_end(text, shape.end);
     if first == b'+' {
-        let grouped = shape.groups().iter().skip(1).all(|group| *group >= 1);
-        let ok = (8..=15).contains(&shape.count) && shape.digits().first() != Some(&0) && grouped && !shape.slashes;
-        return ok.then_some(end);
+        // North America and the zone of 7 have ten digits behind their own.
+        let length = match shape.digits() {
+            [0, ..] => false,
+            [1, area, ..] => shape.count == 11 && *area >= 2,
+            [7, ..] => shape.count == 11,
+            _ => (8..=15).contains(&shape.count),
+        };
+        return (length && !shape.slashes).then_some(end);
     }
     // One digit, a dot and more digits: a decimal. Where a phone number has dots its first group is longer.
     if shape.count > 15 || shape.dots && matches!(shape.groups(), [1, _]) {
         return None;
     }
     let context = || {
-        has_context(text, start, 32, &["phone", "tel", "mobile", "cell", "fax", "call ", "contact", "whatsapp", "sms"])
+        let near = || Topic::before(text, start) == Topic::Phone;
+        topic == Topic::Phone || if is_moment(shape) { near() } else { Topic::Phone.is_said(text, start) }
     };
     let groups = shape.groups();
     let separated = shape.group_count > 1 && !shape.slashes;
-    if separated && is_north_american(shape, groups) {
+    if separated && is_north_american(shape, groups) && !(topic == Topic::Identifier && shape.spaces) {
         return Some(end);
     }
     let zeros = shape.digits().iter().take_while(|digit| **digit == 0).count();
@@ -292,6 +305,11 @@ fn phone_end(shape: &Shape, text: &[u8], start: usize, first: u8) -> Option<usiz
     }
     let by_context = (7..=15).contains(&shape.count) && !is_date(shape, groups) && context();
     by_context.then_some(end)
+}
+
+/// Seconds or milliseconds since 1970, of the years 2001 to 2033.
+fn is_moment(shape: &Shape) -> bool {
+    matches!(shape.groups(), [10 | 13]) && shape.digits().first() == Some(&1)
 }
 
 fn is_date(shape: &Shape, groups: &[u8]) -> bool {
@@ -320,6 +338,6 @@ fn extension_end(text: &[u8], at: usize) -> usize {
         [b' ', b'e', b'x', b't', b'.' | b' ', ..] => 5,
         _ => return at,
     };
-    let digits = super::run(text, at + mark, |byte| byte.is_ascii_digit());
+    let digits = super::run(text, at + mark, 7, |byte| byte.is_ascii_digit());
     if (1..=6).contains(&digits) { at + mark + digits } else { at }
 }

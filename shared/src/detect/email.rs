@@ -6,6 +6,8 @@ use super::{Span, before, byte, is_word, run_back, slice};
 
 pub(super) const RULE: &str = "email";
 
+/// Bytes of a local part (RFC 5321 section 4.5.3.1.1).
+const LONGEST_LOCAL: usize = 64;
 /// May stand in a local part.
 const LOCAL: u8 = 1;
 /// May, by the RFC; but where an address stands among other text, it begins after the last of these.
@@ -35,7 +37,7 @@ fn class(byte: u8) -> u8 {
 
 /// The address around the `@` at `at`.
 pub(super) fn check(text: &[u8], at: usize) -> Option<Span> {
-    let mut start = at - run_back(text.get(at.saturating_sub(64)..at)?, at.min(64), |byte| class(byte) == LOCAL);
+    let mut start = at - run_back(text, at, LONGEST_LOCAL, |byte| class(byte) == LOCAL);
     while start < at && !is_word(byte(text, start)) {
         start += 1;
     }
@@ -44,7 +46,7 @@ pub(super) fn check(text: &[u8], at: usize) -> Option<Span> {
         return None;
     }
     if !local.is_ascii() && std::str::from_utf8(local).is_err() {
-        start = at - run_back(text, at, |byte| byte.is_ascii() && class(byte) != 0);
+        start = at - run_back(text, at, LONGEST_LOCAL, |byte| byte.is_ascii() && class(byte) != 0);
         if start == at {
             return None;
         }

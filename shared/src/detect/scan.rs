@@ -1,6 +1,6 @@
 //! The one pass over the bytes, and the order in which families look at a place.
 
-use super::{Detect, Span, address, assigned, digits, email, iban, structured, vendor};
+use super::{Detect, Span, Topic, address, assigned, digits, email, iban, structured, vendor};
 
 /// Part of a word: letters, digits, `_` and `-`.
 const WORD: u8 = 1;
@@ -67,7 +67,7 @@ impl Detector {
     }
 
     /// A word that is long or has a digit.
-    fn word(&self, text: &[u8], start: usize, end: usize, digit: bool) -> Option<Span> {
+    fn word(&self, text: &[u8], start: usize, end: usize, digit: bool, topic: Topic) -> Option<Span> {
         if end - start >= TOKEN {
             let token = self.vendors.check(text, start, end).or_else(|| structured::word(text, start, end));
             if token.is_some() {
@@ -78,12 +78,12 @@ impl Detector {
             return None;
         }
         match text.get(start) {
-            Some(b'0'..=b'9') => address::ipv4(text, start, end).or_else(|| digits::check(text, start)),
+            Some(b'0'..=b'9') => address::ipv4(text, start, end, topic).or_else(|| digits::check(text, start, topic)),
             _ => iban::check(text, start, end),
         }
     }
 
-    fn trigger(text: &[u8], at: usize, byte: u8) -> Option<Span> {
+    fn trigger(text: &[u8], at: usize, byte: u8, topic: Topic) -> Option<Span> {
         match byte {
             b'@' => email::check(text, at),
             b':' => structured::url_password(text, at)
@@ -92,13 +92,20 @@ impl Detector {
             b'=' => assigned::operator(text, at),
             b'>' => assigned::element(text, at),
             b'\'' => assigned::sql(text, at),
-            _ => digits::check(text, at),
+            _ => digits::check(text, at, topic),
         }
     }
 }
 
 impl Detect for Detector {
     fn detect(&self, text: &[u8], found: &mut Vec<Span>) {
+        self.detect_named(text, Topic::Unknown, found);
+    }
+}
+
+impl Detector {
+    /// The same, for the whole value of a column or field whose name says what it is.
+    pub fn detect_named(&self, text: &[u8], topic: Topic, found: &mut Vec<Span>) {
         let base = found.len();
         let mut at = 0;
         while let Some(&byte) = text.get(at) {
@@ -112,7 +119,7 @@ impl Detect for Detector {
                     at += 1;
                 }
                 let span = if at - start >= TOKEN || all & DIGIT != 0 {
-                    self.word(text, start, at, all & DIGIT != 0)
+                    self.word(text, start, at, all & DIGIT != 0, topic)
                 } else if byte == b'-' {
                     structured::private_key(text, start, at).or_else(|| assigned::flag(text, start, at))
                 } else {
@@ -124,7 +131,7 @@ impl Detect for Detector {
                 }
             } else {
                 if first & TRIGGER != 0
-                    && let Some(span) = Self::trigger(text, at, byte)
+                    && let Some(span) = Self::trigger(text, at, byte, topic)
                 {
                     at = at.max(span.end - 1);
                     push(found, base, span);

@@ -4,10 +4,13 @@
 //! Found: `-----BEGIN RSA PRIVATE KEY-----...`, `eyJhbGciOi....eyJ....sig`, the password of `postgres://u:p@host/db`.
 //! Not: `-----BEGIN CERTIFICATE-----`, base64 that is no JSON object with `alg`, `https://host:8080/@user`.
 
-use super::{Span, before, byte, run, run_back, slice};
+use super::{Span, before, byte, find_from, run, run_back, slice};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
 pub(super) const RULES: &[&str] = &["private-key", "jwt", "url-password"];
+
+/// Bytes of a URL's authority: some logins are tokens.
+const LONGEST_LOGIN: usize = 4096;
 
 /// A word of 16 bytes or more that may begin one of them.
 pub(super) fn word(text: &[u8], start: usize, end: usize) -> Option<Span> {
@@ -23,16 +26,13 @@ pub(super) fn private_key(text: &[u8], start: usize, end: usize) -> Option<Span>
     if slice(text, start, end) != BEGIN {
         return None;
     }
-    let label_end =
-        end + run(text, end, |byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b' ').min(64);
+    let label_end = end + run(text, end, 64, |byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b' ');
     let label = slice(text, end, label_end);
     if !label.windows(11).any(|part| part == b"PRIVATE KEY") || slice(text, label_end, label_end + 5) != b"-----" {
         return None;
     }
-    let rest = text.get(label_end..).unwrap_or_default();
-    let end = memchr::memmem::find(rest, b"-----END ")
-        .map(|at| label_end + at + 9)
-        .and_then(|at| memchr::memmem::find(text.get(at..).unwrap_or_default(), b"-----").map(|dashes| at + dashes + 5))
+    let end = find_from(text, label_end, b"-----END ")
+        .and_then(|at| find_from(text, at + 9, b"-----").map(|dashes| dashes + 5))
         .unwrap_or(text.len());
     Some(Span { start, end, rule: "private-key" })
 }
@@ -46,17 +46,17 @@ fn jwt(text: &[u8], start: usize, end: usize) -> Option<Span> {
     if !slice(text, start, start + 3).eq(b"eyJ") || byte(text, end) != b'.' || end - start > 4096 {
         return None;
     }
-    let payload = run(text, end + 1, is_token);
-    if payload < 2 || !names_algorithm(slice(text, start, end)) {
+    if run(text, end + 1, 2, is_token) < 2 || !names_algorithm(slice(text, start, end)) {
         return None;
     }
-    let mut stop = end + 1 + payload;
+    // What is found is passed over: it may be measured to its end.
+    let mut stop = end + 1 + run(text, end + 1, usize::MAX, is_token);
     // The signature; an encrypted token (RFC 7516) has five parts.
     for _ in 0..3 {
         if byte(text, stop) != b'.' {
             break;
         }
-        stop += 1 + run(text, stop + 1, is_token);
+        stop += 1 + run(text, stop + 1, usize::MAX, is_token);
     }
     Some(Span { start, end: stop, rule: "jwt" })
 }
@@ -87,9 +87,9 @@ pub(super) fn url_password(text: &[u8], at: usize) -> Option<Span> {
     if slice(text, at, at + 3) != b"://" || !before(text, at).is_ascii_alphanumeric() {
         return None;
     }
-    let scheme = run_back(text, at, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+    let scheme = run_back(text, at, 1, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
     let authority = at + 3;
-    let length = run(text, authority, |byte| {
+    let length = run(text, authority, LONGEST_LOGIN, |byte| {
         byte > b' ' && !matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b'`')
     });
     let login = slice(text, authority, authority + length);

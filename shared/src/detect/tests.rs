@@ -1,6 +1,6 @@
 //! Each family's examples and counter-examples, and what holds for any bytes.
 
-use super::{Detect, Detector, Span};
+use super::{Detect, Detector, Span, Topic, work};
 use proptest::prelude::*;
 
 fn found(text: &str) -> Vec<(&'static str, &str)> {
@@ -41,10 +41,17 @@ fn examples() {
         ("+1.2125550187", ("phone", "+1.2125550187")),
         ("1.212.555.0187", ("phone", "1.212.555.0187")),
         ("phone 2125550187", ("phone", "2125550187")),
-        ("from 192.168.1.20:443", ("ipv4", "192.168.1.20")),
+        ("{\"homePhone\": \"2125550187\"}", ("phone", "2125550187")),
+        ("CUSTOMER_TEL=7654321", ("phone", "7654321")),
+        ("call 7654321", ("phone", "7654321")),
+        ("+71234567890", ("phone", "+71234567890")),
+        ("{\"acct\": 4111111111111111}", ("card", "4111111111111111")),
+        ("{\"order_id\": \"4111111111111111\"}", ("card", "4111111111111111")),
+        ("from 81.2.69.142:443", ("ipv4", "81.2.69.142")),
         ("8.8.8.8.", ("ipv4", "8.8.8.8")),
-        ("2001:db8:85a3::8a2e:370:7334", ("ipv6", "2001:db8:85a3::8a2e:370:7334")),
-        ("[fe80::1ff:fe23:4567:890a]:80", ("ipv6", "fe80::1ff:fe23:4567:890a")),
+        ("{\"version\": 3, \"client_ip\": \"12.1.0.2\"}", ("ipv4", "12.1.0.2")),
+        ("2a00:1450:4001:81b::200e", ("ipv6", "2a00:1450:4001:81b::200e")),
+        ("[2606:4700::6810:84e5]:80", ("ipv6", "2606:4700::6810:84e5")),
         ("postgres://bob:hunter2@db/x", ("url-password", "hunter2")),
         ("https://u:p%40ss:w@host.example.com:1/", ("url-password", "p%40ss:w")),
         ("PGPASSWORD=hunter2 psql", ("password", "hunter2")),
@@ -119,7 +126,37 @@ fn counter_examples() {
         "0.4111111111111111",
         "4.111111111111111",
         "hotel 0.0123456789",
+        "hotel room 7654321 paid",
+        "excellent: batch 20481234 done",
+        "cancelled 1234567 rows",
+        "PREDICATELOCK hash,1234567",
+        "{\"cancelled_at\": 1700000000}",
+        "{\"contact_id\": 88123456, \"telemetry_seq\": 41234567}",
+        "call ended_at 1700000000",
+        "{\"order_id\": 4111111111111111}",
+        "{\\\"order_id\\\": 4111111111111111}",
+        "+12345678",
         "127.0.0.1",
+        "10.4.2.1",
+        "192.168.1.20",
+        "172.31.0.9",
+        "169.254.1.1",
+        "192.0.2.7",
+        "198.51.100.7",
+        "203.0.113.7",
+        "100.64.3.1",
+        "224.0.0.251",
+        "2001:db8:85a3::8a2e:370:7334",
+        "[fe80::1ff:fe23:4567:890a]:80",
+        "fd12:3456:789a::1",
+        "08:00:2b:01:02:03:04:05",
+        "12.1.0.2",
+        "4.18.2.0",
+        "2.4.1.7",
+        "Section 1.2.3.4",
+        "1.3.6.1",
+        "libfoo 2.10.1.1",
+        "{\"packageVersion\": \"112.1.0.2\"}",
         "0.0.0.0",
         "v1.2.3.4",
         "nginx/1.25.3.1",
@@ -139,6 +176,11 @@ fn counter_examples() {
         "password=****",
         "password = None",
         "token = getToken()",
+        "SELECT id FROM creds WHERE (kind = 'password'::text)",
+        "CHECK ((kind = ANY (ARRAY['password'::text, 'token'::text, 'passwd'::character varying])))",
+        "CASE kind WHEN 'password' THEN 'x1234567' END",
+        "NEW.password := OLD.password; SET password = p_password",
+        "Password::new(hunter2)",
         "the password: you choose it",
         "secret: /etc/weir/key.pem",
         "550e8400-e29b-41d4-a716-446655440000",
@@ -158,6 +200,99 @@ fn counter_examples() {
     ] {
         assert_eq!(found(text), [], "{text}");
     }
+}
+
+#[test]
+fn a_column_s_name_says_what_its_values_are() {
+    for (name, text, rule) in [
+        ("phone", "2125550187", Some("phone")),
+        ("contact_id", "2125550187", None),
+        ("note", "2125550187", None),
+        ("phone", "1700000000", Some("phone")),
+        ("ssn", "536904399", Some("us-ssn")),
+        ("version", "112.1.0.2", None),
+        ("client_addr", "12.1.0.2", Some("ipv4")),
+        ("card", "4111111111111111", Some("card")),
+        ("id", "4111111111111111", Some("card")),
+        ("id", "paid with 4111111111111111", Some("card")),
+        ("proargtypes", "603 603 2281", None),
+        ("phone", "password=hunter2", Some("password")),
+    ] {
+        let mut spans = Vec::new();
+        Detector::standard().detect_named(text.as_bytes(), Topic::of(name), &mut spans);
+        assert_eq!(spans.first().map(|span| span.rule), rule, "{name}: {text}");
+    }
+}
+
+#[test]
+fn time_grows_with_the_length_alone() {
+    const SIZE: usize = 256 * 1024;
+    // So many bytes may a verifier look at, on average, for each byte of the text.
+    const MOST: usize = 320;
+    let detector = Detector::standard();
+    for part in [
+        "password=",
+        "token:",
+        "secret=a1B2c3D4e5F6g7",
+        "Authorization: Basic ",
+        "authorization:Basic",
+        "\"password\":\"",
+        "password='",
+        "PASSWORD '",
+        "<password>",
+        "--password ",
+        "1 ",
+        "4111 ",
+        "4111-",
+        "1.",
+        "a.",
+        "a@",
+        "a@a.",
+        "\u{e9}@",
+        "\\",
+        "\\:",
+        "\"\\",
+        "\"",
+        "\"\":",
+        "'",
+        "' '",
+        " ",
+        " :",
+        "://a:",
+        "x://a:b",
+        "a+://u:p",
+        "eyJ.",
+        "eyJhbGciOiJub25lIn0.",
+        "eyJ0eXAiOiJub25lIn0",
+        "-----BEGIN PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY",
+        "-----BEGIN ",
+        "-----END ",
+        "QUJDREVGR0hJSktMTU5P",
+        "/aaaaaaaaaaaaaaaaaaaaaa",
+        ":",
+        "a:",
+        "::1",
+        "(",
+        "+1(",
+        "\u{200b}",
+        "tel 1 ",
+        "DE89 ",
+    ] {
+        for (head, tail) in [("", ""), ("12\tada\t", "\tx")] {
+            let text = format!("{head}{}{tail}", part.repeat(SIZE / part.len()));
+            work::take();
+            detector.detect(text.as_bytes(), &mut Vec::new());
+            let work = work::take();
+            assert!(work <= MOST * text.len(), "{part:?}: {} bytes for each", work / text.len());
+        }
+    }
+}
+
+#[test]
+fn a_long_value_is_found_to_its_end() {
+    let value = "hunter2".repeat(1000);
+    assert_eq!(found(&format!("password={value} x")), [("password", value.as_str())]);
 }
 
 #[test]

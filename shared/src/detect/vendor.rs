@@ -269,7 +269,7 @@ fn behind(text: &[u8], start: usize, end: usize) -> Option<Span> {
             continue;
         }
         let from = start - mark.len();
-        let head = run_back(text, from, is_token);
+        let head = run_back(text, from, 18, is_token);
         match *rule {
             // The identifier before the mark is part of it.
             "terraform-token" if head == 14 => return Some(Span { start: from - 14, end, rule }),
@@ -280,13 +280,13 @@ fn behind(text: &[u8], start: usize, end: usize) -> Option<Span> {
             "terraform-token" | "airtable-token" | "azure-client-secret" => {}
             _ if head > 0 => {}
             "sendgrid-key" => {
-                let more = run(text, end + 1, is_token);
+                let more = run(text, end + 1, 44, is_token);
                 if byte(text, end) == b'.' && more == 43 {
                     return Some(Span { start: from, end: end + 1 + more, rule });
                 }
             }
             _ => {
-                let more = if byte(text, end) == b'.' { run(text, end + 1, is_token) } else { 0 };
+                let more = if byte(text, end) == b'.' { run(text, end + 1, usize::MAX, is_token) } else { 0 };
                 let end = if more >= 16 { end + 1 + more } else { end };
                 return Some(Span { start: from, end, rule });
             }
@@ -301,7 +301,7 @@ fn in_context(text: &[u8], start: usize, end: usize) -> Option<Span> {
     let length = end - start;
     // https://hooks.slack.com/services/T.../B.../...
     if before(text, start) == b'/' && (20..=28).contains(&length) {
-        let path = run_back(text, start, |byte| is_token(byte) || byte == b'/');
+        let path = run_back(text, start, 64, |byte| is_token(byte) || byte == b'/');
         let from = start - path;
         let host = b"hooks.slack.com";
         if from >= host.len() && slice(text, start - path, start).starts_with(b"com/services/")
@@ -313,15 +313,15 @@ fn in_context(text: &[u8], start: usize, end: usize) -> Option<Span> {
     }
     // 123456789:AA...
     if length == 35 && word.starts_with(b"AA") && before(text, start) == b':' {
-        let id = run_back(text, start - 1, |byte| byte.is_ascii_digit());
+        let id = run_back(text, start - 1, 11, |byte| byte.is_ascii_digit());
         if (8..=10).contains(&id) {
             return Some(Span { start: start - 1 - id, end, rule: "telegram-token" });
         }
     }
     // M....X.....X..................
     if matches!(word.first(), Some(b'M' | b'N' | b'O')) && (23..=28).contains(&length) && byte(text, end) == b'.' {
-        let middle = run(text, end + 1, is_token);
-        let last = run(text, end + 2 + middle, is_token);
+        let middle = run(text, end + 1, 8, is_token);
+        let last = run(text, end + 2 + middle, 46, is_token);
         if (6..=7).contains(&middle) && byte(text, end + 1 + middle) == b'.' && (27..=45).contains(&last) {
             return Some(Span { start, end: end + 2 + middle + last, rule: "discord-token" });
         }

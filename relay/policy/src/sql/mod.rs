@@ -3,6 +3,7 @@
 
 mod cache;
 mod condition;
+mod copying;
 mod exposure;
 mod function;
 mod names;
@@ -16,6 +17,7 @@ mod statement;
 mod template;
 mod tree;
 mod walk;
+mod written;
 
 #[cfg(test)]
 mod corpus;
@@ -23,6 +25,7 @@ mod corpus;
 mod tests;
 
 pub use cache::FactsCache;
+pub use copying::CopyFormat;
 pub use exposure::Exposure;
 pub use function::Volatility;
 pub use names::{FieldName, FunctionName, Name, Names, RelationName, Source};
@@ -31,6 +34,7 @@ pub use planning::{PlannedRelation, Planning, planning};
 pub use resolve::{Answer, FoundFunction, FoundRelation, Own, Resolved, resolve};
 pub use setting::{is_custom, setting};
 pub use standing::{PathChange, Prepared, list as name_list};
+pub use written::Written;
 
 use std::sync::Arc;
 
@@ -119,6 +123,10 @@ pub struct Facts {
     pub copy_out: Option<(String, Vec<String>)>,
     /// True when any statement is a COPY TO STDOUT.
     pub is_copy_out: bool,
+    /// How the lines of its COPY TO STDOUT are written; of several, of the last.
+    pub copy_format: CopyFormat,
+    /// What it writes into columns.
+    pub written: Written,
 }
 
 impl Facts {

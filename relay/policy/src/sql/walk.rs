@@ -1,7 +1,7 @@
 //! From a parse tree to facts: visits every node once, whatever it lies in.
 
 use super::{
-    Class, Facts, condition, function,
+    Class, Facts, condition, copying, function,
     names::{FieldName, FunctionName, Name, Names, RelationName, Source, add},
     operator,
     setting::{self, Change},
@@ -60,6 +60,7 @@ impl Walk {
 
     fn node(&mut self, node: &Node, place: Use) {
         self.facts.exposure.see(node);
+        self.facts.written.note(node);
         let in_scope = self.ctes.len();
         self.common_table_expressions(node);
         if matches!(node.name, "UpdateStmt" | "OnConflictClause" | "MergeWhenClause") {
@@ -189,6 +190,7 @@ impl Walk {
         }
         if !from {
             self.facts.is_copy_out |= !node.has("is_program") && !node.has("filename");
+            self.facts.copy_format = copying::format_of(node);
             if node.has("relation") && !node.has("attlist") {
                 push(&mut self.facts.columns, "*".to_owned());
             }

@@ -1,0 +1,202 @@
+//! What a text writes by itself into columns: literals, parameters and NULLs in VALUES and SET. What it only compares is
+//! not among it.
+
+use super::tree::{Node, Tree};
+
+/// So much is noted of one text.
+const MOST: usize = 1000;
+
+/// What is written, as far as it can matter to masks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Literals that look as if they held a mask.
+    pub literals: Vec<String>,
+    /// Numbers of parameters, from 1, and the column that each is written to; empty when that is not named.
+    pub parameters: Vec<(usize, String)>,
+    /// Columns that NULL is written to.
+    pub nulls: Vec<String>,
+    /// There is more than is noted here: any parameter may be written.
+    pub more: bool,
+}
+
+impl Written {
+    /// True when nothing is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Notes what an INSERT, UPDATE or a part of MERGE writes.
+    pub(super) fn note(&mut self, statement: &Node) {
+        match statement.name {
+            "InsertStmt" => self.insert(statement),
+            "UpdateStmt" | "OnConflictClause" => self.targets(statement.list("target_list")),
+            "MergeWhenClause" => {
+                let targets = statement.list("target_list");
+                let values = statement.list("values");
+                if values.is_empty() {
+                    return self.targets(targets);
+                }
+                for (at, value) in values.iter().enumerate() {
+                    self.value(name_at(targets, at), value);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn insert(&mut self, insert: &Node) {
+        let columns = insert.list("cols");
+        let Some(select) = insert.field("select_stmt").as_node() else { return };
+        for row in select.list("values_lists") {
+            for (at, value) in items(row).iter().enumerate() {
+                self.value(name_at(columns, at), value);
+            }
+        }
+        for (at, target) in select.list("target_list").iter().enumerate() {
+            if let Some(target) = target.as_node() {
+                self.value(name_at(columns, at), target.field("val"));
+            }
+        }
+    }
+
+    /// `SET a = 1, (b, c) = (2, 3)`
+    fn targets(&mut self, targets: &[Tree]) {
+        for target in targets.iter().filter_map(Tree::as_node) {
+            let value = target.field("val");
+            let shared = value.as_node().filter(|node| node.name == "MultiAssignRef");
+            let row = shared.and_then(|shared| Some((shared.field("source").as_node()?, shared.number("colno"))));
+            let one = row.and_then(|(row, number)| row.list("args").get(usize::try_from(number).ok()?.checked_sub(1)?));
+            self.value(target.text("name"), one.unwrap_or(value));
+        }
+    }
+
+    fn value(&mut self, column: &str, value: &Tree) {
+        if self.literals.len() + self.parameters.len() + self.nulls.len() >= MOST {
+            self.more = true;
+            return self.inside(column, value);
+        }
+        match value.as_node().map(constant) {
+            Some(node) if node.name == "AConst" && node.has("isnull") => self.nulls.push(column.to_owned()),
+            _ => self.inside(column, value),
+        }
+    }
+
+    /// Literals and parameters anywhere in an expression; of a query in it, what it gives.
+    fn inside(&mut self, column: &str, tree: &Tree) {
+        match tree {
+            Tree::List(items) => items.iter().for_each(|item| self.inside(column, item)),
+            Tree::Node(node) => match node.name {
+                "AConst" | "String" => self.literal(tree.as_text()),
+                "ParamRef" if self.parameters.len() < MOST => {
+                    let number = usize::try_from(node.number("number")).unwrap_or(0);
+                    self.parameters.push((number, column.to_owned()));
+                }
+                "SelectStmt" => {
+                    let targets = node.list("target_list").iter().filter_map(Tree::as_node);
+                    targets.for_each(|target| self.inside(column, target.field("val")));
+                    for row in node.list("values_lists") {
+                        self.inside(column, row);
+                    }
+                }
+                _ => node.fields.iter().for_each(|(_, field)| self.inside(column, field)),
+            },
+            Tree::Nothing | Tree::Flag | Tree::Number(_) | Tree::Text(_) => {}
+        }
+    }
+
+    fn literal(&mut self, text: &str) {
+        // Every mask in text has one of these.
+        if text.contains("[masked") && self.literals.iter().map(String::len).sum::<usize>() < 1024 * 1024 {
+            self.literals.push(text.to_owned());
+        }
+    }
+}
+
+/// What a cast is of.
+fn constant(node: &Node) -> &Node {
+    match node.field("arg").as_node() {
+        Some(inner) if node.name == "TypeCast" => constant(inner),
+        _ => node,
+    }
+}
+
+fn items(row: &Tree) -> &[Tree] {
+    match row {
+        Tree::List(items) => items,
+        Tree::Node(node) if node.name == "List" => node.list("items"),
+        _ => &[],
+    }
+}
+
+fn name_at(targets: &[Tree], at: usize) -> &str {
+    targets.get(at).and_then(Tree::as_node).map_or("", |target| target.text("name"))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sql::facts;
+
+    #[test]
+    fn what_is_written_is_told_from_what_is_compared() {
+        for (text, literals, parameters, nulls) in [
+            ("UPDATE t SET a = '[masked:email]' WHERE b = '[masked:card]'", vec!["[masked:email]"], vec![], vec![]),
+            ("UPDATE t SET a = 'x ' || '[masked:card]'::text, b = NULL", vec!["[masked:card]"], vec![], vec!["b"]),
+            ("UPDATE t SET (a, b) = ($1, NULL) WHERE c = $2", vec![], vec![(1, "a")], vec!["b"]),
+            (
+                "INSERT INTO t (a, b) VALUES ('[masked]', $2), (NULL::text, 'y')",
+                vec!["[masked]"],
+                vec![(2, "b")],
+                vec!["a"],
+            ),
+            (
+                "INSERT INTO t SELECT '[masked:phone]' FROM u WHERE a = '[masked:email]'",
+                vec!["[masked:phone]"],
+                vec![],
+                vec![],
+            ),
+            ("INSERT INTO t (a) VALUES (1) ON CONFLICT (a) DO UPDATE SET b = $1", vec![], vec![(1, "b")], vec![]),
+            (
+                "WITH x AS (UPDATE t SET a = $1 RETURNING a) SELECT * FROM x WHERE a = $2",
+                vec![],
+                vec![(1, "a")],
+                vec![],
+            ),
+            ("UPDATE t SET a = (SELECT b FROM u WHERE c = '[masked:email]' AND d = $1)", vec![], vec![], vec![]),
+            ("SELECT '[masked:email]', $1, NULL", vec![], vec![], vec![]),
+            ("DELETE FROM t WHERE a = '[masked:email]'", vec![], vec![], vec![]),
+        ] {
+            let written = facts(text).written;
+            let named: Vec<(usize, &str)> = written.parameters.iter().map(|(n, c)| (*n, c.as_str())).collect();
+            assert_eq!(
+                (&written.literals[..], &named[..], &written.nulls[..]),
+                (
+                    &literals.iter().map(ToString::to_string).collect::<Vec<_>>()[..],
+                    &parameters[..],
+                    &nulls.iter().map(ToString::to_string).collect::<Vec<_>>()[..]
+                ),
+                "{text}"
+            );
+            assert!(!written.more);
+        }
+        let many = format!("INSERT INTO t (a) VALUES {}", ["($1)"; 1500].join(", "));
+        assert!(facts(&many).written.more);
+    }
+
+    #[test]
+    fn a_copy_says_how_its_lines_are_written() {
+        use crate::sql::CopyFormat;
+        for (options, format) in [
+            ("", CopyFormat::default()),
+            ("(FORMAT csv)", CopyFormat::csv()),
+            ("CSV HEADER", CopyFormat::csv()),
+            (
+                "(FORMAT text, DELIMITER '|', NULL '')",
+                CopyFormat { delimiter: b'|', null: String::new(), ..CopyFormat::default() },
+            ),
+            ("(FORMAT csv, QUOTE '''')", CopyFormat { quote: b'\'', escape: b'\'', ..CopyFormat::csv() }),
+        ] {
+            assert_eq!(facts(&format!("COPY t TO STDOUT {options}")).copy_format, format, "{options}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Where a statement's values come from, as far as it decides what is looked for in them.
+
+use std::sync::Arc;
+use weir_policy::sql::{Class, CopyFormat, Facts, Volatility, volatility};
+use weir_shared::detect::Topic;
+
+/// Relations of the server's own that show what others wrote: their statements, values of their tables.
+const OTHERS: [&str; 10] = [
+    "pg_stat_activity",
+    "pg_stat_statements",
+    "pg_prepared_statements",
+    "pg_cursors",
+    "pg_stats",
+    "pg_stats_ext",
+    "pg_stats_ext_exprs",
+    "pg_statistic",
+    "pg_statistic_ext_data",
+    "pg_largeobject",
+];
+
+/// What is known of it from a statement's facts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// It reads relations, or may: an expression may be made of a column.
+    pub relations: bool,
+    /// It shows others' statements, or values of their tables, in relations of the server's own.
+    pub others: bool,
+    /// How lines of COPY are written.
+    pub copy: Arc<CopyFormat>,
+    /// What the names of COPY's columns say, where it names them.
+    pub topics: Arc<Vec<Topic>>,
+}
+
+impl Source {
+    /// Of a statement with these facts.
+    #[must_use]
+    pub fn of(facts: &Facts) -> Self {
+        let named = !facts.executes.is_empty();
+        let unknown = || facts.functions.iter().any(|function| volatility(function) == Volatility::Unknown);
+        let shows = |relation: &String| OTHERS.contains(&relation.rsplit('.').next().unwrap_or(relation));
+        let columns = facts.copy_out.as_ref().map_or(&[][..], |(_, columns)| columns);
+        Self {
+            // A cursor's rows are those of the statement that it was declared for.
+            relations: named
+                || facts.class != Class::Read
+                || !facts.reads.is_empty()
+                || !facts.writes.is_empty()
+                || unknown(),
+            others: named || facts.class == Class::Session || facts.reads.iter().any(shows),
+            copy: Arc::new(facts.copy_format.clone()),
+            topics: Arc::new(columns.iter().map(|column| Topic::of(column)).collect()),
+        }
+    }
+}
