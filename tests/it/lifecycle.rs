@@ -16,7 +16,7 @@ over_both_transports!(
 
 /// Sessions of the upstream role, as the server counts them.
 fn backends(lab: &Lab) -> Result<usize> {
-    Ok(lab.sql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'shop_agent'")?.trim().parse()?)
+    Ok(lab.sql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'shop_agent' AND application_name NOT LIKE '%catalog'")?.trim().parse()?)
 }
 
 async fn gone(lab: &Lab, within: Duration) -> Result<()> {

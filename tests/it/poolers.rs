@@ -10,6 +10,9 @@ use tokio::{
 };
 use weir_tests::{agent::Transport, lab::Lab};
 
+/// What its catalog knows: a relation and a function of the server's own, each named first wherever it is.
+const CATALOG: &str = r#"{"relations": [{"place": 0, "schema": "public", "name": "orders", "kind": "r"}], "functions": [{"place": 0,
+    "schema": "pg_catalog", "name": "pg_sleep", "system": true, "volatility": "v", "least": 1, "most": 1}]}"#;
 /// Rows of the answer to `SELECT many`.
 const MANY: usize = 5000;
 
@@ -59,6 +62,24 @@ async fn session(mut stream: TcpStream) -> Result<()> {
             b'Q' if text.contains("weir_refused") => put(&mut out, b'E', b"SERROR\0C42601\0Msyntax error\0\0"),
             b'Q' if text.starts_with("UPDATE") => put(&mut out, b'C', b"UPDATE 1\0"),
             b'Q' => rows(&mut out, std::iter::once("one".to_owned())),
+            // What the relay asks of the catalog, as it asks it.
+            b'P' | b'B' | b'S' => {
+                let answer = match kind {
+                    b'P' => b'1',
+                    b'B' => b'2',
+                    _ => b'Z',
+                };
+                put(&mut out, answer, if kind == b'S' { b"I" } else { b"" });
+                stream.write_all(&out).await?;
+                continue;
+            }
+            b'E' => {
+                let row = [&b"\0\x01"[..], &(CATALOG.len() as u32).to_be_bytes(), CATALOG.as_bytes()].concat();
+                put(&mut out, b'D', &row);
+                put(&mut out, b'C', b"SELECT 1\0");
+                stream.write_all(&out).await?;
+                continue;
+            }
             b'X' => return Ok(()),
             _ => anyhow::bail!("the stand-in does not know {kind}"),
         }

@@ -329,10 +329,7 @@ impl<'a> Gate<'a> {
             Meaning::Missing(resolved) if action.kind == ActionKind::Prepare => {
                 self.weigh(engine, action, text, Arc::new(resolved.facts))
             }
-            Meaning::Missing(resolved) if text.statements == 1 => {
-                Verdict::Exists(Box::new(Unknown { action, text, resolved: *resolved }))
-            }
-            Meaning::Missing(resolved) => self.weigh(engine, action, text, Arc::new(resolved.not_understood())),
+            Meaning::Missing(resolved) => Verdict::Exists(Box::new(Unknown { action, text, resolved: *resolved })),
         }
     }
 

@@ -133,10 +133,16 @@ impl<'a> Names<'a> {
         let resolved = resolve(&text, &known.answer, self.own());
         // What is missing where the class is no lower anyway, the server says by itself.
         if !resolved.missing.is_empty() && resolved.facts.class < Class::Ddl {
-            if self.open {
+            // Others do not see what it has made, and code that nobody has seen may have made something.
+            if self.open || self.opaque {
                 return Meaning::Known(Arc::new(resolved.not_understood()));
             }
-            return Meaning::Missing(Box::new(resolved));
+            // Of a utility statement parsing tells nothing; there the catalog's word is enough.
+            return if is_plain(&text) && text.statements == 1 {
+                Meaning::Missing(Box::new(resolved))
+            } else {
+                Meaning::Known(Arc::new(if text.statements == 1 { resolved.facts } else { resolved.not_understood() }))
+            };
         }
         let resolved = Arc::new(resolved.facts);
         if text.executes.is_empty() && text.fetches.is_empty() {
@@ -262,6 +268,12 @@ impl<'a> Names<'a> {
             self.resolver.changed();
         }
     }
+}
+
+/// True for a statement that the server analyses when it is only parsed.
+fn is_plain(facts: &Facts) -> bool {
+    let kinds = ["SELECT", "INSERT", "UPDATE", "DELETE", "MERGE"];
+    facts.stands_for.is_empty() && kinds.iter().any(|kind| facts.certain_reason.starts_with(kind))
 }
 
 impl Stood {

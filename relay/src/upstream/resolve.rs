@@ -33,9 +33,19 @@ const GENERATION: usize = 1_024;
 /// Bytes of the server's messages.
 const LARGEST: usize = 1024 * 1024;
 /// Planning this question anew each time would take longer than its answer, compiling it much longer.
-const SETTINGS: &str = "SET search_path = pg_catalog; SET plan_cache_mode = force_generic_plan; SET jit = off; \
-    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET default_transaction_read_only = on; \
-    SET statement_timeout = '5s'; SET lock_timeout = '1s'";
+const SETTINGS: [(&str, &str); 8] = [
+    ("search_path", "pg_catalog"),
+    ("plan_cache_mode", "force_generic_plan"),
+    ("jit", "off"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("statement_timeout", "'5s'"),
+    ("lock_timeout", "'1s'"),
+];
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY NOT DEFERRABLE";
+/// SQLSTATE: the prepared statement does not exist. Behind a pooler it may be on another connection of its own.
+const NOT_PREPARED: &str = "26000";
 /// What is asked for by another name when the server is not as new.
 const IDLE_SETTING: &str = "SET idle_session_timeout = '90s'";
 
@@ -120,6 +130,8 @@ struct Line {
     connection: Connection,
     path: Vec<String>,
     used: Instant,
+    /// A pooler stands before the server: nothing lasts longer than a transaction.
+    pooled: bool,
 }
 
 impl std::fmt::Debug for Line {
@@ -237,7 +249,7 @@ impl Upstreams {
     ) -> Result<String, UpstreamError> {
         if let Some(mut open) = line.take().filter(|line| line.used.elapsed() < IDLE) {
             let asked = asked(&open);
-            match asked.of(&mut open.connection).await {
+            match asked.of(&mut open).await {
                 Err(UpstreamError::Io(_)) => {}
                 said => {
                     open.used = Instant::now();
@@ -248,7 +260,7 @@ impl Upstreams {
         }
         let mut open = self.line(admitted, resolver).await?;
         let asked = asked(&open);
-        let said = asked.of(&mut open.connection).await;
+        let said = asked.of(&mut open).await;
         *line = Some(open);
         said
     }
@@ -266,7 +278,7 @@ impl Upstreams {
         let mut connection = Connection::new(connected.io, connected.rest, LARGEST, usize::MAX);
         let schemas = connection.query("SELECT pg_catalog.unnest(pg_catalog.current_schemas(true))").await?;
         let path = schemas.into_iter().flatten().collect();
-        connection.query(SETTINGS).await?;
+        connection.query(&settings("SET")).await?;
         // Not every version knows it.
         if let Err(error) = connection.query(IDLE_SETTING).await
             && !matches!(error, UpstreamError::Refused(_))
@@ -276,7 +288,7 @@ impl Upstreams {
         frontend::parse("weir", QUESTION, [], &mut connection.out)?;
         frontend::sync(&mut connection.out);
         connection.rows().await?;
-        Ok(Line { connection, path, used: Instant::now() })
+        Ok(Line { connection, path, used: Instant::now(), pooled: false })
     }
 }
 
@@ -290,31 +302,48 @@ enum Asked {
 }
 
 impl Asked {
-    async fn of(self, connection: &mut Connection) -> Result<String, UpstreamError> {
+    async fn of(self, line: &mut Line) -> Result<String, UpstreamError> {
+        let Line { connection, pooled, .. } = line;
         match self {
             Self::Catalog(values) => {
-                let put = |value: &String, out: &mut bytes::BytesMut| {
-                    out.extend_from_slice(value.as_bytes());
-                    Ok(IsNull::No)
-                };
-                let bound =
-                    frontend::bind("", "weir", [], values, |value, out| put(&value, out), [], &mut connection.out);
-                bound.map_err(|_| UpstreamError::Method("the statement names too much".to_owned()))?;
-                frontend::execute("", 0, &mut connection.out)?;
-                frontend::sync(&mut connection.out);
-                let rows = connection.rows().await?;
-                Ok(rows.into_iter().flatten().next().unwrap_or_default())
+                if !*pooled {
+                    match Self::execute(connection, "weir", &values).await {
+                        Err(UpstreamError::Refused(why)) if why.starts_with(NOT_PREPARED) => *pooled = true,
+                        said => return said,
+                    }
+                }
+                connection.query(&format!("{BEGIN}; {}", settings("SET LOCAL"))).await?;
+                frontend::parse("", QUESTION, [], &mut connection.out)?;
+                let said = Self::execute(connection, "", &values).await;
+                connection.query("COMMIT").await?;
+                said
             }
             Self::Parse { path, text } => {
-                connection.query(&format!("SET search_path = {path}")).await?;
+                connection.query(&format!("{BEGIN}; SET LOCAL search_path = {path}")).await?;
                 frontend::parse("", &text, [], &mut connection.out)?;
                 frontend::sync(&mut connection.out);
                 let parsed = connection.rows().await;
-                connection.query("SET search_path = pg_catalog").await?;
+                connection.query("ROLLBACK").await?;
                 parsed.map(|_| String::new())
             }
         }
     }
+
+    async fn execute(connection: &mut Connection, name: &str, values: &[String; 6]) -> Result<String, UpstreamError> {
+        let put = |value: &String, out: &mut bytes::BytesMut| {
+            out.extend_from_slice(value.as_bytes());
+            Ok(IsNull::No)
+        };
+        let bound = frontend::bind("", name, [], values, put, [], &mut connection.out);
+        bound.map_err(|_| UpstreamError::Method("the statement names too much".to_owned()))?;
+        frontend::execute("", 0, &mut connection.out)?;
+        frontend::sync(&mut connection.out);
+        Ok(connection.rows().await?.into_iter().flatten().next().unwrap_or_default())
+    }
+}
+
+fn settings(set: &str) -> String {
+    SETTINGS.iter().map(|(name, value)| format!("{set} {name} = {value}; ")).collect()
 }
 
 fn quoted(name: &str) -> String {
