@@ -5,8 +5,9 @@ use crate::{
     resources::{Entry, Resources},
     upstream,
 };
+use std::sync::Arc;
 use weir_shared::{
-    config::checked::Config,
+    config::checked::{Config, Resource},
     error::{Kind, UserFacing},
     id::ResourceName,
 };
@@ -20,6 +21,14 @@ pub(super) enum Command {
     Test {
         /// Name.
         name: String,
+    },
+    /// Print the SQL of a role that may do no more than agents need.
+    Role {
+        /// Name.
+        name: String,
+        /// It only reads.
+        #[arg(long)]
+        read_only: bool,
     },
 }
 
@@ -53,13 +62,18 @@ pub(super) async fn run(command: Command, config: &Config, output: Output) -> Re
             }
             Ok(())
         }
+        Command::Role { name, read_only } => {
+            let resource = named(&resources, &name)?;
+            say(upstream::role_statements(&resource, !read_only).trim_end())
+        }
         Command::Test { name } => {
-            let missing =
-                || UserFacing::new(Kind::NotFound, format!("no resource {name:?}"), "run `weir-relay resource list`");
-            let resource = ResourceName::new(&name).ok().and_then(|name| resources.get(&name)).ok_or_else(missing)?;
+            let resource = named(&resources, &name)?;
             let report = upstream::test(&resource).await?;
             for column in &report.missing_columns {
                 tell(&format!("warning: columns: there is no {column}: nothing is masked by that name"));
+            }
+            for power in &report.powers {
+                tell(&format!("warning: the role {} {power}: see `weir-relay resource role {name}`", report.role));
             }
             if output == Output::Json {
                 return say(&serde_json::to_string(&report).map_err(|error| system(&error))?);
@@ -70,6 +84,11 @@ pub(super) async fn run(command: Command, config: &Config, output: Output) -> Re
             ))
         }
     }
+}
+
+fn named(resources: &Resources, name: &str) -> Result<Arc<Resource>, UserFacing> {
+    let missing = || UserFacing::new(Kind::NotFound, format!("no resource {name:?}"), "run `weir-relay resource list`");
+    ResourceName::new(name).ok().and_then(|name| resources.get(&name)).ok_or_else(missing)
 }
 
 /// The configuration's resources, and those that were made.

@@ -10,7 +10,22 @@
 //! `approve` and `break_glass` are asked of who decides. A policy that fails denies, whatever the others say.
 //!
 //! Facts: `context.agent` (`depth`, `user`, `ci`), `context.time` (UTC: `hour`, `weekday` from Monday as 1, `minute_of_day`, `zone`) and
-//! `context.sql`, in `relay/policy/src/bundle/schema.cedarschema`. They come from PostgreSQL's grammar, never from words.
+//! `context.sql`, in `relay/policy/src/bundle/schema.cedarschema`. They come from PostgreSQL's grammar, never from words, and from the
+//! catalog of the database at hand: every name counts as what the server would run for it, on the search path that the session has.
+//!
+//! | a name | counts as |
+//! |---|---|
+//! | `f(x)`, `x.f`, `(x).f` | the worst function of that name and number of arguments on the path; `x.f` is a column where `x` certainly has one |
+//! | a view, row security, a domain, a cast, an operator | the functions that it calls, however deep |
+//! | a foreign table | what its server does: a file or a program of the server, reads elsewhere, or not known |
+//! | a function of the server's own | harmless when it is not volatile, or listed; else a write; what reads files or runs SQL is `sql.admin` |
+//! | one of a known extension | harmless when it is not volatile |
+//! | any other | a write, unless the resource's `harmless_functions` has its signature, or policy permits it by `context.sql.functions` |
+//! | `EXECUTE s`, `FETCH c` | everything that was prepared or declared under the name in this session |
+//! | what does not exist | the server's own error; what cannot be found but may exist is `sql.admin` |
+//!
+//! `reads` and `writes` hold relations as written, and what they are, with their schema: what a view reads too. `weir-relay policy explain`
+//! and `test` have no database at hand: there a name counts as the worst that it may mean.
 //!
 //! | annotation | value | says |
 //! |---|---|---|

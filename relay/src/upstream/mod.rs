@@ -15,6 +15,7 @@ mod labels;
 mod login;
 mod plan;
 pub mod resolve;
+mod role;
 mod scram;
 mod tls;
 
@@ -22,6 +23,7 @@ pub use cancel::Canceller;
 pub use catalog::{Catalog, Catalogs};
 pub use dial::Io;
 pub use labels::Labels;
+pub use role::statements as role_statements;
 pub use scram::ScramKeys;
 
 use crate::{
@@ -198,6 +200,8 @@ pub struct TestReport {
     pub server_version: String,
     /// Labelled columns that none of its databases has: nothing of that name will be masked.
     pub missing_columns: Vec<String>,
+    /// What the role may do that weir should not be able to, in a phrase each.
+    pub powers: Vec<String>,
 }
 
 /// Dials and logs in to a resource for the administrator at the relay's own machine, to each of its databases, and hangs up.
@@ -212,18 +216,28 @@ pub async fn test(resource: &Resource) -> Result<TestReport, UserFacing> {
             .open(resource, SessionId::generate(), &SessionStart::default(), database)
             .await
             .map_err(|error| facing(&error))?;
-        let missing: Vec<String> = connected.catalog.labels.missing.iter().map(ToString::to_string).collect();
+        let before = report.as_ref().map(|report| report.powers.clone()).unwrap_or_default();
+        let Connected { io, rest, canceller, parameters, catalog, .. } = connected;
+        let tls = io.describe();
+        let mut connection = login::Connection::new(io, rest, 64 * 1024, 1024 * 1024);
+        let powers = role::powers(&mut connection).await.map_err(|error| facing(&error))?;
+        connection.say_goodbye().await;
+        let missing: Vec<String> = catalog.labels.missing.iter().map(ToString::to_string).collect();
         match &mut report {
             // A column has to be in one of them.
-            Some(report) => report.missing_columns.retain(|column| missing.contains(column)),
+            Some(report) => {
+                report.missing_columns.retain(|column| missing.contains(column));
+                report.powers.extend(powers.into_iter().filter(|power| !before.contains(power)));
+            }
             None => {
-                let version = connected.parameters.iter().find(|(name, _)| name == "server_version");
+                let version = parameters.iter().find(|(name, _)| name == "server_version");
                 report = Some(TestReport {
-                    host: connected.canceller.server.to_string(),
-                    tls: connected.io.describe(),
+                    host: canceller.server.to_string(),
+                    tls,
                     role: resource.role.clone(),
                     server_version: version.map(|(_, value)| value.clone()).unwrap_or_default(),
                     missing_columns: missing,
+                    powers,
                 });
             }
         }
