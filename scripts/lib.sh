@@ -9,6 +9,17 @@ export DEBIAN_FRONTEND=noninteractive
 say() { printf '%s\n' "$*" >&2; }
 fail() { say "error: $1"; [ $# -lt 2 ] || say "hint: $2"; exit 1; }
 
+# stage NAME: what follows is this stage, up to the next; at the script's end, however it ends, the time of each is told.
+stages=() stage_name='' stage_begun=0
+stage() {
+  if [ -n "$stage_name" ]; then
+    stages+=("$(printf '%5d s  %s' $((SECONDS - stage_begun)) "$stage_name")")
+  else
+    trap 'stage ""; say "== time by stage"; printf "%s\n" "${stages[@]}" >&2' EXIT
+  fi
+  stage_name=$1 stage_begun=$SECONDS
+}
+
 # install_packages PACKAGE...: installs those Debian packages that are missing.
 install_packages() {
   local missing=() package

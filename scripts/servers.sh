@@ -8,9 +8,10 @@
 # servers.sh stop FOLDER: stops it. FOLDER stays.
 # servers.sh restart FOLDER: stops it as a crash would, and starts it again where it was.
 # As root the server runs as the user postgres, as PostgreSQL asks for. WEIR_POSTGRES_BIN=FOLDER takes its programs from there.
+# WEIR_SERVER_TEMPLATE=FOLDER: its data are copied from there, and made there first where they are not.
 . "$(dirname "$0")/lib.sh"
 
-usage() { sed -n '2,10s/^# //p' "$0" >&2; exit 2; }
+usage() { sed -n '2,11s/^# //p' "$0" >&2; exit 2; }
 [ $# = 2 ] || { [ $# = 3 ] && { [ "$1" = standby ] || [ "$1" = oidc ]; }; } || usage
 action=$1 folder=$2 primary=${3-}
 mkdir -p "$folder"
@@ -65,22 +66,22 @@ CREATE VIEW customer_rows_again AS SELECT * FROM customer_rows;
 SQL
 }
 
-start() {
-  local bin
-  bin=$(postgres_bin)
-  mkdir -p "$secrets" "$folder/socket"
-  chmod 700 "$secrets"
-  # The server's own user must be able to reach its files, and nobody else's passwords.
-  chmod 711 "$folder"
-  make_secret "$secrets/superuser" 18
-  make_secret "$secrets/shop_agent" 18
-  make_certificates
-  mkdir -p "$data"
-  chmod 700 "$data"
-  cp "$folder/tls/server.pem" "$folder/tls/server.key" "$folder/socket/"
+# Made in a folder that the server's own user reaches, and moved there whole: others may do the same at the same time.
+make_template() {
+  local work
+  work=$(mktemp -d "${TMPDIR:-/tmp}/weir-template.XXXXXX")
+  env -u WEIR_SERVER_TEMPLATE -u WEIR_SERVER_PORT scripts/servers.sh start "$work"
+  as_postgres "$(postgres_bin)/pg_ctl" -D "$work/data" -m fast -w stop >/dev/null
+  mkdir -p "$(dirname "$WEIR_SERVER_TEMPLATE")"
+  mv "$work" "$WEIR_SERVER_TEMPLATE.$$"
+  mv -T "$WEIR_SERVER_TEMPLATE.$$" "$WEIR_SERVER_TEMPLATE" 2>/dev/null || rm -rf --one-file-system "$WEIR_SERVER_TEMPLATE.$$"
+}
+
+# An empty server's data.
+make_data() {
   cp "$secrets/superuser" "$folder/socket/password"
-  chmod 600 "$folder/socket/server.key" "$folder/socket/password"
-  if [ "$(id -u)" = 0 ]; then chown -R postgres "$data" "$folder/socket"; fi
+  chmod 600 "$folder/socket/password"
+  if [ "$(id -u)" = 0 ]; then chown postgres "$folder/socket/password"; fi
   as_postgres "$bin/initdb" -D "$data" -U postgres -A scram-sha-256 --pwfile="$folder/socket/password" -E UTF8 --locale=C.UTF-8 \
     --no-sync > "$folder/initdb.log" 2>&1 || { cat "$folder/initdb.log" >&2; fail "initdb failed"; }
   rm -f "$folder/socket/password"
@@ -93,7 +94,30 @@ hostssl all login_nothing 127.0.0.1/32 trust
 hostnossl all login_plain 127.0.0.1/32 scram-sha-256
 hostssl all all 127.0.0.1/32 scram-sha-256
 HBA
-  local attempt
+}
+
+start() {
+  local bin attempt template=${WEIR_SERVER_TEMPLATE:-}
+  bin=$(postgres_bin)
+  mkdir -p "$secrets" "$folder/socket"
+  chmod 700 "$secrets"
+  # The server's own user must be able to reach its files, and nobody else's passwords.
+  chmod 711 "$folder"
+  make_certificates
+  cp "$folder/tls/server.pem" "$folder/tls/server.key" "$folder/socket/"
+  chmod 600 "$folder/socket/server.key"
+  if [ -n "$template" ]; then
+    [ -d "$template" ] || make_template
+    cp -a --reflink=auto "$template/data" "$folder/"
+    cp -a "$template/secrets/." "$secrets/"
+  else
+    make_secret "$secrets/superuser" 18
+    make_secret "$secrets/shop_agent" 18
+    mkdir -p "$data"
+    chmod 700 "$data"
+  fi
+  if [ "$(id -u)" = 0 ]; then chown -R postgres "$data" "$folder/socket"; fi
+  [ -n "$template" ] || make_data
   for attempt in 1 2 3 4 5; do
     port=${WEIR_SERVER_PORT:-$(free_port)}
     as_postgres tee "$data/postgresql.auto.conf" >/dev/null <<CONF
@@ -114,7 +138,7 @@ CONF
     as_postgres "$bin/pg_ctl" -D "$data" -l "$data/server.log" -w -t 30 start >/dev/null 2>&1 && break
     [ "$attempt" -lt 5 ] || { as_postgres tail -n 20 "$data/server.log" >&2; fail "PostgreSQL does not start"; }
   done
-  load
+  [ -n "$template" ] || load
   cat > "$folder/server.env" <<ENV
 PG_HOST=localhost
 PG_PORT=$port

@@ -307,7 +307,7 @@ pub struct ResourceView {
     pub kind: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// The databases that may be asked for; the first is the default.
+    /// The databases that may be asked for, of which the first is the default, and patterns of more.
     pub databases: Vec<String>,
     /// Whether a TCP connection to it could be made just now.
     pub reachable: bool,

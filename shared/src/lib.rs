@@ -8,12 +8,14 @@
 //! - [`recording`]: the frames of a session's recording
 //! - [`scope`], [`hop`]: what one hop of a chain of agents may do, and the statement its parent signs
 //! - [`native`]: errors in the words of the client's own protocol
+//! - [`congestion`]: how much may be in flight over QUIC
 //! - [`keys`]: ephemeral session keys and certificate thumbprints
 //! - [`config`]: the relay's configuration, raw to checked
 //! - [`detect`]: detectors of secrets and personal data
 
 pub mod api;
 pub mod config;
+pub mod congestion;
 pub mod detect;
 pub mod error;
 pub mod hop;

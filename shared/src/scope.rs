@@ -168,7 +168,8 @@ impl fmt::Display for Scope {
 }
 
 /// `*` stands for any characters, also none; everything else for itself.
-fn fits(pattern: &str, text: &str) -> bool {
+#[must_use]
+pub fn fits(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
     let mut parts = parts.peekable();

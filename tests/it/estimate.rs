@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 use weir_tests::{
-    agent::{Agent, Connection, Transport},
+    agent::{Agent, Connection, Transport, json},
     lab::Lab,
     raw::{Raw, query},
     reviewer,
@@ -314,10 +314,13 @@ async fn a_flood_of_requests_is_no_flood_of_logins() -> Result<()> {
     for id in 10..20 {
         ensure!(client.batch_execute(&format!("DELETE FROM orders WHERE id = {id}")).await.is_err());
     }
-    let mine = "SELECT substr(application_name, 6, 36) FROM pg_stat_activity WHERE pid = pg_backend_pid()";
-    let session: String = client.query_one(mine, &[]).await?.get(0);
+    let mine = "SELECT substr(application_name, 6, 12) FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+    let end: String = client.query_one(mine, &[]).await?.get(0);
     drop(client);
-    let replay = alice.weir(&["sessions", "replay", session.split(' ').next().unwrap_or_default()])?;
+    let sessions = json(&alice.weir(&["sessions", "list", "--output", "json"])?)?;
+    let ids = sessions.iter().filter_map(|session| session.get("id")?.as_str());
+    let session = ids.into_iter().find(|id| id.ends_with(&end)).context("the session is not listed")?;
+    let replay = alice.weir(&["sessions", "replay", session])?;
     ensure!(replay.contains("DELETE FROM orders WHERE id = 19") && !replay.contains("EXPLAIN"), "{replay}");
     rita.weir(&["approvals", "deny", &id])?;
     waiting.refused()?;

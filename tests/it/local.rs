@@ -83,6 +83,43 @@ async fn ports_are_stable_and_a_taken_one_is_said_to_be() -> Result<()> {
     Ok(())
 }
 
+/// A resource offers databases by name and by pattern.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn databases_by_pattern() -> Result<()> {
+    let mut lab = Lab::start().await?;
+    for name in ["shop_eu", "shopping"] {
+        lab.sql(&format!("CREATE DATABASE {name} OWNER shop_agent"))?;
+    }
+    lab.restart_with(|config| config.replace("databases = [\"shop\"]", "databases = [\"shop_*\", \"shop\"]")).await?;
+    let report = lab.admin(&["resource", "test", "shop-dev"])?;
+    ensure!(report.contains("offers  shop_eu by its patterns"), "{report}");
+    let alice = lab.login("alice").await?;
+    ensure!(alice.weir(&["list"])?.contains("shop,shop_*"), "{}", alice.weir(&["list"])?);
+    let shop = alice.connect("shop-dev", Transport::Quic)?;
+    let ask = |database: &str| {
+        let dsn = format!("host=127.0.0.1 port={} user=alice sslmode=disable {database}", shop.port);
+        let mut psql = Command::new("psql");
+        output(psql.args(["-X", "-At", &dsn, "-c", "SELECT current_database()"]).env_remove("PGDATABASE"), None)
+    };
+    // libpq asks for its user's where none is named: that is the default.
+    for (asked, got) in
+        [("", "shop"), ("dbname=shop", "shop"), ("dbname=shop_eu", "shop_eu"), ("dbname=shop-dev", "shop")]
+    {
+        let said = ask(asked)?;
+        ensure!(String::from_utf8_lossy(&said.stdout).trim() == got, "{asked}: {said:?}");
+    }
+    for (asked, why) in [
+        ("dbname=shopping", "use one of: shop, shop_*"),
+        ("dbname=postgres", "use one of: shop, shop_*"),
+        ("dbname=shop_*", "use one of: shop, shop_*"),
+        ("dbname=shop_us", "does not exist"),
+    ] {
+        let said = ask(asked)?;
+        ensure!(String::from_utf8_lossy(&said.stderr).contains(why), "{asked}: {said:?}");
+    }
+    Ok(())
+}
+
 /// Several resources at once, and what scripts read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_resources_and_what_scripts_read() -> Result<()> {
@@ -121,12 +158,14 @@ async fn another_user_of_the_machine_is_refused() -> Result<()> {
         return Ok(());
     }
     let url = shop.url();
-    let mut psql = Command::new("runuser");
-    psql.args(["-u", "nobody", "--", "psql", "-X", "-At", &url, "-c", "SELECT 1"])
-        .env("PGSSLMODE", "disable")
-        .current_dir("/");
-    let said = output(&mut psql, None)?;
-    ensure!(!said.status.success());
-    ensure!(String::from_utf8_lossy(&said.stderr).contains("belongs to another user"), "{said:?}");
+    for encryption in ["disable", "prefer", "require"] {
+        let mut psql = Command::new("runuser");
+        psql.args(["-u", "nobody", "--", "psql", "-X", "-At", &url, "-c", "SELECT 1"])
+            .env("PGSSLMODE", encryption)
+            .current_dir("/");
+        let said = output(&mut psql, None)?;
+        ensure!(!said.status.success());
+        ensure!(String::from_utf8_lossy(&said.stderr).contains("belongs to another user"), "{encryption}: {said:?}");
+    }
     Ok(())
 }

@@ -9,7 +9,7 @@ use weir_tests::{
     raw::{Message, Raw, V3_0, V3_2, bind, execute, frame, named, outline, parse, query, startup, sync},
 };
 
-over_both_transports!(starts, the_servers_own_answers);
+over_both_transports!(starts, the_servers_own_answers, clients_that_end_and_clients_that_are_gone);
 
 const NAMES: [(&str, &str); 2] = [("user", "anyone"), ("database", "shop")];
 
@@ -79,7 +79,86 @@ async fn starts(transport: Transport) -> Result<()> {
     raw.send(&[&[0, 0, 0, 8, 4, 210, 22, 47][..], &startup(V3_0, &NAMES)].concat())?;
     let said = raw.rest().unwrap_or_default();
     ensure!(said.is_empty() || said.first() == Some(&b'E'), "{said:?}");
+
+    // Who ends before it has begun is told nothing, and the connection closes.
+    for goodbye in [&b"X\0\0\0\x04"[..], b"X\0\0\0\x04\0\0\0\x08"] {
+        let mut raw = connect()?;
+        raw.send(goodbye)?;
+        let said = raw.rest().or_else(|error| match error.downcast::<std::io::Error>() {
+            // Bytes that nobody read are in the way of a quiet end, as at the server.
+            Ok(error) if error.kind() == std::io::ErrorKind::ConnectionReset => Ok(Vec::new()),
+            other => Err(other.map_or_else(|error| error, Into::into)),
+        })?;
+        ensure!(said.is_empty(), "{}", String::from_utf8_lossy(&said));
+    }
     Ok(())
+}
+
+/// Sessions of the upstream role, as the server counts them, are so many soon.
+async fn backends(lab: &Lab, expected: usize) -> Result<()> {
+    let until = Instant::now() + Duration::from_secs(2);
+    loop {
+        let count = lab.sql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'shop_agent'")?;
+        if count.trim() == expected.to_string() {
+            return Ok(());
+        }
+        ensure!(Instant::now() < until, "{} sessions and not {expected}", count.trim());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Who ends its side is answered, however long that takes; who is gone leaves no session, no lock and nothing that runs.
+async fn clients_that_end_and_clients_that_are_gone(transport: Transport) -> Result<()> {
+    let lab = Lab::start().await?;
+    let alice = lab.login("alice").await?;
+    let shop = alice.connect("shop-dev", transport)?;
+    for (text, last) in [("SELECT 7", "Z"), ("SELECT 8 FROM pg_sleep(6)", "Z"), ("SELECT 1 / 0", "Z")] {
+        let mut raw = Raw::through(shop.port)?;
+        raw.send(&query(text))?;
+        raw.half_close()?;
+        let said = outline(&raw.until(b'Z')?);
+        ensure!(said.starts_with(['T', 'E']) && said.contains(last), "{text}: {said}");
+        ensure!(raw.rest()?.is_empty());
+        backends(&lab, 0).await?;
+    }
+    // A pipeline is answered up to its Sync; what was begun and not ended is not waited for.
+    let mut raw = Raw::through(shop.port)?;
+    raw.send(&[parse("", "SELECT 9"), bind("", "", &[]), execute("", 0), sync(), parse("", "SELECT 10")].concat())?;
+    raw.half_close()?;
+    ensure!(outline(&raw.until(b'Z')?) == "1 2 D C ZI");
+    ensure!(raw.rest()?.iter().all(|byte| *byte != b'D'));
+    let mut raw = Raw::through(shop.port)?;
+    raw.send(&query("COPY orders FROM STDIN"))?;
+    raw.until(b'G')?;
+    raw.half_close()?;
+    raw.rest()?;
+    backends(&lab, 0).await?;
+
+    let lock = query("BEGIN; LOCK TABLE orders");
+    for busy in [false, true] {
+        for reset in [false, true] {
+            let mut raw = Raw::through(shop.port)?;
+            raw.ask(&lock)?;
+            if busy {
+                raw.send(&query("SELECT pg_sleep(60)"))?;
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+            if reset {
+                raw.reset()?
+            } else {
+                drop(raw)
+            }
+            backends(&lab, 0).await.with_context(|| format!("busy {busy}, reset {reset}"))?;
+        }
+    }
+    // One that is gone only after it has ended its side.
+    let mut raw = Raw::through(shop.port)?;
+    raw.send(&query("SELECT pg_sleep(60)"))?;
+    raw.half_close()?;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    backends(&lab, 1).await?;
+    drop(raw);
+    backends(&lab, 0).await
 }
 
 /// All answers, and whether the session goes on.

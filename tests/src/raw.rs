@@ -7,7 +7,7 @@ use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, Scr
 use std::{
     io::{Read, Write},
     net::TcpStream,
-    os::unix::net::UnixStream,
+    os::{fd::AsFd, unix::net::UnixStream},
     path::PathBuf,
     time::Duration,
 };
@@ -38,8 +38,8 @@ impl Message {
     }
 }
 
-trait Io: Read + Write + Send {}
-impl<T: Read + Write + Send> Io for T {}
+trait Io: Read + Write + AsFd + Send {}
+impl<T: Read + Write + AsFd + Send> Io for T {}
 
 /// A connection.
 pub struct Raw {
@@ -124,6 +124,22 @@ impl Raw {
                 _ => self.greeting.push(message),
             }
         }
+    }
+
+    /// Ends its own side, and goes on reading.
+    ///
+    /// # Errors
+    /// The other side is gone.
+    pub fn half_close(&self) -> Result<()> {
+        Ok(rustix::net::shutdown(self.stream.as_fd(), rustix::net::Shutdown::Write)?)
+    }
+
+    /// Dies without a goodbye: the connection is reset.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn reset(self) -> Result<()> {
+        Ok(rustix::net::sockopt::set_socket_linger(self.stream.as_fd(), Some(Duration::ZERO))?)
     }
 
     /// Writes bytes as they are.

@@ -7,10 +7,12 @@ mod splice;
 pub(crate) use postgres::LocalTls;
 
 use crate::{settings::Settings, tunnel::Tunnel, ui};
+use splice::Client;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    net::{TcpListener, UnixListener},
+    io::{AsyncReadExt as _, AsyncWriteExt as _, Interest},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    sync::Semaphore,
 };
 use tokio_util::task::TaskTracker;
 use weir_shared::{
@@ -21,6 +23,8 @@ use weir_shared::{
 
 /// A local client must begin to speak within this, and settle its encryption. The relay bounds what follows.
 const START: Duration = Duration::from_secs(30);
+/// So many of others' clients are told at a time why they are not let in.
+const STRANGERS: usize = 16;
 
 /// What happened, for the terminal: which event, on which resource's port (none for the tunnel), more about it.
 pub(crate) type Events = Arc<dyn Fn(&str, Option<&ResourceName>, &str) + Send + Sync>;
@@ -101,19 +105,23 @@ impl Local {
 
     /// Accepts until it is dropped.
     pub(crate) async fn serve(&self, tunnel: Arc<Tunnel>, tls: Arc<LocalTls>, tasks: TaskTracker, events: Events) {
+        let strangers = Arc::new(Semaphore::new(STRANGERS));
         loop {
+            let strangers = Arc::clone(&strangers);
             let (tunnel, tls, events) = (Arc::clone(&tunnel), Arc::clone(&tls), Arc::clone(&events));
             let resource = self.resource.clone();
             tokio::select! {
                 accepted = self.tcp.accept() => {
-                    let Ok((mut stream, peer)) = accepted else { continue };
+                    let Ok((stream, peer)) = accepted else { continue };
                     let _ = stream.set_nodelay(true);
                     let anyone = self.own_network;
                     tasks.spawn(async move {
                         let ours = stream.local_addr();
                         if !anyone && !matches!(ours, Ok(ours) if peer::is_ours(peer, ours).await) {
                             events("refused", Some(&resource), "a connection of another user of this machine");
-                            let _ = stream.write_all(&stranger()).await;
+                            if let Ok(_place) = strangers.try_acquire() {
+                                turn_away(stream, &tls).await;
+                            }
                             return;
                         }
                         match postgres::begin(stream, &tls).await {
@@ -140,27 +148,42 @@ impl Local {
     }
 }
 
+/// Tells a client of somebody else why it is not let in, once it has asked for that: it would not read anything before.
+async fn turn_away(stream: TcpStream, tls: &LocalTls) {
+    let told = async {
+        if let Ok(Some(mut client)) = postgres::begin(stream, tls).await
+            && let Ok(1..) = client.read(&mut [0; 4096]).await
+        {
+            let _ = client.write_all(&stranger()).await;
+            let _ = client.shutdown().await;
+        }
+    };
+    let _ = tokio::time::timeout(START / 6, told).await;
+}
+
 fn stranger() -> Vec<u8> {
     let hint = "each user runs their own weir";
     native::postgres_fatal("28000", "this port belongs to another user of this machine", "", hint)
 }
 
-async fn accept_unix(
-    listener: Option<&UnixListener>,
-) -> std::io::Result<(tokio::net::UnixStream, tokio::net::unix::SocketAddr)> {
+async fn accept_unix(listener: Option<&UnixListener>) -> std::io::Result<(UnixStream, tokio::net::unix::SocketAddr)> {
     match listener {
         Some(listener) => listener.accept().await,
         None => std::future::pending().await,
     }
 }
 
+impl Client for UnixStream {
+    fn is_there(&self) -> Option<bool> {
+        use futures_util::FutureExt as _;
+        // Whoever is gone does not read either.
+        let ready = self.ready(Interest::WRITABLE).now_or_never();
+        Some(!ready.is_some_and(|ready| ready.is_ok_and(|ready| ready.is_write_closed())))
+    }
+}
+
 /// Passes one connection through the tunnel.
-async fn pass(
-    mut local: impl AsyncRead + AsyncWrite + Unpin,
-    tunnel: &Tunnel,
-    resource: &ResourceName,
-    events: &Events,
-) {
+async fn pass(mut local: impl Client, tunnel: &Tunnel, resource: &ResourceName, events: &Events) {
     // The client speaks first; its first bytes are kept, so that they can be sent again over another tunnel.
     let mut first = [0; 4096];
     let first = match tokio::time::timeout(START, local.read(&mut first)).await {

@@ -1,7 +1,7 @@
 //! The local leg's TLS, for PostgreSQL clients that insist on it: `sslmode=require`, `verify-full` with the CA that
 //! weir prints, and direct TLS (ALPN `postgresql`).
 
-use super::START;
+use super::{START, peer, splice::Client};
 use crate::{settings::Settings, ui};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{ServerConfig, pki_types::PrivatePkcs8KeyDer};
@@ -21,6 +21,8 @@ use weir_shared::error::UserFacing;
 
 const SSL: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 const GSS: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 48];
+/// Who ends before it began says goodbye.
+const TERMINATE: [u8; 5] = [b'X', 0, 0, 0, 4];
 /// The first byte of a TLS record that begins a handshake (RFC 8446, 5.1).
 const HANDSHAKE: u8 = 0x16;
 
@@ -88,13 +90,14 @@ pub(super) async fn begin(mut stream: TcpStream, tls: &LocalTls) -> io::Result<O
         loop {
             let (mut head, mut left) = ([0; 8], 0);
             // A start-up packet is at least eight bytes; direct TLS shows in the first.
-            while left < head.len() && head.first() != Some(&HANDSHAKE) {
+            while left < head.len() && head.first() != Some(&HANDSHAKE) && !head.starts_with(&TERMINATE) {
                 match stream.read(head.get_mut(left..).unwrap_or_default()).await? {
                     0 => return Ok(None),
                     some => left += some,
                 }
             }
             match head {
+                [b'X', 0, 0, 0, 4, ..] => return Ok(None),
                 [HANDSHAKE, ..] => return tls.accept(Begun { stream, head, left }).await,
                 SSL => {
                     // Bytes that came along would be taken for protected ones (CVE-2021-23222).
@@ -138,6 +141,16 @@ impl AsyncWrite for Begun {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+impl Client for Local {
+    fn is_there(&self) -> Option<bool> {
+        let stream = match self {
+            Self::Plain(begun) => &begun.stream,
+            Self::Tls(stream) => &stream.get_ref().0.stream,
+        };
+        peer::is_open(stream.peer_addr().ok()?, stream.local_addr().ok()?)
     }
 }
 

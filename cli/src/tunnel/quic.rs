@@ -5,6 +5,7 @@ use crate::{api::Session, trust, ui};
 use quinn::{Connection, Endpoint, TransportConfig, VarInt, crypto::rustls::QuicClientConfig};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use weir_shared::{
+    congestion::LossTolerantCubicConfig,
     error::{Kind, UserFacing},
     wire,
 };
@@ -73,6 +74,7 @@ fn transport() -> TransportConfig {
         .datagram_receive_buffer_size(None)
         .keep_alive_interval(Some(Duration::from_secs(5)))
         .max_idle_timeout(Some(VarInt::from_u32(20_000).into()))
-        .ack_frequency_config(Some(acks()));
+        .ack_frequency_config(Some(acks()))
+        .congestion_controller_factory(Arc::new(LossTolerantCubicConfig));
     transport
 }

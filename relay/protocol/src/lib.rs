@@ -31,6 +31,8 @@ pub trait Engine {
     fn running(&self) -> Option<u64>;
     /// True while the upstream owes an answer.
     fn busy(&self) -> bool;
+    /// True while the upstream answers requests that are whole, whether the client says more or not.
+    fn owes(&self) -> bool;
     /// A notice for the client. Inside a message that is not held whole there is none to send now; it follows as a step.
     fn notice(&mut self, text: &str, hint: &str) -> Reply;
     /// The last message of a session that ends for a reason the client should know; empty where it would be read as a

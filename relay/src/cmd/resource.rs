@@ -81,7 +81,11 @@ pub(super) async fn run(command: Command, config: &Config, output: Output) -> Re
             say(&format!(
                 "{name}: logged in as {}\n  host    {}\n  TLS     {}\n  server  {}",
                 report.role, report.host, report.tls, report.server_version
-            ))
+            ))?;
+            match report.fitting_databases.as_slice() {
+                [] => Ok(()),
+                fitting => say(&format!("  offers  {} by its patterns", fitting.join(", "))),
+            }
         }
     }
 }

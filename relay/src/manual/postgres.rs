@@ -9,7 +9,9 @@
 //! | start-up packets of 10,000 bytes, and no more | `wire::starts` |
 //! | `GSSENCRequest` is declined; bytes that follow an `SSLRequest` are fatal (CVE-2021-23222) | `wire::starts`, `mishaps::nonsense_on_every_port` |
 //! | `sslmode` from `disable` to `verify-full`, the UNIX socket | `local::tls_and_socket` |
-//! | user is ignored, the database must be offered | `local::tls_and_socket` |
+//! | user is ignored, the database must be offered | `local::tls_and_socket`, `local::databases_by_pattern` |
+//! | `Terminate` before the start-up packet closes without a word | `wire::starts`, `protocol::startup` tests |
+//! | another user of the machine is told why once it has asked, also over TLS | `local::another_user_of_the_machine_is_refused` |
 //! | `replication`, `role`, other encodings, unknown parameters are refused | `protocol::startup` tests, `mishaps::nonsense_on_every_port` |
 //! | **cancel** | |
 //! | stops what runs, of the session whose key it is; a wrong key stops nothing; nobody is told anything | `wire::starts`, `protocol::cancel`, `local::an_interrupted_psql` |
@@ -22,6 +24,7 @@
 //! | rows cost no allocation each | `relay/tests/allocations.rs` |
 //! | `NotificationResponse` while idle, `ParameterStatus` when it changes, the server's own end | `wire::what_is_refused_and_what_comes_unasked`, `protocol::notifications` |
 //! | thousands of messages before the first answer is read | `protocol` tests, `protocol::prepared_and_pipelined` |
+//! | who ends its side is answered up to what it has ended by a `Sync`; who is gone leaves nothing | `wire::clients_that_end_and_clients_that_are_gone`, `lifecycle::a_killed_client_leaves_nothing_behind` |
 //! | **extended protocol** | |
 //! | names that collide, are closed, deallocated, discarded, end with a query or transaction | `wire::the_servers_own_answers` |
 //! | a name stands for what the server confirmed | `protocol` tests |
@@ -39,6 +42,9 @@
 //! | failed before a `Sync` inside it was read, or before its data were | `wire::the_servers_own_answers`, `property`, `protocol` tests |
 //! | **injection** | |
 //! | SCRAM with and without channel binding, md5, clear text, certificates, and what is refused | `injection::every_login_method`, `upstream::scram` tests |
+//!
+//! A half-close and a death look the same on the wire: the agent asks the kernel whether a program still holds the client's
+//! socket. Where that is not told (not Linux, a command's own network), the answers to the last requests have five seconds.
 //!
 //! Known differences: SQL `PREPARE name` and `DECLARE name` make the name unknown to the protocol's own statements and portals,
 //! which are then refused.

@@ -22,8 +22,9 @@ use std::{
 use weir_policy::bundle::{Action, Decision, Judge, Moment, Outcome, Subject, Target};
 use weir_protocol::Refusal;
 use weir_shared::{
-    config::checked::{Resource, Scope},
+    config::checked::{Resource, Scope, is_database_pattern},
     id::{AgentId, ResourceName, SessionId},
+    scope,
 };
 use weir_store::agents::Link;
 
@@ -225,9 +226,14 @@ impl Grant {
         let offered = &self.resource.databases;
         // A client that names no database sends none, or (libpq) its user name or the resource's.
         let default = asked.is_empty() || asked == self.user() || asked == self.resource.name.as_str();
-        match offered.iter().find(|database| *database == asked).or_else(|| offered.first().filter(|_| default)) {
-            Some(database) => Ok(database.clone()),
-            None => Err(Refusal {
+        let named = offered.iter().find(|database| *database == asked);
+        match named.or_else(|| offered.first().filter(|_| default)) {
+            // A pattern that is asked for by itself names no database.
+            Some(database) if !is_database_pattern(database) => Ok(database.clone()),
+            None if offered.iter().any(|pattern| is_database_pattern(pattern) && scope::fits(pattern, asked)) => {
+                Ok(asked.to_owned())
+            }
+            _ => Err(Refusal {
                 code: "28000",
                 message: format!("database {asked:?} is not offered by {}", self.resource.name),
                 detail: String::new(),

@@ -122,6 +122,8 @@ struct Pump<'a, 'g> {
     /// The engine wants the rest of a message, which it has bounded.
     partial: bool,
     terminating: bool,
+    /// The client has ended its side; whether it still reads shows by itself.
+    half_closed: bool,
     active: bool,
     received: Received,
 }
@@ -166,6 +168,7 @@ impl<'a, 'g> Drive<'a, 'g> {
             waiting: false,
             partial: false,
             terminating: false,
+            half_closed: false,
             active: true,
             received: Received::default(),
         };
@@ -506,9 +509,16 @@ impl Pump<'_, '_> {
             }
             moved |= full && self.to_client.0.length < HIGH_WATER;
             let room = self.partial || self.from_client.len() < HIGH_WATER + READ;
-            if room && self.to_upstream.0.length < HIGH_WATER {
+            if self.half_closed {
+                if self.is_answered() || client.poll_gone(cx).is_ready() {
+                    return Poll::Ready(Happened::End("client went away"));
+                }
+            } else if room && self.to_upstream.0.length < HIGH_WATER {
                 match read(cx, client, &mut self.from_client) {
-                    Poll::Ready(Ok(0)) => return Poll::Ready(Happened::End("client went away")),
+                    Poll::Ready(Ok(0)) => {
+                        moved = true;
+                        self.half_closed = true;
+                    }
                     Poll::Ready(Ok(count)) => {
                         moved = true;
                         self.received.client += count as u64;
@@ -523,6 +533,12 @@ impl Pump<'_, '_> {
             }
             self.active = true;
         }
+    }
+
+    /// Everything that the client has asked for is on its way to it, of what can be answered without more of it.
+    fn is_answered(&self) -> bool {
+        let judged = !self.held && !self.waiting && self.partial;
+        judged && self.to_upstream.0.length == 0 && self.to_client.0.length == 0 && !self.engine.owes()
     }
 
     /// Tells the metrics what has moved.

@@ -133,6 +133,7 @@ async fn client_start(stream: &mut Stream) -> Result<Begin, Refusal> {
             Startup::Session(start) if input.is_empty() => return Ok(Begin::Session(start)),
             Startup::Session(_) => return Err(Refusal::new("08P01", "bytes follow the startup packet", "")),
             Startup::Cancel(key) => return Ok(Begin::Cancel(key)),
+            Startup::Terminate => return Ok(Begin::Gone),
             Startup::NoEncryption => {
                 // What came with the request would be read as if it had been protected.
                 if !input.is_empty() {

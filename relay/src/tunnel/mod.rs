@@ -57,6 +57,8 @@ pub struct Stream {
     carrier: Carrier,
     /// Bytes that were read with the first frames.
     rest: BytesMut,
+    /// Ready once a peer that has ended its side does not read either.
+    gone: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
 }
 
 enum Carrier {
@@ -66,7 +68,21 @@ enum Carrier {
 
 impl Stream {
     fn new(carrier: Carrier) -> Self {
-        Self { carrier, rest: BytesMut::new() }
+        Self { carrier, rest: BytesMut::new(), gone: None }
+    }
+
+    /// Ready when nobody reads this any more, after its peer has ended its side: a half-close alone does not say that.
+    pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.carrier {
+            Carrier::Quic(send, _) => {
+                let gone = self.gone.get_or_insert_with(|| {
+                    let stopped = send.stopped();
+                    Box::pin(async move { drop(stopped.await) })
+                });
+                gone.as_mut().poll(cx)
+            }
+            Carrier::WebSocket(socket) => socket.poll_gone(cx),
+        }
     }
 
     /// What carries it.

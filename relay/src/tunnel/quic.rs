@@ -7,7 +7,7 @@ use quinn::{
 };
 use rustls::pki_types::CertificateDer;
 use std::{net::UdpSocket, sync::Arc, time::Duration};
-use weir_shared::keys::Thumbprint;
+use weir_shared::{congestion::LossTolerantCubicConfig, keys::Thumbprint};
 
 /// A handshake must be done within this, however alive its peer is.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -60,7 +60,8 @@ fn transport() -> TransportConfig {
         .datagram_receive_buffer_size(None)
         .keep_alive_interval(Some(Duration::from_secs(5)))
         .max_idle_timeout(Some(VarInt::from_u32(20_000).into()))
-        .ack_frequency_config(Some(acks()));
+        .ack_frequency_config(Some(acks()))
+        .congestion_controller_factory(Arc::new(LossTolerantCubicConfig));
     transport
 }
 

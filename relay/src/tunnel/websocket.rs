@@ -64,6 +64,18 @@ pub fn watch(tcp: &TcpStream) -> io::Result<()> {
     Ok(sockopt::set_socket_keepalive(tcp, true)?)
 }
 
+impl Socket {
+    /// Ready when the connection is over, which may be later than what comes on it.
+    pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(Ok(message)) = ready!(Pin::new(&mut self.inner).poll_next(cx)) {
+            if message.is_close() {
+                break;
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();

@@ -47,14 +47,12 @@ pub(super) async fn login(
     let server = Server { host: host.clone(), address: dialled.address };
     let encrypted = matches!(dialled.io, super::Io::Tls(_));
     let mut connection = Connection::new(dialled.io, BytesMut::new(), LARGEST, usize::MAX);
-    // The DBA sees in pg_stat_activity whose session this is. The server cuts it at 63 bytes; what is longer could make
-    // this packet longer than it takes.
-    let application: String = format!("weir:{session} {}", start.application).chars().take(63).collect();
+    let application = application(session, &start.application);
     let mut parameters = vec![
         ("user", resource.role.as_str()),
         ("database", database),
         ("client_encoding", "UTF8"),
-        ("application_name", application.trim_end()),
+        ("application_name", application.as_str()),
     ];
     parameters.extend(start.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     frontend::startup_message(parameters, &mut connection.out)?;
@@ -141,6 +139,15 @@ pub(super) async fn login(
     let rest = if input.is_empty() { BytesMut::new() } else { BytesMut::from(&*input) };
     let canceller = Arc::new(Canceller { server, key: cancel_key, tls: Arc::clone(&upstreams.tls) });
     Ok(Connected { io, canceller, rest, parameters, credential, catalog })
+}
+
+/// The DBA sees in pg_stat_activity whose session this is: the end of its id, which is random and as good as the whole; before what
+/// the client calls itself, of which 45 characters are left. The server cuts it at 63 bytes; what is longer could make the
+/// start-up packet longer than it takes.
+fn application(session: SessionId, own: &str) -> String {
+    let id = session.to_string();
+    let end = id.rsplit('-').next().unwrap_or_default();
+    format!("weir:{end} {own}").trim_end().chars().take(63).collect()
 }
 
 async fn scram(
@@ -294,5 +301,20 @@ impl Connection {
                 _ => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_dba_sees_whose_session_it_is_and_what_the_client_calls_itself() {
+        let session: SessionId = "0190a6d4-5b1e-7c3a-9f00-0123456789ab".parse().unwrap();
+        assert_eq!(application(session, "psql"), "weir:0123456789ab psql");
+        assert_eq!(application(session, ""), "weir:0123456789ab");
+        let long = "x".repeat(100);
+        let seen = application(session, &long);
+        assert!(seen.len() == 63 && seen.ends_with(&long[..45]), "{seen}");
     }
 }

@@ -35,9 +35,10 @@ use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 use tls::TlsConfigs;
 use weir_protocol::postgres::startup::SessionStart;
 use weir_shared::{
-    config::checked::{Host, Resource, TargetSession},
+    config::checked::{Host, Resource, TargetSession, is_database_pattern},
     error::{Kind, UserFacing},
     id::SessionId,
+    scope,
 };
 
 /// A resource that could not be reached or logged in to.
@@ -198,20 +199,24 @@ pub struct TestReport {
     pub role: String,
     /// The server's version.
     pub server_version: String,
+    /// Databases of the server that fit a pattern of the resource's, and are not named.
+    pub fitting_databases: Vec<String>,
     /// Labelled columns that none of its databases has: nothing of that name will be masked.
     pub missing_columns: Vec<String>,
     /// What the role may do that weir should not be able to, in a phrase each.
     pub powers: Vec<String>,
 }
 
-/// Dials and logs in to a resource for the administrator at the relay's own machine, to each of its databases, and hangs up.
+/// Dials and logs in to a resource for the administrator at the relay's own machine, to each of the databases that it names, and
+/// hangs up.
 ///
 /// # Errors
 /// Says which step failed and what to do.
 pub async fn test(resource: &Resource) -> Result<TestReport, UserFacing> {
     let mut report: Option<TestReport> = None;
     let upstreams = Upstreams::default();
-    for database in &resource.databases {
+    let (patterns, names): (Vec<_>, Vec<_>) = resource.databases.iter().partition(|name| is_database_pattern(name));
+    for database in names.iter().copied() {
         let connected = upstreams
             .open(resource, SessionId::generate(), &SessionStart::default(), database)
             .await
@@ -236,13 +241,29 @@ pub async fn test(resource: &Resource) -> Result<TestReport, UserFacing> {
                     tls,
                     role: resource.role.clone(),
                     server_version: version.map(|(_, value)| value.clone()).unwrap_or_default(),
+                    fitting_databases: Vec::new(),
                     missing_columns: missing,
                     powers,
                 });
+                if !patterns.is_empty() {
+                    let there = databases(connected).await.map_err(|error| facing(&error))?;
+                    let fits = |name: &String| patterns.iter().any(|pattern| scope::fits(pattern, name));
+                    let fitting = there.into_iter().filter(|name| fits(name) && !names.contains(&name));
+                    report.iter_mut().for_each(|report| report.fitting_databases.extend(fitting.clone()));
+                }
             }
         }
     }
     report.ok_or_else(|| UserFacing::new(Kind::Config, "the resource offers no database", "name one in databases"))
+}
+
+/// The databases that the server lets anybody into.
+async fn databases(connected: Connected) -> Result<Vec<String>, UpstreamError> {
+    let mut connection = login::Connection::new(connected.io, connected.rest, 64 * 1024, 4 * 1024 * 1024);
+    let text = "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn ORDER BY datname";
+    let rows = connection.query(text).await?;
+    connection.say_goodbye().await;
+    Ok(rows.into_iter().flatten().collect())
 }
 
 /// The error with a next step.

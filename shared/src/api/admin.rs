@@ -120,7 +120,7 @@ pub struct ResourceSettings {
     pub hosts: Vec<String>,
     /// What the host of a session must be, as in libpq.
     pub target_session_attrs: String,
-    /// The databases that may be asked for; the first is the default.
+    /// The databases that may be asked for, of which the first is the default, and patterns of more.
     pub databases: Vec<String>,
     /// The role that weir logs in as.
     pub role: String,

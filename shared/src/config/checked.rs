@@ -109,6 +109,12 @@ pub struct PolicySettings {
     pub disable: BTreeSet<String>,
 }
 
+/// Whether one of a resource's `databases` stands for all that fit it.
+#[must_use]
+pub fn is_database_pattern(name: &str) -> bool {
+    name.contains('*')
+}
+
 /// One resource. Step by step more kinds follow; today every one is PostgreSQL.
 #[derive(Clone, Debug, Serialize)]
 pub struct Resource {
@@ -122,7 +128,7 @@ pub struct Resource {
     pub target_session_attrs: TargetSession,
     /// How long connecting and logging in to one host may take.
     pub connect_timeout: Duration,
-    /// Databases that may be asked for; the first is the default. Never empty.
+    /// Databases that may be asked for: names, of which the first is the default and there is one, and after them patterns.
     pub databases: Vec<String>,
     /// The role weir logs in as.
     pub role: String,

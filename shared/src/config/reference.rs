@@ -164,7 +164,7 @@ pub const RESOURCE: &[Key] = keys! {
     "port", "1 to 65535; 5432", "the port of hosts without one";
     "target_session_attrs", "\"any\", \"read-write\", \"read-only\", \"primary\", \"standby\" or \"prefer-standby\"; any", "what a session's host must be, as in libpq";
     "connect_timeout", "duration; 10s", "how long connecting and logging in to one host may take";
-    "databases", "list of names, not empty", "what may be asked for; the first is the default";
+    "databases", "list of names, and of patterns with *; one name at least", "what may be asked for; the first name is the default";
     "role", "text", "the role weir logs in as";
     "credential", "\"env:NAME\", \"file:PATH\", \"none\", { exec = [...], timeout = \"5s\" } or \"named:NAME\", of [credentials.NAME]", "where its secret comes from; a named one says TLS and what is allowed as well";
     "tls", "\"verify-full\" or \"disable\"; verify-full", "TLS towards it";

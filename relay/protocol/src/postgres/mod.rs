@@ -264,6 +264,10 @@ impl Engine for Postgres {
         !self.server.is_over() && (!self.queue.is_empty() || self.server.in_transfer())
     }
 
+    fn owes(&self) -> bool {
+        !self.server.is_over() && self.queue.owes()
+    }
+
     fn notice(&mut self, text: &str, hint: &str) -> Reply {
         let mut out = BytesMut::new();
         PostgresError { severity: "NOTICE", code: "00000", message: text, detail: "", hint }.encode(b'N', &mut out);

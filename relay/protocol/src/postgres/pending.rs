@@ -116,6 +116,12 @@ impl Queue {
         })
     }
 
+    /// True when the server says that it is ready without hearing more: it does not wait for COPY data, or for a Sync.
+    pub(super) fn owes(&self) -> bool {
+        let ends = |entry: &Pending| matches!(entry, Pending::Query { .. } | Pending::Sync);
+        self.copy_in != CopyIn::Reads && self.entries.iter().any(ends)
+    }
+
     /// True when the client has ended the segment that the server works on.
     pub(super) fn has_sync(&self) -> bool {
         self.entries.iter().any(|entry| matches!(entry, Pending::Sync))

@@ -10,6 +10,8 @@ pub const LARGEST_STARTUP: usize = 10_000;
 const SSL: u32 = 80_877_103;
 const GSS: u32 = 80_877_104;
 const CANCEL: u32 = 80_877_102;
+/// A Terminate message. As a length it would be far too large.
+const TERMINATE: [u8; 5] = [b'X', 0, 0, 0, 4];
 
 /// What a client begins with.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub enum Startup {
     NoEncryption,
     /// Stop what the session with this key runs.
     Cancel(Bytes),
+    /// The client ends before it has begun.
+    Terminate,
     /// A session.
     Session(SessionStart),
 }
@@ -49,6 +53,9 @@ const REFUSED: [&str; 4] = ["replication", "role", "session_authorization", "is_
 /// # Errors
 /// The message is malformed, of another protocol, or asks for what is not allowed; the refusal says which.
 pub fn read(input: &mut BytesMut) -> Result<Startup, Refusal> {
+    if TERMINATE.starts_with(input.get(..input.len().min(TERMINATE.len())).unwrap_or_default()) {
+        return Ok(if input.len() < TERMINATE.len() { Startup::NeedMore } else { Startup::Terminate });
+    }
     let Some(length) = input.first_chunk::<4>().map(|b| u32::from_be_bytes(*b) as usize) else {
         return Ok(Startup::NeedMore);
     };
@@ -297,5 +304,18 @@ mod tests {
         assert_eq!(read(&mut packet(SSL, b"")), Ok(Startup::NoEncryption));
         assert_eq!(read(&mut packet(GSS, b"")), Ok(Startup::NoEncryption));
         assert!(read(&mut packet(CANCEL, b"123")).is_err());
+    }
+
+    #[test]
+    fn who_ends_before_it_has_begun_is_told_nothing() {
+        for (bytes, expected) in [
+            (&b""[..], Startup::NeedMore),
+            (b"X\0\0\0", Startup::NeedMore),
+            (b"X\0\0\0\x04", Startup::Terminate),
+            (b"X\0\0\0\x04\0\0\0\x08", Startup::Terminate),
+        ] {
+            assert_eq!(read(&mut BytesMut::from(bytes)), Ok(expected), "{bytes:?}");
+        }
+        assert!(read(&mut BytesMut::from(&b"X\0\0\0\x05"[..])).is_err());
     }
 }

@@ -4,7 +4,7 @@ use super::{Key, Problem, Reader, duration, identity::text, join, offset, refere
 use crate::{
     config::checked::{
         ColumnLabel, Config, Credential, CredentialSource, Durability, Host, Limits, Rate, RecordRows, Recording,
-        Resource, ResourceKind, TargetSession, UpstreamTls, UpstreamTlsMode,
+        Resource, ResourceKind, TargetSession, UpstreamTls, UpstreamTlsMode, is_database_pattern,
     },
     id::ResourceName,
 };
@@ -181,7 +181,9 @@ impl Reader<'_> {
                 duration(item).filter(|time| !time.is_zero())
             }),
             databases: self.value(table, at, KEYS, "databases", vec!["postgres".to_owned()], |item| {
-                list(item).filter(|names| !names.is_empty() && names.iter().all(|name| !name.is_empty()))
+                let mut names = list(item).filter(|names| names.iter().all(|name| !name.is_empty()))?;
+                names.sort_by_key(|name| is_database_pattern(name));
+                Some(names).filter(|names| names.first().is_some_and(|name| !is_database_pattern(name)))
             }),
             role,
             credential,
@@ -406,6 +408,15 @@ credential = "file:keys/db"
             assert_eq!(read(value).as_deref(), Some(hosts), "{value}");
         }
         for wrong in ["\"\"", "[]", "\"a,,b\"", "\"db:0\"", "\"db:port\"", "\"[::1\"", "\"/tmp\"", "7", "[7]"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn databases_are_names_and_patterns_and_the_first_name_is_the_default() {
+        let read = |value: &str| made(&MADE.replace("[\"shop\"]", value)).ok().map(|made| made.databases.join(" "));
+        assert_eq!(read("[\"shop_*\", \"shop\", \"*\", \"other\"]").as_deref(), Some("shop other shop_* *"));
+        for wrong in ["[]", "[\"shop_*\"]", "[\"shop\", \"\"]", "\"shop\""] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
     }
