@@ -1,7 +1,7 @@
 //! Masks inside of JSON: what parses before parses after. A bare number becomes a string, at any depth: also in a string
 //! that holds JSON itself, where the quotes are escaped. Nothing else of the text changes.
 
-use super::put;
+use super::{Partial, put};
 use weir_shared::detect::Span;
 
 /// Strings in strings that are followed; what lies deeper is text.
@@ -14,7 +14,7 @@ pub(super) fn is_document(text: &[u8]) -> bool {
 }
 
 /// Appends the JSON `text` to `out` with a mask in place of what was found.
-pub(super) fn replace(text: &[u8], found: &[Span], out: &mut Vec<u8>) {
+pub(super) fn replace(text: &[u8], found: &[Span], out: &mut Vec<u8>, partial: Partial<'_>) {
     let begin = out.len();
     let (mut nest, mut at) = (Nest::new(), 0);
     for span in found {
@@ -28,14 +28,14 @@ pub(super) fn replace(text: &[u8], found: &[Span], out: &mut Vec<u8>) {
                     text.get(span.end..).unwrap_or_default().iter().take_while(|byte| is_numeric(**byte)).count();
                 out.extend_from_slice(between.get(..between.len() - head).unwrap_or_default());
                 put_quote(level, out);
-                put(span, text, out);
+                put(span, text, out, partial);
                 put_quote(level, out);
                 nest.feed(text.get(span.start..span.end + tail).unwrap_or_default());
                 at = span.end + tail;
             }
             None => {
                 out.extend_from_slice(between);
-                put(span, text, out);
+                put(span, text, out, partial);
                 let (end, taken) = nest.feed_inside(text, span.start, span.end);
                 out.extend_from_slice(text.get(end..taken).unwrap_or_default());
                 at = taken;
@@ -199,7 +199,7 @@ mod tests {
         }
         found.sort_by_key(|span| span.start);
         let mut out = Vec::new();
-        replace(text.as_bytes(), &found, &mut out);
+        replace(text.as_bytes(), &found, &mut out, &|_| false);
         String::from_utf8(out).unwrap()
     }
 
@@ -238,7 +238,7 @@ mod tests {
         let found =
             [Span { start: first, end: second - 10, rule: "r" }, Span { start: second, end: text.len(), rule: "r" }];
         let mut out = Vec::new();
-        replace(text.as_bytes(), &found, &mut out);
+        replace(text.as_bytes(), &found, &mut out, &|_| false);
         let value: Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(value["key"], "a [masked:r]");
         let inner: Value = serde_json::from_str(value["b"].as_str().unwrap()).unwrap();

@@ -3,6 +3,7 @@
 use super::{authorize::Grant, facts};
 use crate::{
     approval::{Asked, Outcome},
+    mask::Counts,
     record::RecordError,
     relay::Relay,
 };
@@ -55,6 +56,27 @@ pub(super) fn unapproved(asked: &Asked, what: &str, outcome: &Outcome) -> Option
         Outcome::Ended => refusal("28000", "your login ended while the request waited", &approval, "run `weir login`"),
         Outcome::Failed => refusal("58000", "the approval could not be stored", "", "tell the relay's administrator"),
     })
+}
+
+/// Data of a COPY hold a mask.
+pub(super) fn writes_mask(mask: &str, session: &str) -> Refusal {
+    refusal(
+        "42501",
+        &format!("weir does not allow this COPY: it writes {mask}, which this session was shown in place of a value"),
+        &format!("rule guardrail-masks; {session}"),
+        "copy only what was not masked, or ask for the right to read it",
+    )
+}
+
+/// A dump would hold masks in place of data.
+pub(super) fn masked_dump(counts: &Counts, session: &str) -> Refusal {
+    refusal(
+        "42501",
+        &format!("weir masks what this dump reads ({}): it would hold masks in place of data", counts.in_words()),
+        session,
+        "leave the table out (--exclude-table-data=TABLE), ask for the right to read it unmasked, or set \
+         PGOPTIONS='-c weir.masked_dump=on' for a dump with masks in it",
+    )
 }
 
 /// There is no room for its intent.

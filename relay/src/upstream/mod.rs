@@ -12,6 +12,7 @@ pub mod estimate;
 mod hosts;
 mod labels;
 mod login;
+mod masked;
 mod plan;
 mod scram;
 mod tls;

@@ -175,6 +175,7 @@ pub const RESOURCE: &[Key] = keys! {
     "allow_cleartext", "true or false; false", "allow a clear-text password, over TLS only";
     "labels", "table of texts", "labels, for policy";
     "columns", "list of \"[schema.]table.column\"", "columns that are masked whole";
+    "mask", "table", "how what detectors find is masked";
     "limits", "table", "limits";
     "recording", "table", "what is recorded";
 };
@@ -217,6 +218,14 @@ pub const LIMITS: &[Key] = keys! {
     "burst", "number; as rate", "how many of them may come at once";
 };
 
+/// In `[resources.NAME.mask]`. A strategy is "redact" (`[masked:RULE]`), "partial" (the last four characters too), "null" (the whole
+/// cell) or "off".
+pub const MASK: &[Key] = keys! {
+    "notices", "true or false; true", "an answer in which something was masked says so, with counts by rule";
+    "rules", "table, { RULE = \"STRATEGY\" }; \"*\" is every other rule", "what becomes of what a detector finds";
+    "columns", "table, { \"[schema.]table.column\" = \"STRATEGY\" } or { \"...\" = { RULE = \"STRATEGY\" } }", "the same for a column of a table or view, where the answer names it as that";
+};
+
 /// In `[resources.NAME.recording]`.
 pub const RECORDING: &[Key] = keys! {
     "rows", "\"all\", \"first:N\" or \"counts\"; all", "how much of the rows is recorded";
@@ -245,6 +254,7 @@ pub fn markdown() -> String {
         ("[credentials.NAME]", CREDENTIAL),
         ("[resources.NAME]", RESOURCE),
         ("[resources.NAME.limits], [limits.user], [limits.users.NAME]", LIMITS),
+        ("[resources.NAME.mask]", MASK),
         ("[resources.NAME.recording]", RECORDING),
     ];
     for (title, keys) in tables {

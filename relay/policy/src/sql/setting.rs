@@ -40,7 +40,7 @@ const HARMLESS: &[&str] = &[
     "session characteristics",
     "work_mem",
 ];
-const HARMLESS_PREFIXES: &[&str] = &["default_transaction_", "enable_"];
+const HARMLESS_PREFIXES: &[&str] = &["default_transaction_", "enable_", "weir."];
 
 /// A change of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -158,7 +158,7 @@ fn parameter(name: String, value: String, start: &mut SessionStart) -> Result<()
     match name.as_str() {
         "application_name" => start.application = value,
         "standard_conforming_strings" if value.eq_ignore_ascii_case("on") => {}
-        known if ALLOWED.contains(&known) => start.parameters.push((name, value)),
+        known if ALLOWED.contains(&known) || known.starts_with("weir.") => start.parameters.push((name, value)),
         _ => {
             return Err(Refusal::new(
                 "28000",
