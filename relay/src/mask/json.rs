@@ -23,7 +23,7 @@ pub(super) fn replace(text: &[u8], found: &[Span], out: &mut Vec<u8>, partial: P
         match nest.bare() {
             Some(level) => {
                 // The whole number, its sign and its fraction.
-                let head = between.iter().rev().take_while(|byte| is_numeric(**byte)).count();
+                let head = numeric_end(between);
                 let tail =
                     text.get(span.end..).unwrap_or_default().iter().take_while(|byte| is_numeric(**byte)).count();
                 out.extend_from_slice(between.get(..between.len() - head).unwrap_or_default());
@@ -55,6 +55,11 @@ fn is_numeric(byte: u8) -> bool {
     byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E')
 }
 
+/// How many of the last bytes may be the beginning of a number.
+pub(super) fn numeric_end(text: &[u8]) -> usize {
+    text.iter().rev().take_while(|byte| is_numeric(**byte)).count()
+}
+
 /// A quote, escaped once for each string around.
 fn put_quote(level: usize, out: &mut Vec<u8>) {
     out.extend(std::iter::repeat_n(b'\\', (1 << level) - 1));
@@ -62,12 +67,13 @@ fn put_quote(level: usize, out: &mut Vec<u8>) {
 }
 
 /// Where in a JSON text one is, and in the texts in its strings.
-struct Nest {
+#[derive(Debug)]
+pub(super) struct Nest {
     /// The text itself, then the string that is open in the one before, as long as that holds JSON.
     levels: Vec<Level>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Level {
     /// Inside a string.
     inside: bool,
@@ -76,7 +82,7 @@ struct Level {
     json: Option<bool>,
 }
 
-#[derive(Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Escape {
     #[default]
     No,
@@ -123,11 +129,11 @@ impl Level {
 }
 
 impl Nest {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { levels: vec![Level::default()] }
     }
 
-    fn feed(&mut self, text: &[u8]) {
+    pub(super) fn feed(&mut self, text: &[u8]) {
         text.iter().for_each(|byte| self.take(*byte));
     }
 
@@ -158,6 +164,39 @@ impl Nest {
             }
             (byte, at) = (content, at + 1);
         }
+    }
+
+    /// Fills what was found in `text` and takes it, `fed` bytes of which were taken before and no more than up to `most` are now;
+    /// how many were.
+    pub(super) fn fill(&mut self, text: &mut [u8], fed: usize, span: &Span, most: usize) -> usize {
+        self.feed(text.get(fed..span.start).unwrap_or_default());
+        let Some(level) = self.bare() else {
+            let (end, taken) = self.feed_inside(text, span.start, span.end.min(most));
+            if let Some(bytes) = text.get_mut(span.start..if taken < most { end } else { span.end }) {
+                bytes.fill(b'*');
+            }
+            return taken;
+        };
+        // The whole number, in quotes where there is room for them.
+        let head = text.get(fed..span.start).unwrap_or_default();
+        let start = span.start - numeric_end(head);
+        let tail = text.get(span.end..).unwrap_or_default();
+        let end = span.end + tail.iter().take_while(|byte| is_numeric(**byte)).count();
+        let mut quote = Vec::new();
+        put_quote(level, &mut quote);
+        if let Some(bytes) = text.get_mut(start..end) {
+            bytes.fill(b'*');
+            let room = bytes.len() >= 2 * quote.len();
+            if let (true, Some((first, rest))) = (room, bytes.split_at_mut_checked(quote.len())) {
+                first.copy_from_slice(&quote);
+                let last = rest.len() - quote.len();
+                rest.get_mut(last..).unwrap_or_default().copy_from_slice(&quote);
+            }
+        }
+        let end = end.min(most.max(span.start));
+        // A sign was taken before, and means nothing: what stands there now does.
+        self.feed(text.get(start..end).unwrap_or_default());
+        end
     }
 
     /// How many strings are open around, outside of any string of the innermost text: there a mask needs quotes.

@@ -513,8 +513,9 @@ impl Masker {
         if let Some(column) = column {
             self.at(column);
         }
+        let json = column.is_some_and(|column| matches!(self.plan.treatment(column), Treatment::Text { json: true }));
         let mut held = std::mem::take(&mut self.stream);
-        let out = held.push(bytes, last, whole, counts, |text| {
+        let out = held.push(bytes, last, (whole, json), counts, |text| {
             self.find(text);
             std::mem::take(&mut self.found)
         });
