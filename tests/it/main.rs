@@ -29,6 +29,7 @@
 //! - [`nested`]: agents of agents: what they may, how they end, what attackers try
 //! - [`attacks`]: what an attacker tries with agents of agents: each refused, and in the audit log
 //! - [`grace`]: agents whose tunnel is lost
+//! - [`masks`]: masks that do no harm: their form, notices, writes of them, dumps
 //! - [`metrics`]: what the relay counts, and `weir status --watch`
 //! - [`passkeys`]: decisions that need one, and what is no proof
 //! - [`oauth`]: the authorization server, by a client of others, and attacks on it
@@ -70,6 +71,7 @@ mod leaks;
 mod lifecycle;
 mod limits;
 mod local;
+mod masks;
 mod meaning;
 mod metrics;
 mod mishaps;

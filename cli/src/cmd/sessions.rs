@@ -2,7 +2,13 @@
 
 use super::{replay, tree};
 use crate::{api::Session, settings::Settings, ui, ui::Output};
-use weir_shared::{api::SessionView, error::UserFacing, id::AgentId};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use weir_shared::{
+    api::{Entry, SessionView},
+    error::UserFacing,
+    id::AgentId,
+};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -80,8 +86,9 @@ pub(super) async fn run(settings: &Settings, command: Command, output: Output) -
         }
         Command::Show { id } => {
             let view: SessionView = session.get(&format!("/sessions/{id}")).await?;
+            let rules = if view.masked > 0 { masked_by_rule(&session, &id).await? } else { BTreeMap::new() };
             if output == Output::Json {
-                ui::json(&view);
+                ui::json(&Shown { view, masked_by_rule: rules });
                 return Ok(());
             }
             ui::say(&format!("session    {}", view.id));
@@ -96,8 +103,37 @@ pub(super) async fn run(settings: &Settings, command: Command, output: Output) -
                 "statements {}, rows {}, masked {}, refused {}",
                 view.statements, view.rows, view.masked, view.refused
             ));
+            if !rules.is_empty() {
+                let rules: Vec<String> = rules.iter().map(|(rule, count)| format!("{rule} {count}")).collect();
+                ui::say(&format!("masked     {}", rules.join(", ")));
+            }
         }
         Command::Replay { id, speed } => replay::run(&session, &id, speed, output).await?,
     }
     Ok(())
+}
+
+/// A session, with what its recording says of masked values.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    view: SessionView,
+    masked_by_rule: BTreeMap<String, u64>,
+}
+
+/// How many values each rule has masked, from the session's recording.
+async fn masked_by_rule(session: &Session, id: &str) -> Result<BTreeMap<String, u64>, UserFacing> {
+    let mut rules = BTreeMap::new();
+    session
+        .lines(&format!("/sessions/{id}/entries"), async |line| {
+            // What a newer relay writes beside it is not asked for here.
+            if let Ok(Entry::Masked { counts, .. }) = serde_json::from_str(line) {
+                for (rule, count) in counts {
+                    *rules.entry(rule).or_insert(0) += count;
+                }
+            }
+            Ok(())
+        })
+        .await?;
+    Ok(rules)
 }

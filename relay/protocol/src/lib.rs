@@ -90,6 +90,12 @@ pub trait RowBudget: std::fmt::Debug + Send + Sync {
 pub struct Control(Bytes);
 
 impl Control {
+    /// The bytes, to look at.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The bytes to write.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {

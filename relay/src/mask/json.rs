@@ -1,7 +1,7 @@
 //! Masks inside of JSON: what parses before parses after. A bare number becomes a string, at any depth: also in a string
 //! that holds JSON itself, where the quotes are escaped. Nothing else of the text changes.
 
-use super::put;
+use super::{Partial, put};
 use weir_shared::detect::Span;
 
 /// Strings in strings that are followed; what lies deeper is text.
@@ -14,7 +14,7 @@ pub(super) fn is_document(text: &[u8]) -> bool {
 }
 
 /// Appends the JSON `text` to `out` with a mask in place of what was found.
-pub(super) fn replace(text: &[u8], found: &[Span], out: &mut Vec<u8>) {
+pub(super) fn replace(text: &[u8], found: &[Span], out: &mut Vec<u8>, partial: Partial<'_>) {
     let begin = out.len();
     let (mut nest, mut at) = (Nest::new(), 0);
     for span in found {
@@ -23,19 +23,19 @@ pub(super) fn replace(text: &[u8], found: &[Span], out: &mut Vec<u8>) {
         match nest.bare() {
             Some(level) => {
                 // The whole number, its sign and its fraction.
-                let head = between.iter().rev().take_while(|byte| is_numeric(**byte)).count();
+                let head = numeric_end(between);
                 let tail =
                     text.get(span.end..).unwrap_or_default().iter().take_while(|byte| is_numeric(**byte)).count();
                 out.extend_from_slice(between.get(..between.len() - head).unwrap_or_default());
                 put_quote(level, out);
-                put(span, text, out);
+                put(span, text, out, partial);
                 put_quote(level, out);
                 nest.feed(text.get(span.start..span.end + tail).unwrap_or_default());
                 at = span.end + tail;
             }
             None => {
                 out.extend_from_slice(between);
-                put(span, text, out);
+                put(span, text, out, partial);
                 let (end, taken) = nest.feed_inside(text, span.start, span.end);
                 out.extend_from_slice(text.get(end..taken).unwrap_or_default());
                 at = taken;
@@ -55,6 +55,11 @@ fn is_numeric(byte: u8) -> bool {
     byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E')
 }
 
+/// How many of the last bytes may be the beginning of a number.
+pub(super) fn numeric_end(text: &[u8]) -> usize {
+    text.iter().rev().take_while(|byte| is_numeric(**byte)).count()
+}
+
 /// A quote, escaped once for each string around.
 fn put_quote(level: usize, out: &mut Vec<u8>) {
     out.extend(std::iter::repeat_n(b'\\', (1 << level) - 1));
@@ -62,12 +67,13 @@ fn put_quote(level: usize, out: &mut Vec<u8>) {
 }
 
 /// Where in a JSON text one is, and in the texts in its strings.
-struct Nest {
+#[derive(Debug)]
+pub(super) struct Nest {
     /// The text itself, then the string that is open in the one before, as long as that holds JSON.
     levels: Vec<Level>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Level {
     /// Inside a string.
     inside: bool,
@@ -76,7 +82,7 @@ struct Level {
     json: Option<bool>,
 }
 
-#[derive(Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Escape {
     #[default]
     No,
@@ -123,11 +129,11 @@ impl Level {
 }
 
 impl Nest {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { levels: vec![Level::default()] }
     }
 
-    fn feed(&mut self, text: &[u8]) {
+    pub(super) fn feed(&mut self, text: &[u8]) {
         text.iter().for_each(|byte| self.take(*byte));
     }
 
@@ -158,6 +164,39 @@ impl Nest {
             }
             (byte, at) = (content, at + 1);
         }
+    }
+
+    /// Fills what was found in `text` and takes it, `fed` bytes of which were taken before and no more than up to `most` are now;
+    /// how many were.
+    pub(super) fn fill(&mut self, text: &mut [u8], fed: usize, span: &Span, most: usize) -> usize {
+        self.feed(text.get(fed..span.start).unwrap_or_default());
+        let Some(level) = self.bare() else {
+            let (end, taken) = self.feed_inside(text, span.start, span.end.min(most));
+            if let Some(bytes) = text.get_mut(span.start..if taken < most { end } else { span.end }) {
+                bytes.fill(b'*');
+            }
+            return taken;
+        };
+        // The whole number, in quotes where there is room for them.
+        let head = text.get(fed..span.start).unwrap_or_default();
+        let start = span.start - numeric_end(head);
+        let tail = text.get(span.end..).unwrap_or_default();
+        let end = span.end + tail.iter().take_while(|byte| is_numeric(**byte)).count();
+        let mut quote = Vec::new();
+        put_quote(level, &mut quote);
+        if let Some(bytes) = text.get_mut(start..end) {
+            bytes.fill(b'*');
+            let room = bytes.len() >= 2 * quote.len();
+            if let (true, Some((first, rest))) = (room, bytes.split_at_mut_checked(quote.len())) {
+                first.copy_from_slice(&quote);
+                let last = rest.len() - quote.len();
+                rest.get_mut(last..).unwrap_or_default().copy_from_slice(&quote);
+            }
+        }
+        let end = end.min(most.max(span.start));
+        // A sign was taken before, and means nothing: what stands there now does.
+        self.feed(text.get(start..end).unwrap_or_default());
+        end
     }
 
     /// How many strings are open around, outside of any string of the innermost text: there a mask needs quotes.
@@ -199,7 +238,7 @@ mod tests {
         }
         found.sort_by_key(|span| span.start);
         let mut out = Vec::new();
-        replace(text.as_bytes(), &found, &mut out);
+        replace(text.as_bytes(), &found, &mut out, &|_| false);
         String::from_utf8(out).unwrap()
     }
 
@@ -238,7 +277,7 @@ mod tests {
         let found =
             [Span { start: first, end: second - 10, rule: "r" }, Span { start: second, end: text.len(), rule: "r" }];
         let mut out = Vec::new();
-        replace(text.as_bytes(), &found, &mut out);
+        replace(text.as_bytes(), &found, &mut out, &|_| false);
         let value: Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(value["key"], "a [masked:r]");
         let inner: Value = serde_json::from_str(value["b"].as_str().unwrap()).unwrap();

@@ -21,7 +21,10 @@ use plan::{Plan, Treatment};
 use source::Source;
 use std::{collections::HashSet, sync::Arc};
 use weir_protocol::{Shape, postgres::rows};
-use weir_shared::detect::{Detector, KnownValues, Span, Topic};
+use weir_shared::{
+    config::checked::{Masking, Strategy},
+    detect::{Detector, KnownValues, Span, Topic},
+};
 
 /// How often each rule matched. A statement's rows match few rules: a list is looked through faster than a tree.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +44,18 @@ impl Counts {
         }
     }
 
+    /// Rules with their counts: `email 2, card 1`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        self.0.iter().map(|(rule, count)| format!("{rule} {count}")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// True when nothing matched.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Rules with their counts.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.0.iter().copied()
@@ -48,7 +63,7 @@ impl Counts {
 }
 
 /// What a mask is called for a whole value.
-const LABEL: &str = "label";
+pub(crate) const LABEL: &str = "label";
 /// Nothing shorter in a numeric column is personal.
 const SHORTEST_CARD: usize = 13;
 
@@ -74,18 +89,23 @@ pub struct Masker {
     known: Option<Arc<KnownValues>>,
     pub(crate) catalog: Arc<Catalog>,
     plan: Plan,
+    masking: Arc<Masking>,
     found: Vec<Span>,
     stream: stream::Held,
     /// Only secrets are looked for in the cell at hand.
     secrets_here: bool,
     /// What its column's name says.
     topic_here: Topic,
+    /// Its column's own strategies, by their place.
+    column_here: Option<usize>,
     /// The chunk at hand holds the credential in some form.
     known_here: bool,
     /// A cell's new text.
     edited: Vec<u8>,
     /// A line's.
     copied: Vec<u8>,
+    /// Columns that were NULL in place of a value, since they were asked for last.
+    nulled: Vec<Box<str>>,
 }
 
 /// What becomes of a cell.
@@ -111,14 +131,23 @@ impl Masker {
             known,
             catalog,
             plan: Plan::default(),
+            masking: Arc::default(),
             found: Vec::new(),
             stream: stream::Held::default(),
             secrets_here: false,
             topic_here: Topic::Unknown,
+            column_here: None,
             known_here: true,
             edited: Vec::new(),
             copied: Vec::new(),
+            nulled: Vec::new(),
         }
+    }
+
+    /// The same, with strategies for what is found.
+    #[must_use]
+    pub fn with(self, masking: Arc<Masking>) -> Self {
+        Self { masking, ..self }
     }
 
     /// Looks for the credential in a whole chunk, so that its many cells need not be looked at one by one.
@@ -132,6 +161,10 @@ impl Masker {
         if self.secrets_here {
             self.found.retain(|span| Detector::is_secret(span.rule));
         }
+        if !self.masking.is_plain() {
+            let off = |span: &Span| self.masking.strategy(span.rule, self.column_here) == Strategy::Off;
+            self.found.retain(|span| !off(span));
+        }
         if let Some(known) = self.known.as_ref().filter(|_| self.known_here) {
             let before = self.found.len();
             known.find(text, &mut self.found);
@@ -142,6 +175,11 @@ impl Masker {
         !self.found.is_empty()
     }
 
+    /// The columns that were NULL in place of a value for the first time, by name.
+    pub(crate) fn nulled(&mut self) -> std::vec::Drain<'_, Box<str>> {
+        self.nulled.drain(..)
+    }
+
     /// Text with its secrets replaced, as recordings and errors show it; none when there is nothing to hide.
     pub fn text(&mut self, text: &[u8], counts: &mut Counts) -> Option<Vec<u8>> {
         self.known_here = true;
@@ -150,13 +188,36 @@ impl Masker {
             return None;
         }
         let mut out = Vec::with_capacity(text.len());
-        replace(text, &self.found, json::is_document(text), &mut out, counts);
+        replace(text, &self.found, json::is_document(text), &mut out, counts, &|_| false);
         Some(out)
     }
 
     /// What is looked at next is of no column.
     fn nowhere(&mut self) {
-        (self.secrets_here, self.topic_here) = (false, Topic::Unknown);
+        (self.secrets_here, self.topic_here, self.column_here) = (false, Topic::Unknown, None);
+    }
+
+    /// What is looked at next is of the column at `index`.
+    fn at(&mut self, index: usize) {
+        (self.secrets_here, self.topic_here) = (self.plan.secrets_only(index), self.plan.topic(index));
+        self.column_here = self.plan.number(index).and_then(|number| self.catalog.masked.get(&number).copied());
+    }
+
+    /// True when some of what was found makes its whole cell NULL.
+    fn takes_null(&self) -> bool {
+        let null = |span: &Span| self.masking.strategy(span.rule, self.column_here) == Strategy::Null;
+        !self.masking.is_plain() && self.found.iter().any(null)
+    }
+
+    /// Writes the text with its masks into [`Self::edited`].
+    fn edit(&mut self, text: &[u8], json: bool, counts: &mut Counts) -> Edit {
+        if self.takes_null() {
+            return self.null_if(true, counts);
+        }
+        self.edited.clear();
+        let partial = |rule: &str| self.masking.strategy(rule, self.column_here) == Strategy::Partial;
+        replace(text, &self.found, json, &mut self.edited, counts, &partial);
+        Edit::Text
     }
 
     /// Whole row messages. The same bytes come back when there is nothing to mask.
@@ -194,6 +255,9 @@ impl Masker {
                     }
                     (Edit::Keep, _) => {}
                     (edit, out) => {
+                        if matches!(edit, Edit::Null) {
+                            self.nulled.extend(self.plan.nulled(index));
+                        }
                         let out = out.get_or_insert_with(|| begin(&bytes, message.start));
                         if begun.is_none() {
                             begun = Some(out.len());
@@ -222,7 +286,7 @@ impl Masker {
     }
 
     fn cell(&mut self, index: usize, cell: &[u8], counts: &mut Counts) -> Edit {
-        (self.secrets_here, self.topic_here) = (self.plan.secrets_only(index), self.plan.topic(index));
+        self.at(index);
         match self.plan.treatment(index) {
             Treatment::Pass => Edit::Keep,
             Treatment::Whole(text) => {
@@ -233,10 +297,7 @@ impl Masker {
                 if !self.find(cell) {
                     return Edit::Keep;
                 }
-                let json = json || json::is_document(cell);
-                self.edited.clear();
-                replace(cell, &self.found, json, &mut self.edited, counts);
-                Edit::Text
+                self.edit(cell, json || json::is_document(cell), counts)
             }
             Treatment::Number if cell.len() < SHORTEST_CARD && !self.known_here => Edit::Keep,
             Treatment::Opaque | Treatment::Number => self.null_if_found(cell, counts),
@@ -329,6 +390,7 @@ impl Masker {
     /// of no relation is nobody's.
     fn at_copied(&mut self, index: usize, value: &[u8], about: &About) {
         self.topic_here = about.source.topics.get(index).copied().unwrap_or_default();
+        self.column_here = about.source.column(&self.masking, index);
         let key = self.topic_here == Topic::Identifier || !about.source.relations;
         self.secrets_here = key && !value.is_empty() && value.iter().all(u8::is_ascii_digit);
     }
@@ -345,9 +407,7 @@ impl Masker {
         if !json && copy::may_be_typed(value) {
             return self.null_if(true, counts);
         }
-        self.edited.clear();
-        replace(value, &self.found, json, &mut self.edited, counts);
-        Edit::Text
+        self.edit(value, json, counts)
     }
 
     /// The same for a row in binary form.
@@ -392,9 +452,7 @@ impl Masker {
         if !self.find(field) {
             return Edit::Keep;
         }
-        self.edited.clear();
-        replace(field, &self.found, jsonb || json::is_document(field), &mut self.edited, counts);
-        Edit::Text
+        self.edit(field, jsonb || json::is_document(field), counts)
     }
 
     fn copy_line(&self, data: &[u8], about: &About, counts: &mut Counts) -> Option<Vec<u8>> {
@@ -453,10 +511,11 @@ impl Masker {
         };
         self.nowhere();
         if let Some(column) = column {
-            (self.secrets_here, self.topic_here) = (self.plan.secrets_only(column), self.plan.topic(column));
+            self.at(column);
         }
+        let json = column.is_some_and(|column| matches!(self.plan.treatment(column), Treatment::Text { json: true }));
         let mut held = std::mem::take(&mut self.stream);
-        let out = held.push(bytes, last, whole, counts, |text| {
+        let out = held.push(bytes, last, (whole, json), counts, |text| {
             self.find(text);
             std::mem::take(&mut self.found)
         });
@@ -489,24 +548,35 @@ fn fill(text: &mut [u8], found: &[Span], counts: &mut Counts) {
 }
 
 /// Appends the text with masks in place of what was found.
-fn replace(text: &[u8], found: &[Span], json: bool, out: &mut Vec<u8>, counts: &mut Counts) {
+fn replace(text: &[u8], found: &[Span], json: bool, out: &mut Vec<u8>, counts: &mut Counts, partial: Partial<'_>) {
     tally(found, counts);
     if json {
-        return json::replace(text, found, out);
+        return json::replace(text, found, out, partial);
     }
     let mut from = 0;
     for span in found {
         out.extend_from_slice(text.get(from..span.start).unwrap_or_default());
-        put(span, text, out);
+        put(span, text, out, partial);
         from = span.end;
     }
     out.extend_from_slice(text.get(from..).unwrap_or_default());
 }
 
+/// Of which rules' finds a mask shows the end.
+type Partial<'a> = &'a dyn Fn(&str) -> bool;
+
 /// Appends the mask for what was found there.
-fn put(span: &Span, _: &[u8], out: &mut Vec<u8>) {
+fn put(span: &Span, text: &[u8], out: &mut Vec<u8>, partial: Partial<'_>) {
+    // Of what is shorter the end would be too much.
+    const SHORTEST: usize = 8;
+    const SHOWN: usize = 4;
     out.extend_from_slice(b"[masked:");
     out.extend_from_slice(span.rule.as_bytes());
+    let end = text.get(span.end.saturating_sub(SHOWN)..span.end).unwrap_or_default();
+    if partial(span.rule) && span.end - span.start >= SHORTEST && end.iter().all(u8::is_ascii_alphanumeric) {
+        out.push(b':');
+        out.extend_from_slice(end);
+    }
     out.push(b']');
 }
 

@@ -53,6 +53,8 @@ struct Place {
     topic: Topic,
     /// Only secrets are looked for.
     secrets: bool,
+    /// A cell was NULL in place of its value.
+    nulled: bool,
 }
 
 /// The treatments of one shape.
@@ -91,7 +93,7 @@ impl Plan {
             let treatment = treatment(column, shape.binary(index), labels, about);
             let topic = topic(column);
             let secrets = is_clear(column, about) || is_nobodys(column, topic, &about.source);
-            self.places.push(Place { treatment, topic, secrets });
+            self.places.push(Place { treatment, topic, secrets, nulled: false });
         }
         // Columns that nobody described: look at them, and where columns are labelled show nothing of them.
         self.otherwise = Some(match (labels.is_empty(), shape.binary(0)) {
@@ -119,6 +121,20 @@ impl Plan {
     #[must_use]
     pub fn topic(&self, index: usize) -> Topic {
         self.places.get(index).map_or(Topic::Unknown, |place| place.topic)
+    }
+
+    /// Table and attribute of the column at `index`.
+    #[must_use]
+    pub fn number(&self, index: usize) -> Option<(u32, i16)> {
+        let column = self.shape.columns.as_ref()?.get(index)?;
+        Some((column.table, column.attribute))
+    }
+
+    /// A cell of the column at `index` became NULL: the column's name, the first time, where it is one of a table.
+    pub fn nulled(&mut self, index: usize) -> Option<Box<str>> {
+        let place = self.places.get_mut(index)?;
+        let column = self.shape.columns.as_ref()?.get(index).filter(|column| column.table != 0)?;
+        (!std::mem::replace(&mut place.nulled, true)).then(|| column.name.as_str().into())
     }
 
     /// For the cell at `index`.

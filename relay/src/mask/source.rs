@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use weir_policy::sql::{Class, CopyFormat, Facts, Volatility, volatility};
-use weir_shared::detect::Topic;
+use weir_shared::{config::checked::Masking, detect::Topic};
 
 /// Relations of the server's own that show what others wrote: their statements, values of their tables.
 const OTHERS: [&str; 10] = [
@@ -29,9 +29,26 @@ pub struct Source {
     pub copy: Arc<CopyFormat>,
     /// What the names of COPY's columns say, where it names them.
     pub topics: Arc<Vec<Topic>>,
+    /// COPY's relation and columns, as it names them.
+    pub(super) names: Option<Arc<(String, Vec<String>)>>,
 }
 
 impl Source {
+    /// The place of COPY's column at `index` among those that have strategies of their own. By name, as the configuration has
+    /// it; schemas are compared where the statement names one.
+    #[must_use]
+    pub fn column(&self, masking: &Masking, index: usize) -> Option<usize> {
+        if masking.columns.is_empty() {
+            return None;
+        }
+        let (relation, columns) = &**self.names.as_ref()?;
+        let column = columns.get(index)?;
+        let (schema, table) = relation.rsplit_once('.').unwrap_or(("", relation));
+        masking.columns.iter().position(|(known, _)| {
+            known.table == table && known.column == *column && (schema.is_empty() || schema == known.schema)
+        })
+    }
+
     /// Of a statement with these facts.
     #[must_use]
     pub fn of(facts: &Facts) -> Self {
@@ -48,6 +65,7 @@ impl Source {
                 || unknown(),
             others: named || facts.class == Class::Session || facts.reads.iter().any(shows),
             copy: Arc::new(facts.copy_format.clone()),
+            names: facts.copy_out.clone().map(Arc::new),
             topics: Arc::new(columns.iter().map(|column| Topic::of(column)).collect()),
         }
     }

@@ -1,7 +1,10 @@
 //! Values too large to hold: looked at in windows that overlap, masked by filling, so that the length that was
-//! announced stays true.
+//! announced stays true. What is JSON stays JSON: a number's first and last byte become quotes.
 
-use super::{Counts, LABEL};
+use super::{
+    Counts, LABEL,
+    json::{self, Nest},
+};
 use bytes::{Bytes, BytesMut};
 use weir_shared::detect::Span;
 
@@ -14,6 +17,8 @@ const OVERLAP: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub struct Held {
     carry: BytesMut,
+    /// Where in the value what was shown of it ends, when it is JSON.
+    nest: Option<Nest>,
 }
 
 impl Held {
@@ -22,7 +27,7 @@ impl Held {
         &mut self,
         bytes: &[u8],
         last: bool,
-        whole: bool,
+        (whole, json): (bool, bool),
         counts: &mut Counts,
         find: impl FnOnce(&[u8]) -> Vec<Span>,
     ) -> Bytes {
@@ -36,22 +41,40 @@ impl Held {
         if !last && self.carry.len() < WINDOW {
             return Bytes::new();
         }
+        if json && self.nest.is_none() {
+            self.nest = Some(Nest::new());
+        }
         let end = self.carry.len();
+        let mut fed = 0;
         let mut cut = if last { end } else { end - OVERLAP };
         for span in find(&self.carry) {
             // What reaches into the overlap may grow: it waits as a whole, unless it fills the window.
             if !last && span.end > cut {
-                if span.start > 0 {
-                    cut = cut.min(span.start);
+                // With its sign, where it is a number.
+                let head = self.carry.get(..span.start).unwrap_or_default();
+                let begin = if self.nest.is_some() { span.start - json::numeric_end(head) } else { span.start };
+                if begin > 0 {
+                    cut = cut.min(begin);
                 }
                 if span.start >= cut {
                     continue;
                 }
             }
             counts.add(span.rule);
-            if let Some(bytes) = self.carry.get_mut(span.start..span.end) {
-                bytes.fill(b'*');
+            match &mut self.nest {
+                Some(nest) => fed = nest.fill(&mut self.carry, fed, &span, cut.max(span.start)),
+                None => {
+                    if let Some(bytes) = self.carry.get_mut(span.start..span.end) {
+                        bytes.fill(b'*');
+                    }
+                }
             }
+        }
+        if let Some(nest) = &mut self.nest {
+            nest.feed(self.carry.get(fed..cut).unwrap_or_default());
+        }
+        if last {
+            self.nest = None;
         }
         self.carry.split_to(cut).freeze()
     }
@@ -82,10 +105,38 @@ mod tests {
             let (mut held, mut out, mut counts) = (Held::default(), Vec::new(), Counts::new());
             let pieces: Vec<_> = text.chunks(size).collect();
             for (index, piece) in pieces.iter().enumerate() {
-                out.extend_from_slice(&held.push(piece, index + 1 == pieces.len(), false, &mut counts, find));
+                out.extend_from_slice(&held.push(piece, index + 1 == pieces.len(), (false, false), &mut counts, find));
             }
             assert!(out == expected, "{size}");
             assert_eq!(counts.iter().collect::<Vec<_>>(), [("test", 5)]);
+        }
+    }
+
+    #[test]
+    fn large_json_is_json_after() {
+        fn find(text: &[u8]) -> Vec<Span> {
+            let numbers = memchr::memmem::find_iter(text, b"4111111111111111");
+            numbers.map(|start| Span { start, end: start + 16, rule: "test" }).collect()
+        }
+        let member = r#"{"a":-4111111111111111.5,"b":"x 4111111111111111","c":"{\"d\":4111111111111111}"},"#;
+        let text = format!("[{}0]", member.repeat(5000));
+        for size in [1000, 7919, 65_536, 500_000] {
+            let (mut held, mut out, mut counts) = (Held::default(), Vec::new(), Counts::new());
+            let pieces: Vec<_> = text.as_bytes().chunks(size).collect();
+            for (index, piece) in pieces.iter().enumerate() {
+                let last = index + 1 == pieces.len();
+                out.extend_from_slice(&held.push(piece, last, (false, true), &mut counts, find));
+            }
+            assert_eq!(out.len(), text.len());
+            let parsed: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            for member in parsed.as_array().unwrap().iter().take(5000) {
+                let inner: serde_json::Value = serde_json::from_str(member["c"].as_str().unwrap()).unwrap();
+                assert_eq!(member["a"], "*".repeat(17));
+                assert_eq!(
+                    (&member["b"], &inner["d"]),
+                    (&format!("x {}", "*".repeat(16)).into(), &"*".repeat(12).into())
+                );
+            }
         }
     }
 }

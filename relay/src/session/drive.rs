@@ -574,6 +574,11 @@ impl Pump<'_, '_> {
                 }
                 Step::Control(control) => {
                     *moved = true;
+                    if self.engine.takes_copy_data()
+                        && let Some(refusal) = self.gate.copied(control.bytes())
+                    {
+                        return Some(Happened::Fatal(refusal));
+                    }
                     self.to_upstream.control(control);
                 }
                 Step::Terminate(control) => {
@@ -606,11 +611,15 @@ impl Pump<'_, '_> {
                 },
                 Step::Control(control) => self.to_client.control(control),
                 Step::Reply(reply) => self.to_client.reply(reply),
-                Step::Event(event) => self.gate.event(event),
+                Step::Event(event) => {
+                    self.gate.event(event);
+                    self.tell();
+                }
                 Step::Return(control) => self.to_upstream.control(control),
                 Step::Exceeded(number, excess) => {
                     let refusal = self.gate.exceeded(number, excess);
                     self.engine.cut(&refusal);
+                    self.tell();
                     exceeded = true;
                 }
                 Step::Broken(refusal) => return Some(Happened::Fatal(refusal)),
@@ -624,11 +633,16 @@ impl Pump<'_, '_> {
         self.carry_out(verdict)
     }
 
-    /// Does what the gate said; the client is told what it is warned of.
-    fn carry_out(&mut self, verdict: Verdict) -> Option<Happened> {
+    /// What the client is warned of, and what was masked.
+    fn tell(&mut self) {
         for warning in self.gate.warnings() {
             self.to_client.reply(self.engine.notice(&warning, ""));
         }
+    }
+
+    /// Does what the gate said.
+    fn carry_out(&mut self, verdict: Verdict) -> Option<Happened> {
+        self.tell();
         self.to_upstream.carry_out(self.engine, verdict)
     }
 

@@ -24,6 +24,7 @@ use super::{
     refusals::{self, refusal, unrecorded},
     rows::Rows,
     running::{Running, RunningList},
+    shown::Shown,
 };
 use crate::{
     approval::{Held, Outcome, asked::SessionState},
@@ -146,6 +147,10 @@ pub struct Gate<'a> {
     recorder: Recorder,
     labelled: Labelled<'a>,
     masker: Masker,
+    /// What it was shown in place of what it may not see.
+    shown: Shown,
+    /// It dumps the database: an answer with a mask in it is no answer.
+    dumps: bool,
     /// The text looked at last, with its facts: what is prepared is most often executed next.
     latest: Option<(Arc<str>, Arc<Facts>)>,
     /// By address: each entry holds the Arc it is keyed by, so an address is never another's.
@@ -184,7 +189,8 @@ impl<'a> Gate<'a> {
     ) -> Self {
         let (credential, catalog) = (connected.credential.as_deref(), Arc::clone(&connected.catalog));
         let known = credential.map(|lease| Arc::clone(lease.known()));
-        let masker = Masker::new(Arc::clone(&shared.detector), known, Arc::clone(&catalog));
+        let masking = Arc::new(grant.resource().mask.clone());
+        let masker = Masker::new(Arc::clone(&shared.detector), known, Arc::clone(&catalog)).with(masking);
         let state = SessionState { database: database.to_owned(), ..SessionState::default() };
         let resolver = shared.upstreams.resolvers.of(grant.resource(), database, &connected.canceller.server);
         let path = start.parameters.iter().rev().find(|(name, _)| name == "search_path").map(|(_, path)| path.as_str());
@@ -197,6 +203,8 @@ impl<'a> Gate<'a> {
             recorder,
             labelled,
             masker,
+            shown: Shown::default(),
+            dumps: false,
             latest: None,
             decided: HashMap::new(),
             timed: grant.tells_time(),
@@ -211,6 +219,14 @@ impl<'a> Gate<'a> {
             metrics,
             warnings: Vec::new(),
         }
+    }
+
+    /// The same, for a client that began like this.
+    #[must_use]
+    pub fn begun(mut self, start: &SessionStart) -> Self {
+        let agreed = start.parameters.iter().any(|(name, value)| name == MASKED_DUMP && is_on(value));
+        self.dumps = matches!(start.application.as_str(), "pg_dump" | "pg_dumpall") && !agreed;
+        self
     }
 
     /// The relay it works for.
@@ -251,6 +267,16 @@ impl<'a> Gate<'a> {
     /// What the client is to be told of requests that were judged.
     pub(super) fn warnings(&mut self) -> std::vec::Drain<'_, String> {
         self.warnings.drain(..)
+    }
+
+    /// Data that the client sends for a COPY: the refusal with which the session ends when there is a mask in it that it was
+    /// shown. What came before it is not committed.
+    pub(super) fn copied(&mut self, data: &[u8]) -> Option<Refusal> {
+        let mask = self.shown.copied(data)?;
+        let session = format!("session {}", self.grant.session());
+        let refusal = refusals::writes_mask(&mask, &session);
+        refusals::count(self.shared, &refusal);
+        Some(refusal)
     }
 
     /// Inspects, asks policy, records the intent.
@@ -357,6 +383,7 @@ impl<'a> Gate<'a> {
     fn weigh(&mut self, engine: &mut Postgres, action: Action, text: Arc<Facts>, facts: Arc<Facts>) -> Verdict {
         self.number += 1;
         let number = self.number;
+        let facts = self.with_masks(&action, facts);
         let decided = self.decide(&facts);
         let decision = &decided.decision;
         self.metrics.judged();
@@ -399,6 +426,27 @@ impl<'a> Gate<'a> {
                 }
             }
         }
+    }
+
+    /// Facts that say so when the request would write what its session was shown in place of a value.
+    fn with_masks(&self, action: &Action, facts: Arc<Facts>) -> Arc<Facts> {
+        match self.shown.written(action, &facts) {
+            None => facts,
+            Some(mask) => {
+                let reason = format!("{} writes {mask}", facts.reason);
+                Arc::new(Facts { writes_mask: true, reason, ..Facts::clone(&facts) })
+            }
+        }
+    }
+
+    /// Whether the rows of a COPY FROM may hold masks is asked before they come.
+    fn watch_copy(&mut self, facts: &Facts) {
+        if !facts.written.copied || self.shown.is_empty() {
+            return;
+        }
+        let writes = Facts { writes_mask: true, ..facts.clone() };
+        let decision = facts::action(facts.class).map(|action| self.grant.decide(action, &writes));
+        self.shown.begin_copy(decision.is_some_and(|decision| decision.outcome != bundle::Outcome::Allow));
     }
 
     /// Takes the policies that are in force now, and the newest snapshot of what is labelled; what was decided by others counts
@@ -550,10 +598,14 @@ impl<'a> Gate<'a> {
     /// Takes note of what a permitted request may change for those that follow.
     fn remember(&mut self, engine: &Postgres, action: &Action, number: u64, facts: &Facts, text: &Arc<Facts>) {
         if action.kind != ActionKind::Prepare {
+            if facts.reason == SETS_MASKED_DUMP {
+                self.dumps &= !is_on(action.text.rsplit(['=', ' ']).next().unwrap_or_default());
+            }
             self.labelled.remember(facts);
             let changes = facts::changes_meaning(facts);
             self.state.changes += u64::from(changes);
             self.unsettled |= changes;
+            self.watch_copy(facts);
         }
         self.names.remember(engine, action, number, facts, text);
     }
@@ -603,6 +655,16 @@ impl<'a> Gate<'a> {
         refusals::count(self.shared, &refusal);
         Verdict::Refuse(action, number, refusal)
     }
+}
+
+/// The setting by which a session agrees to a dump with masks in it.
+const MASKED_DUMP: &str = "weir.masked_dump";
+/// The reason of a statement that sets it.
+const SETS_MASKED_DUMP: &str = "SET weir.masked_dump";
+
+fn is_on(value: &str) -> bool {
+    let value = value.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    ["on", "true", "yes", "1"].iter().any(|on| value.eq_ignore_ascii_case(on))
 }
 
 fn none() -> bundle::Decision {

@@ -25,6 +25,7 @@ mod refusals;
 pub mod registry;
 mod rows;
 mod running;
+mod shown;
 
 use crate::{
     approval::wait, identity::Principal, record::Recorder, relay::Relay, telemetry::session::SessionMetrics,
@@ -202,7 +203,7 @@ async fn serve(
     tracing::debug!(parent: grant.span(), "began");
     let tally = Arc::clone(&place.handle().tally);
     let metrics = SessionMetrics::new(&relay.telemetry, grant.resource(), grant.session(), tally);
-    let mut gate = Gate::new(relay, grant, limits, recorder, &database, &start, &connected, metrics);
+    let mut gate = Gate::new(relay, grant, limits, recorder, &database, &start, &connected, metrics).begun(&start);
     let estimator = upstream::estimate::Estimator { admitted, start: &start, database: &database };
     let mut drive = drive::Drive::new(&mut engine, &mut gate, place, estimator, connected.io, connected.rest, reply);
     let ending = drive.run(stream).await;

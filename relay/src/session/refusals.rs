@@ -3,6 +3,7 @@
 use super::{authorize::Grant, facts};
 use crate::{
     approval::{Asked, Outcome},
+    mask::Counts,
     record::RecordError,
     relay::Relay,
 };
@@ -89,6 +90,27 @@ pub(super) fn not_understood(grant: &Grant) -> Refusal {
         "the database's catalog cannot be read, so nobody knows what the statement does",
         &format!("session {}", grant.session()),
         "try again; if it stays so, tell the relay's administrator: may its role log in once more?",
+    )
+}
+
+/// Data of a COPY hold a mask.
+pub(super) fn writes_mask(mask: &str, session: &str) -> Refusal {
+    refusal(
+        "42501",
+        &format!("weir does not allow this COPY: it writes {mask}, which this session was shown in place of a value"),
+        &format!("rule guardrail-masks; {session}"),
+        "copy only what was not masked, or ask for the right to read it",
+    )
+}
+
+/// A dump would hold masks in place of data.
+pub(super) fn masked_dump(counts: &Counts, session: &str) -> Refusal {
+    refusal(
+        "42501",
+        &format!("weir masks what this dump reads ({}): it would hold masks in place of data", counts.in_words()),
+        session,
+        "leave the table out (--exclude-table-data=TABLE), ask for the right to read it unmasked, or set \
+         PGOPTIONS='-c weir.masked_dump=on' for a dump with masks in it",
     )
 }
 

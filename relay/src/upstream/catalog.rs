@@ -41,6 +41,8 @@ impl Place {
 pub struct Catalog {
     /// Labelled columns.
     pub labels: Labels,
+    /// Columns with strategies of their own, by table OID and attribute number: their places in the configuration.
+    pub masked: HashMap<(u32, i16), usize>,
     place: Place,
     overtaken: AtomicBool,
     made: Instant,
@@ -50,7 +52,14 @@ impl Catalog {
     /// A snapshot of this place, made now.
     #[must_use]
     pub fn new(labels: Labels, place: Place) -> Self {
-        Self { labels, place, overtaken: AtomicBool::new(false), made: Instant::now() }
+        let (overtaken, made) = (AtomicBool::new(false), Instant::now());
+        Self { labels, masked: HashMap::new(), place, overtaken, made }
+    }
+
+    /// The same, with columns that have strategies of their own.
+    #[must_use]
+    pub fn with_masked(self, masked: HashMap<(u32, i16), usize>) -> Self {
+        Self { masked, ..self }
     }
 
     /// True once something labelled may have changed since.

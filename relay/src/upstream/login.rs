@@ -4,7 +4,7 @@
 use super::{
     Canceller, Catalog, Connected, Server, UpstreamError, Upstreams, catalog,
     dial::Dialled,
-    hosts, labels,
+    hosts, labels, masked,
     scram::{Binding, Challenge, Exchange, Keys, QUICK_ITERATIONS, SCRAM, SCRAM_PLUS, ScramError},
 };
 use crate::{credential::Lease, telemetry::lookups::Lookups};
@@ -129,7 +129,8 @@ pub(super) async fn login(
         Some(catalog) => catalog,
         None => {
             let labels = labels::resolve(&mut connection, &resource.columns).await?;
-            let catalog = Arc::new(Catalog::new(labels, place));
+            let masked = masked::resolve(&mut connection, &resource.mask).await?;
+            let catalog = Arc::new(Catalog::new(labels, place).with_masked(masked));
             upstreams.catalogs.keep(&catalog);
             catalog
         }

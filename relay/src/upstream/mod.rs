@@ -13,6 +13,7 @@ pub mod estimate;
 mod hosts;
 mod labels;
 mod login;
+mod masked;
 mod plan;
 pub mod resolve;
 mod role;
@@ -224,9 +225,8 @@ pub async fn test(resource: &Resource) -> Result<TestReport, UserFacing> {
         let before = report.as_ref().map(|report| report.powers.clone()).unwrap_or_default();
         let Connected { io, rest, canceller, parameters, catalog, .. } = connected;
         let tls = io.describe();
-        let mut connection = login::Connection::new(io, rest, 64 * 1024, 1024 * 1024);
+        let mut connection = login::Connection::new(io, rest, 64 * 1024, 4 * 1024 * 1024);
         let powers = role::powers(&mut connection).await.map_err(|error| facing(&error))?;
-        connection.say_goodbye().await;
         let missing: Vec<String> = catalog.labels.missing.iter().map(ToString::to_string).collect();
         match &mut report {
             // A column has to be in one of them.
@@ -246,23 +246,22 @@ pub async fn test(resource: &Resource) -> Result<TestReport, UserFacing> {
                     powers,
                 });
                 if !patterns.is_empty() {
-                    let there = databases(connected).await.map_err(|error| facing(&error))?;
+                    let there = databases(&mut connection).await.map_err(|error| facing(&error))?;
                     let fits = |name: &String| patterns.iter().any(|pattern| scope::fits(pattern, name));
                     let fitting = there.into_iter().filter(|name| fits(name) && !names.contains(&name));
                     report.iter_mut().for_each(|report| report.fitting_databases.extend(fitting.clone()));
                 }
             }
         }
+        connection.say_goodbye().await;
     }
     report.ok_or_else(|| UserFacing::new(Kind::Config, "the resource offers no database", "name one in databases"))
 }
 
 /// The databases that the server lets anybody into.
-async fn databases(connected: Connected) -> Result<Vec<String>, UpstreamError> {
-    let mut connection = login::Connection::new(connected.io, connected.rest, 64 * 1024, 4 * 1024 * 1024);
+async fn databases(connection: &mut login::Connection) -> Result<Vec<String>, UpstreamError> {
     let text = "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn ORDER BY datname";
     let rows = connection.query(text).await?;
-    connection.say_goodbye().await;
     Ok(rows.into_iter().flatten().collect())
 }
 

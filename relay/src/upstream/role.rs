@@ -1,7 +1,7 @@
 //! How much the role that weir logs in as may do at the server: more than policy needs is more than policy can hold back.
 
 use super::{UpstreamError, login::Connection};
-use weir_shared::config::checked::Resource;
+use weir_shared::config::checked::{Resource, is_database_pattern};
 
 /// What a role may do that no statement through weir should need, each with the words for it.
 const POWERS: &str = "SELECT p.said FROM pg_catalog.pg_roles r, LATERAL (VALUES \
@@ -33,7 +33,7 @@ pub fn statements(resource: &Resource, writes: bool) -> String {
          CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS NOINHERIT;\n\
          \\password {role}\n"
     );
-    for database in &resource.databases {
+    for database in resource.databases.iter().filter(|name| !is_database_pattern(name)) {
         let database = quoted(database);
         out.push_str(&format!(
             "\n\\connect {database}\n\

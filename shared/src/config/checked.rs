@@ -150,6 +150,8 @@ pub struct Resource {
     pub harmless_settings: Vec<String>,
     /// Functions of its own that change nothing, with the types of their arguments: `public.total(integer)`.
     pub harmless_functions: Vec<String>,
+    /// How what detectors find is masked.
+    pub mask: Masking,
     /// Limits.
     pub limits: Limits,
     /// What is recorded.
@@ -338,6 +340,56 @@ impl fmt::Display for ColumnLabel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}", self.schema, self.table, self.column)
     }
+}
+
+/// How what detectors find is masked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Masking {
+    /// An answer in which something was masked says so.
+    pub notices: bool,
+    /// By rule; [`Masking::EVERY`] stands for those that are not named.
+    pub rules: BTreeMap<String, Strategy>,
+    /// Columns for which it is otherwise: their rules come first.
+    pub columns: Vec<(ColumnLabel, BTreeMap<String, Strategy>)>,
+}
+
+impl Masking {
+    /// Every rule that is not named.
+    pub const EVERY: &str = "*";
+
+    /// What becomes of what a rule finds, in the column at a place in [`Self::columns`] or in another one.
+    #[must_use]
+    pub fn strategy(&self, rule: &str, column: Option<usize>) -> Strategy {
+        let of = |rules: &BTreeMap<String, Strategy>| rules.get(rule).or_else(|| rules.get(Self::EVERY)).copied();
+        let column = column.and_then(|column| self.columns.get(column));
+        column.and_then(|(_, rules)| of(rules)).or_else(|| of(&self.rules)).unwrap_or_default()
+    }
+
+    /// True when every rule's finds are redacted everywhere.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.rules.is_empty() && self.columns.is_empty()
+    }
+}
+
+impl Default for Masking {
+    fn default() -> Self {
+        Self { notices: true, rules: BTreeMap::new(), columns: Vec::new() }
+    }
+}
+
+/// What becomes of a value that a rule finds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum Strategy {
+    /// A mask with the rule's name stands for it.
+    #[default]
+    Redact,
+    /// The mask shows its last four characters too.
+    Partial,
+    /// The whole cell is NULL.
+    Null,
+    /// It is shown: the rule is off.
+    Off,
 }
 
 /// Limits of a resource's sessions, or of a user's. What is not limited has the largest value of its type.

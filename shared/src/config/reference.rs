@@ -177,6 +177,7 @@ pub const RESOURCE: &[Key] = keys! {
     "columns", "list of \"[schema.]table.column\"", "columns that are masked whole";
     "harmless_settings", "list of prefixes: [\"app.\"]", "settings of the application's own that sessions may set";
     "harmless_functions", "list: [\"public.total(integer)\"]", "functions of its own that only read";
+    "mask", "table", "how what detectors find is masked";
     "limits", "table", "limits";
     "recording", "table", "what is recorded";
 };
@@ -219,6 +220,14 @@ pub const LIMITS: &[Key] = keys! {
     "burst", "number; as rate", "how many of them may come at once";
 };
 
+/// In `[resources.NAME.mask]`. A strategy is "redact" (`[masked:RULE]`), "partial" (the last four characters too), "null" (the whole
+/// cell) or "off".
+pub const MASK: &[Key] = keys! {
+    "notices", "true or false; true", "an answer in which something was masked says so, with counts by rule";
+    "rules", "table, { RULE = \"STRATEGY\" }; \"*\" is every other rule", "what becomes of what a detector finds";
+    "columns", "table, { \"[schema.]table.column\" = \"STRATEGY\" } or { \"...\" = { RULE = \"STRATEGY\" } }", "the same for a column of a table or view, where the answer names it as that";
+};
+
 /// In `[resources.NAME.recording]`.
 pub const RECORDING: &[Key] = keys! {
     "rows", "\"all\", \"first:N\" or \"counts\"; all", "how much of the rows is recorded";
@@ -247,6 +256,7 @@ pub fn markdown() -> String {
         ("[credentials.NAME]", CREDENTIAL),
         ("[resources.NAME]", RESOURCE),
         ("[resources.NAME.limits], [limits.user], [limits.users.NAME]", LIMITS),
+        ("[resources.NAME.mask]", MASK),
         ("[resources.NAME.recording]", RECORDING),
     ];
     for (title, keys) in tables {

@@ -5,8 +5,8 @@ use crate::sql::{Class, Facts};
 use cedar_policy::{Context, RestrictedExpression};
 
 /// The facts that are true or false, by name.
-pub(super) const FLAGS: [&str; 6] =
-    ["multi", "has_where", "destructive", "server_program", "server_file", "exposes_secret"];
+pub(super) const FLAGS: [&str; 7] =
+    ["multi", "has_where", "destructive", "server_program", "server_file", "exposes_secret", "writes_mask"];
 
 /// The fact of this name; none when it is no such fact.
 pub(super) fn flag(facts: &Facts, name: &str) -> Option<bool> {
@@ -17,6 +17,7 @@ pub(super) fn flag(facts: &Facts, name: &str) -> Option<bool> {
         "server_program" => facts.exposure.server_program,
         "server_file" => facts.exposure.server_file,
         "exposes_secret" => facts.exposure.secret,
+        "writes_mask" => facts.writes_mask,
         _ => return None,
     })
 }

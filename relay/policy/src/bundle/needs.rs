@@ -6,7 +6,7 @@ use cedar_policy::Policy;
 use serde_json::Value;
 
 /// Names of attributes, as in the schema.
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "agent",
     "time",
     "sql",
@@ -22,6 +22,7 @@ const NAMES: [&str; 15] = [
     "server_program",
     "server_file",
     "exposes_secret",
+    "writes_mask",
 ];
 
 /// A set of [`NAMES`].

@@ -396,6 +396,7 @@ fn what_is_left_out_of_a_context_is_what_no_policy_looks_at() {
         ("!context.sql.server_program", "SELECT 1"),
         ("!context.sql.server_file", "SELECT 1"),
         ("!context.sql.exposes_secret", "SELECT 1"),
+        ("!context.sql.writes_mask", "SELECT 1"),
         ("context.time.zone == \"UTC\"", "SELECT 1"),
         ("context.agent.user == \"alice\" && !context.agent.ci", "SELECT 1"),
     ] {

@@ -127,6 +127,8 @@ pub struct Facts {
     pub copy_format: CopyFormat,
     /// What it writes into columns.
     pub written: Written,
+    /// It writes a mask, or a NULL, that its session was shown. No text says so by itself: who knows the session does.
+    pub writes_mask: bool,
 }
 
 impl Facts {

@@ -15,6 +15,8 @@ pub struct Written {
     pub parameters: Vec<(usize, String)>,
     /// Columns that NULL is written to.
     pub nulls: Vec<String>,
+    /// Rows that the client sends for a COPY.
+    pub copied: bool,
     /// There is more than is noted here: any parameter may be written.
     pub more: bool,
 }
@@ -26,10 +28,11 @@ impl Written {
         *self == Self::default()
     }
 
-    /// Notes what an INSERT, UPDATE or a part of MERGE writes.
+    /// Notes what an INSERT, UPDATE, COPY or a part of MERGE writes.
     pub(super) fn note(&mut self, statement: &Node) {
         match statement.name {
             "InsertStmt" => self.insert(statement),
+            "CopyStmt" => self.copied |= statement.has("is_from") && !statement.has("filename"),
             "UpdateStmt" | "OnConflictClause" => self.targets(statement.list("target_list")),
             "MergeWhenClause" => {
                 let targets = statement.list("target_list");

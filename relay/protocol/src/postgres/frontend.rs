@@ -28,6 +28,13 @@ pub(super) struct State {
     pub(super) last_number: u64,
 }
 
+impl State {
+    /// The client sends data for a COPY.
+    pub(super) fn is_copying(&self) -> bool {
+        self.copy.is_some()
+    }
+}
+
 pub(super) fn step(engine: &mut Postgres, input: &mut BytesMut) -> Step {
     if let Some(step) = engine.steps.pop_front() {
         return step;

@@ -281,6 +281,12 @@ impl Engine for Postgres {
 }
 
 impl Postgres {
+    /// True while the client sends data for a COPY.
+    #[must_use]
+    pub fn takes_copy_data(&self) -> bool {
+        self.client.is_copying()
+    }
+
     fn admit_execute(
         &mut self,
         name: &Bytes,

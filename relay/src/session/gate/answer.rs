@@ -3,7 +3,7 @@
 use super::{Gate, Masked};
 use crate::{
     mask::Counts,
-    session::refusals::{refusal, unasked},
+    session::refusals::{masked_dump, refusal, unasked},
 };
 use std::time::Instant;
 use weir_protocol::{Chunk, Event, Refusal, postgres::SUSPENDED};
@@ -36,6 +36,11 @@ impl Gate<'_> {
                     .masker
                     .rows(bytes, &shape, &running.about, &mut running.counts)
                     .map_err(|error| refusal("08P01", &error.to_string(), "", ""))?;
+                self.shown.masked(&running.counts);
+                if self.dumps && !running.counts.is_empty() {
+                    return Err(masked_dump(&running.counts, &format!("session {}", self.grant.session())));
+                }
+                self.shown.nulled(self.masker.nulled());
                 running.rows.record(&mut self.recorder, number, &bytes, count, false);
                 self.metrics.delivered(count, first);
                 bytes
@@ -44,6 +49,10 @@ impl Gate<'_> {
                 let Some(running) = self.running.find(number) else { return Err(unasked()) };
                 let first = std::mem::take(&mut running.measured).then(|| self.metrics.answered(running.since));
                 let (bytes, count) = self.masker.copy(bytes, binary, &running.about, &mut running.counts);
+                self.shown.masked(&running.counts);
+                if self.dumps && !running.counts.is_empty() {
+                    return Err(masked_dump(&running.counts, &format!("session {}", self.grant.session())));
+                }
                 running.rows.record(&mut self.recorder, number, &bytes, count, true);
                 self.metrics.delivered(count, first);
                 bytes
@@ -51,6 +60,10 @@ impl Gate<'_> {
             Chunk::Part { number, bytes, column, shape, last, copy } => {
                 let Some(running) = self.running.find(number) else { return Err(unasked()) };
                 let bytes = self.masker.part(&bytes, column, &shape, &running.about, last, &mut running.counts);
+                self.shown.masked(&running.counts);
+                if self.dumps && !running.counts.is_empty() {
+                    return Err(masked_dump(&running.counts, &format!("session {}", self.grant.session())));
+                }
                 running.rows.record_part(&mut self.recorder, number, &bytes, false, copy);
                 bytes
             }
@@ -110,6 +123,10 @@ impl Gate<'_> {
         let masked = counts.iter().map(|(_, count)| count).sum::<u64>();
         self.totals.masked += masked;
         if masked > 0 {
+            if self.grant.resource().mask.notices {
+                let values = if masked == 1 { "value is" } else { "values are" };
+                self.warnings.push(format!("weir: {masked} {values} masked: {}", counts.in_words()));
+            }
             let by_rule = counts.iter().map(|(rule, count)| (rule.to_owned(), count)).collect();
             self.recorder.note(Payload::Masked { number, counts: by_rule });
         }

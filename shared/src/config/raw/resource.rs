@@ -3,9 +3,10 @@
 use super::{Key, Problem, Reader, duration, identity::text, join, offset, reference};
 use crate::{
     config::checked::{
-        ColumnLabel, Config, Credential, CredentialSource, Durability, Host, Limits, Rate, RecordRows, Recording,
-        Resource, ResourceKind, TargetSession, UpstreamTls, UpstreamTlsMode, is_database_pattern,
+        ColumnLabel, Config, Credential, CredentialSource, Durability, Host, Limits, Masking, Rate, RecordRows,
+        Recording, Resource, ResourceKind, Strategy, TargetSession, UpstreamTls, UpstreamTlsMode, is_database_pattern,
     },
+    detect::Detector,
     id::ResourceName,
 };
 use std::{
@@ -207,6 +208,7 @@ impl Reader<'_> {
             columns: self.value(table, at, KEYS, "columns", Vec::new(), |item| {
                 list(item)?.iter().map(|text| column(text)).collect()
             }),
+            mask: self.mask(table, at),
             limits: self.limits(
                 table,
                 at,
@@ -280,6 +282,28 @@ impl Reader<'_> {
         }
     }
 
+    fn mask(&mut self, table: &dyn TableLike, at: &str) -> Masking {
+        const KEYS: &[Key] = reference::MASK;
+        let empty = toml_edit::Table::new();
+        let (table, at) = (self.table(table, at, "mask", &empty), join(at, "mask"));
+        self.unknown(table, &at, KEYS);
+        let known = Detector::rules();
+        let rule = |name: &str| name == Masking::EVERY || known.contains(&name);
+        let rules = |item: &Item| -> Option<BTreeMap<String, Strategy>> {
+            let each = item.as_table_like()?.iter();
+            each.map(|(name, item)| Some((name.to_owned(), strategy(item).filter(|_| rule(name))?))).collect()
+        };
+        Masking {
+            notices: self.value(table, &at, KEYS, "notices", true, Item::as_bool),
+            rules: self.value(table, &at, KEYS, "rules", BTreeMap::new(), rules),
+            columns: self.value(table, &at, KEYS, "columns", Vec::new(), |item| {
+                let every = |item: &Item| Some(BTreeMap::from([(Masking::EVERY.to_owned(), strategy(item)?)]));
+                let each = item.as_table_like()?.iter();
+                each.map(|(name, item)| Some((column(name)?, every(item).or_else(|| rules(item))?))).collect()
+            }),
+        }
+    }
+
     fn recording(&mut self, table: &dyn TableLike, at: &str) -> Recording {
         const KEYS: &[Key] = reference::RECORDING;
         let empty = toml_edit::Table::new();
@@ -345,6 +369,16 @@ fn host(text: &str, port: u16) -> Option<Host> {
     let port = own.map_or(Some(port), |own| own.parse().ok().filter(|port| *port > 0))?;
     let good = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || matches!(c, '/' | '[' | ']'));
     good.then(|| Host { name: name.to_owned(), port })
+}
+
+fn strategy(item: &Item) -> Option<Strategy> {
+    Some(match item.as_str()? {
+        "redact" => Strategy::Redact,
+        "partial" => Strategy::Partial,
+        "null" => Strategy::Null,
+        "off" => Strategy::Off,
+        _ => return None,
+    })
 }
 
 fn column(text: &str) -> Option<ColumnLabel> {
@@ -466,6 +500,39 @@ credential = "file:keys/db"
         assert!(made(&MADE.replace("a.shop.internal", "db.internal:6000,B.SHOP.internal")).is_ok());
         let typed = made(&MADE.replace("named:shop", "hunter2")).unwrap_err().concat();
         assert!(!typed.contains("hunter2") && typed.contains("named:shop"), "{typed}");
+    }
+
+    #[test]
+    fn a_rule_has_a_strategy_by_resource_and_by_column() {
+        let read = |text: &str| made(&format!("{MADE}{text}\n")).map(|resource| resource.mask);
+        assert_eq!(read("").unwrap(), Masking::default());
+        let mask = read(
+            "[mask]\nnotices = false\nrules = { phone = \"off\", \"*\" = \"null\" }\n\
+             columns = { \"releases.version\" = \"off\", \"s.people.phone\" = { phone = \"partial\" } }",
+        )
+        .unwrap();
+        assert!(!mask.notices);
+        for (rule, column, strategy) in [
+            ("phone", None, Strategy::Off),
+            ("email", None, Strategy::Null),
+            ("ipv4", Some(0), Strategy::Off),
+            ("phone", Some(1), Strategy::Partial),
+            ("email", Some(1), Strategy::Null),
+        ] {
+            assert_eq!(mask.strategy(rule, column), strategy, "{rule} {column:?}");
+        }
+        assert_eq!(mask.columns[1].0.to_string(), "s.people.phone");
+        for wrong in [
+            "mask = 5",
+            "mask = { notices = 1 }",
+            "mask = { rules = { phones = \"off\" } }",
+            "mask = { rules = { phone = \"no\" } }",
+            "mask = { columns = { version = \"off\" } }",
+            "mask = { columns = { \"a.b\" = { x = \"off\" } } }",
+            "mask = { other = true }",
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]
