@@ -1,14 +1,17 @@
 //! Masking of what comes back. [`Masker`] knows nothing of sessions: the gate hands it chunks and what it knows of the
 //! statement, and gets back bytes to deliver with the rules that matched.
 //!
+//! - [`errors`]: what an error or notice loses
 //! - [`plan`]: what to do with each column, decided once a shape
 //! - [`stream`]: values too large to hold, masked without changing their length
 
+pub mod errors;
 pub mod plan;
 pub mod stream;
 
 use crate::upstream::Catalog;
 use bytes::{Bytes, BytesMut};
+use errors::Loss;
 use plan::{Plan, Treatment};
 use std::{collections::HashSet, sync::Arc};
 use weir_protocol::{Shape, postgres::rows};
@@ -48,6 +51,8 @@ const SHORTEST_CARD: usize = 13;
 pub struct About {
     /// The statement mentions a relation with labelled columns: what cannot be traced to a column is masked whole.
     pub risky: bool,
+    /// It names a labelled column, or may: an error may show its value in place of a name.
+    pub named: bool,
     /// The snapshot of what is labelled was overtaken: what it does not know for certain is masked whole too.
     pub uncertain: bool,
     /// Labelled columns that policy lets this session see, by table and attribute. Secrets that are found in them are masked
@@ -297,15 +302,15 @@ impl Masker {
     }
 
     /// An error, notice or notification.
-    pub fn message(&mut self, bytes: Bytes, counts: &mut Counts) -> Bytes {
-        let labelled = !self.catalog.labels.is_empty();
-        let edited = rows::edit_text(&bytes, |field, text| match field {
-            b'D' | b'W' | b'q' if labelled => Some(Vec::new()),
-            b'M' | b'D' | b'H' | b'W' | b'q' | b'P' => {
-                let masked = self.text(text, counts);
-                // A server quotes the value it complains of.
-                if labelled && field == b'M' { Some(unquote(masked.as_deref().unwrap_or(text))) } else { masked }
-            }
+    pub fn message(&mut self, bytes: Bytes, about: &About, counts: &mut Counts) -> Bytes {
+        let loss = errors::loss(&bytes, &self.catalog.labels, about);
+        if loss == Loss::Words {
+            counts.add(LABEL);
+        }
+        let edited = rows::edit_text(&bytes, |field, text| match (field, loss) {
+            (b'D' | b'W' | b'q', Loss::Details | Loss::Words) | (b'H', Loss::Words) => Some(Vec::new()),
+            (b'M', Loss::Words) => Some(errors::words(&bytes)),
+            (b'M' | b'D' | b'H' | b'W' | b'q' | b'P', _) => self.text(text, counts),
             _ => None,
         });
         edited.unwrap_or(bytes)
@@ -415,18 +420,6 @@ fn decode_hex(cell: &[u8]) -> Option<Vec<u8>> {
             _ => None,
         })
         .collect()
-}
-
-/// The message with everything between double quotes or after a colon masked.
-fn unquote(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    for (index, piece) in text.split(|byte| *byte == b'"').enumerate() {
-        if index > 0 {
-            out.push(b'"');
-        }
-        out.extend_from_slice(if index % 2 == 1 { plan::WHOLE.as_bytes() } else { piece });
-    }
-    out
 }
 
 #[cfg(test)]

@@ -116,7 +116,7 @@ fn the_injected_credential_never_comes_back() {
     let out = run(&mut masker, &shape(&[(1, 1, 25)], false), &About::default(), &[Some(b"it is upstream-password!")]);
     assert!(!String::from_utf8_lossy(out[0].as_ref().unwrap()).contains("upstream-password"));
     let error = Bytes::from(weir_shared::native::postgres_fatal("28000", "no upstream-password", "", ""));
-    let masked = masker.message(error, &mut Counts::new());
+    let masked = masker.message(error, &About::default(), &mut Counts::new());
     assert!(!String::from_utf8_lossy(&masked).contains("upstream-password"));
 }
 

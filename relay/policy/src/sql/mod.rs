@@ -5,6 +5,7 @@ mod cache;
 mod condition;
 mod exposure;
 mod function;
+mod lineage;
 mod operator;
 mod parse;
 mod planning;
@@ -22,6 +23,7 @@ mod tests;
 pub use cache::FactsCache;
 pub use exposure::Exposure;
 pub use function::Volatility;
+pub use lineage::{Lineage, Source, Sources, Store};
 pub use parse::is_quick;
 pub use planning::{PlannedRelation, Planning, planning};
 
@@ -91,6 +93,8 @@ pub struct Facts {
     pub copy_out: Option<(String, Vec<String>)>,
     /// True when any statement is a COPY TO STDOUT.
     pub is_copy_out: bool,
+    /// What its answer, and what it keeps, is made of.
+    pub lineage: Lineage,
 }
 
 impl Facts {
