@@ -1,16 +1,19 @@
 //! Masking of what comes back. [`Masker`] knows nothing of sessions: the gate hands it chunks and what it knows of the
 //! statement, and gets back bytes to deliver with the rules that matched.
 //!
+//! - [`copy`]: lines of COPY
 //! - [`errors`]: what an error or notice loses
 //! - [`plan`]: what to do with each column, decided once a shape
 //! - [`stream`]: values too large to hold, masked without changing their length
 
+pub mod copy;
 pub mod errors;
 pub mod plan;
 pub mod stream;
 
 use crate::upstream::Catalog;
 use bytes::{Bytes, BytesMut};
+use copy::CopyPlan;
 use errors::Loss;
 use plan::{Plan, Treatment};
 use std::{collections::HashSet, sync::Arc};
@@ -58,8 +61,27 @@ pub struct About {
     /// Labelled columns that policy lets this session see, by table and attribute. Secrets that are found in them are masked
     /// all the same, personal data not: that is what they were labelled for.
     pub clear: Arc<HashSet<(u32, i16)>>,
-    /// For COPY: which of its columns are labelled.
-    pub copy_labelled: Arc<Vec<bool>>,
+    /// Which expressions of its answer may show a labelled value.
+    pub expressions: Arc<Expressions>,
+    /// For COPY, where one of its columns is labelled: how to mask it.
+    pub copy: Option<Arc<CopyPlan>>,
+}
+
+/// Which of an answer's columns may show a labelled value where the server gives no table for them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expressions {
+    /// By position, where positions are known.
+    pub columns: Vec<bool>,
+    /// Any of them.
+    pub any: bool,
+}
+
+impl Expressions {
+    /// Of an answer with so many columns.
+    #[must_use]
+    pub fn hide(&self, index: usize, columns: usize) -> bool {
+        if self.columns.len() == columns { self.columns.get(index).copied().unwrap_or(true) } else { self.any }
+    }
 }
 
 /// Masks one session's answers.
@@ -245,16 +267,27 @@ impl Masker {
         Edit::Null
     }
 
-    /// Whole messages of COPY data, one line each.
-    pub fn copy(&mut self, bytes: Bytes, binary: bool, about: &About, counts: &mut Counts) -> (Bytes, u64) {
+    /// Whole messages of COPY data, one line each; `first` when none came before.
+    pub fn copy(
+        &mut self,
+        bytes: Bytes,
+        binary: bool,
+        about: &About,
+        first: bool,
+        counts: &mut Counts,
+    ) -> (Bytes, u64) {
         self.clear_here = false;
         let mut out: Option<BytesMut> = None;
         let mut count = 0;
         self.look_for_known(&bytes);
         for message in rows::messages(&bytes) {
-            count += 1;
             let data = rows::copy_payload(message.bytes);
-            let line = self.copy_line(data, about, counts);
+            let line =
+                about.copy.as_ref().and_then(|plan| plan.line(data, first && count == 0)).map(|(line, masked)| {
+                    (0..masked).for_each(|_| counts.add(LABEL));
+                    line
+                });
+            count += 1;
             let from = line.as_deref().unwrap_or(data);
             self.edited.clear();
             if self.find(from) {
@@ -276,29 +309,6 @@ impl Masker {
             rows::put_copy(out.get_or_insert_with(|| begin(&bytes, message.start)), &self.edited);
         }
         (out.map_or(bytes, BytesMut::freeze), count)
-    }
-
-    fn copy_line(&self, data: &[u8], about: &About, counts: &mut Counts) -> Option<Vec<u8>> {
-        if !about.copy_labelled.iter().any(|labelled| *labelled) {
-            return None;
-        }
-        let (line, end) = match data.strip_suffix(b"\n") {
-            Some(line) => (line, &b"\n"[..]),
-            None => (data, &b""[..]),
-        };
-        let cells: Vec<&[u8]> = line
-            .split(|byte| *byte == b'\t')
-            .enumerate()
-            .map(|(index, cell)| match about.copy_labelled.get(index) {
-                Some(false) => cell,
-                _ if cell == b"\\N" => cell,
-                _ => {
-                    counts.add(LABEL);
-                    plan::WHOLE.as_bytes()
-                }
-            })
-            .collect();
-        Some([cells.join(&b'\t'), end.to_vec()].concat())
     }
 
     /// An error, notice or notification.
@@ -330,7 +340,7 @@ impl Masker {
         self.known_here = true;
         let whole = match column {
             Some(column) => matches!(self.plan.treatment(column), Treatment::Whole(_)),
-            None => about.copy_labelled.iter().any(|labelled| *labelled),
+            None => about.copy.is_some(),
         };
         self.clear_here = column.is_some_and(|column| self.plan.is_clear(column));
         let mut held = std::mem::take(&mut self.stream);

@@ -1,6 +1,6 @@
 //! What to do with each column of a result, decided once a shape and kept while the shape stays.
 
-use super::About;
+use super::{About, Expressions};
 use crate::upstream::Labels;
 use std::{collections::HashSet, sync::Arc};
 use weir_protocol::{Column, Shape};
@@ -38,6 +38,7 @@ pub struct Plan {
     risky: bool,
     uncertain: bool,
     clear: Arc<HashSet<(u32, i16)>>,
+    expressions: Arc<Expressions>,
     treatments: Vec<Treatment>,
     /// Columns that are labelled, and may be seen.
     seen: Vec<bool>,
@@ -48,8 +49,10 @@ pub struct Plan {
 impl Plan {
     /// Makes the plan fit `shape`; cheap when it does already.
     pub fn prepare(&mut self, shape: &Shape, labels: &Labels, about: &About) {
-        let same =
-            self.risky == about.risky && self.uncertain == about.uncertain && Arc::ptr_eq(&self.clear, &about.clear);
+        let same = self.risky == about.risky
+            && self.uncertain == about.uncertain
+            && Arc::ptr_eq(&self.clear, &about.clear)
+            && self.expressions == about.expressions;
         if self.made && self.shape.is(shape) && same {
             return;
         }
@@ -58,12 +61,14 @@ impl Plan {
         self.risky = about.risky;
         self.uncertain = about.uncertain;
         self.clear = Arc::clone(&about.clear);
+        self.expressions = Arc::clone(&about.expressions);
         let columns = shape.columns.as_deref().map(Vec::as_slice).unwrap_or_default();
         self.treatments.clear();
         self.seen.clear();
         for (index, column) in columns.iter().enumerate() {
             self.seen.push(is_clear(column, about));
-            self.treatments.push(treatment(column, shape.binary(index), labels, about));
+            let hidden = about.risky && column.table == 0 && about.expressions.hide(index, columns.len());
+            self.treatments.push(treatment(column, shape.binary(index), labels, about, hidden));
         }
         // Columns that nobody described: look at them, and where columns are labelled show nothing of them.
         self.otherwise = Some(match (labels.is_empty(), shape.binary(0)) {
@@ -98,8 +103,9 @@ fn is_clear(column: &Column, about: &About) -> bool {
     !about.uncertain && about.clear.contains(&(column.table, column.attribute))
 }
 
-/// By type OID (`pg_type.dat` of the server's source).
-fn treatment(column: &Column, binary: bool, labels: &Labels, about: &About) -> Treatment {
+/// By type OID (`pg_type.dat` of the server's source). No type says that an expression shows nothing labelled, which is then
+/// `hidden`: a cast makes one of any.
+fn treatment(column: &Column, binary: bool, labels: &Labels, about: &About, hidden: bool) -> Treatment {
     // bool, int2, int4, oid, float4/8, date, time, timestamp(tz), interval, timetz, xid, cid, uuid
     const CANNOT_HOLD: [u32; 16] = [16, 21, 23, 26, 28, 29, 700, 701, 1082, 1083, 1114, 1184, 1186, 1266, 2278, 2950];
     // char, name, text, bpchar, varchar, unknown, xml, cstring
@@ -107,15 +113,16 @@ fn treatment(column: &Column, binary: bool, labels: &Labels, about: &About) -> T
     let (json, jsonb) = (column.type_oid == 114, column.type_oid == 3802);
     let text = TEXT.contains(&column.type_oid);
     let number = (column.table, column.attribute);
-    let labelled = (labels.numbers.contains(&number) && !is_clear(column, about))
+    let labelled = hidden
+        || (labels.numbers.contains(&number) && !is_clear(column, about))
         // The whole row of a labelled table.
         || (column.attribute == 0 && labels.tables.contains(&column.table))
-        // A view over a labelled table, and an expression in a statement that mentions one, may be made of anything in it.
-        || ((labels.views.contains(&column.table)
-            || (about.risky && column.table == 0)
-            || (about.uncertain && !labels.others.contains(&column.table) && !labels.tables.contains(&column.table)))
-            && !CANNOT_HOLD.contains(&column.type_oid)
-            && column.type_oid != 20);
+        // What is made of one by rules, and what may have been made since, shows anything in any column.
+        || labels.rules.contains(&column.table)
+        || (about.uncertain
+            && column.table != 0
+            && !labels.others.contains(&column.table)
+            && !labels.tables.contains(&column.table));
     if labelled {
         return Treatment::Whole(match (text, json, jsonb, binary) {
             (true, ..) => Some(WHOLE),

@@ -49,19 +49,48 @@ fn labelled_columns_are_masked_whole_by_table_and_attribute() {
     assert_eq!(out, [Some(b"[masked]".to_vec()), Some(b"plain".to_vec()), None]);
 }
 
+/// Every expression may show a labelled value.
+fn any() -> Arc<Expressions> {
+    Arc::new(Expressions { any: true, ..Expressions::default() })
+}
+
 #[test]
-fn expressions_over_a_labelled_table_are_masked_whole() {
+fn expressions_that_name_a_labelled_column_are_masked_whole() {
+    let cells: [Option<&[u8]>; 3] = [Some(b"substr"), Some(b"7"), Some(b"(1,x)")];
     let shape = shape(&[(0, 0, 25), (0, 0, 23), (100, 0, 2249)], false);
-    let about = About { risky: true, ..About::default() };
-    let out = run(&mut masker(labels()), &shape, &about, &[Some(b"substr"), Some(b"7"), Some(b"(1,x)")]);
-    assert_eq!(out, [Some(b"[masked]".to_vec()), Some(b"7".to_vec()), None]);
+    let about = |columns: &[bool], any| About {
+        risky: true,
+        expressions: Arc::new(Expressions { columns: columns.to_vec(), any }),
+        ..About::default()
+    };
+    let mut masker = masker(labels());
+    for (about, expected) in [
+        (about(&[], true), [Some("[masked]"), None, None]),
+        (about(&[], false), [Some("substr"), Some("7"), None]),
+        (about(&[false, true, false], true), [Some("substr"), None, None]),
+        (about(&[true, false, false], true), [Some("[masked]"), Some("7"), None]),
+        // Positions are not those of the answer.
+        (about(&[false, false], true), [Some("[masked]"), None, None]),
+        (About::default(), [Some("substr"), Some("7"), None]),
+    ] {
+        let out = run(&mut masker, &shape, &about, &cells);
+        assert_eq!(out, expected.map(|cell| cell.map(|cell| cell.as_bytes().to_vec())), "{about:?}");
+    }
+}
+
+#[test]
+fn what_is_made_by_rules_shows_nothing_of_any_type() {
+    let labels = Labels { rules: HashSet::from([300]), ..labels() };
+    let shape = shape(&[(300, 1, 25), (300, 2, 20), (200, 1, 20)], false);
+    let out = run(&mut masker(labels), &shape, &About::default(), &[Some(b"x"), Some(b"1"), Some(b"1")]);
+    assert_eq!(out, [Some(b"[masked]".to_vec()), None, Some(b"1".to_vec())]);
 }
 
 #[test]
 fn a_labelled_column_that_may_be_seen_shows_all_but_secrets() {
     let shape = shape(&[(100, 3, 25), (100, 2, 25), (0, 0, 25), (100, 0, 2249)], false);
     let clear = Arc::new(HashSet::from([(100, 3)]));
-    let about = About { risky: true, clear, ..About::default() };
+    let about = About { risky: true, clear, expressions: any(), ..About::default() };
     let cells: [Option<&[u8]>; 4] =
         [Some(b"alice@example.com"), Some(b"alice@example.com"), Some(b"x"), Some(b"(1,x)")];
     let mut masker = masker(labels());
@@ -86,7 +115,10 @@ fn what_an_overtaken_snapshot_does_not_know_for_certain_is_masked_whole() {
     let about = About { risky: true, uncertain: true, ..About::default() };
     let cells: [Option<&[u8]>; 4] = [Some(b"known"), Some(b"new view"), Some(b"7"), Some(b"plain")];
     let out = run(&mut masker(labels), &shape, &about, &cells);
-    assert_eq!(out, [&b"known"[..], b"[masked]", b"7", b"plain"].map(|cell| Some(cell.to_vec())));
+    assert_eq!(
+        out,
+        [Some(&b"known"[..]), Some(b"[masked]"), None, Some(b"plain")].map(|cell| cell.map(<[u8]>::to_vec))
+    );
 }
 
 #[test]

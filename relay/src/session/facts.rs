@@ -1,7 +1,7 @@
 //! Facts about statements, cached by text for the whole relay.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use weir_policy::sql::{self, Class, Facts, FactsCache};
+use weir_policy::sql::{self, Class, Facts, FactsCache, Lineage};
 
 /// The relay's cache.
 #[derive(Default)]
@@ -52,6 +52,7 @@ pub fn unjudged(reason: &str) -> Facts {
         destructive: true,
         redefines: true,
         reason: reason.to_owned(),
+        lineage: Lineage::unknown(),
         ..Facts::default()
     }
 }

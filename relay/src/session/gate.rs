@@ -258,7 +258,7 @@ impl<'a> Gate<'a> {
         {
             return self.refuse(action, number, &facts, decision, refusal);
         }
-        if let Some(refusal) = self.labelled.objection(&action, &facts) {
+        if let Some(refusal) = self.labelled.objection(&facts) {
             return self.refuse(action, number, &facts, decision, refusal);
         }
         match decision.outcome {
@@ -441,8 +441,11 @@ impl<'a> Gate<'a> {
 
     /// Takes note of what a permitted request may change for those that follow.
     fn remember(&mut self, action: &Action, facts: &Facts) {
-        if action.kind != ActionKind::Prepare {
-            self.labelled.remember(facts);
+        let runs = action.kind != ActionKind::Prepare;
+        if self.labelled.remember(facts, runs) {
+            self.decided.clear();
+        }
+        if runs {
             self.state.changes += u64::from(facts::changes_meaning(facts));
         }
         let mut remember = |name: &str, class: Class| {

@@ -15,11 +15,12 @@ mod login;
 mod plan;
 mod scram;
 mod tls;
+mod views;
 
 pub use cancel::Canceller;
 pub use catalog::{Catalog, Catalogs};
 pub use dial::Io;
-pub use labels::Labels;
+pub use labels::{Labels, Relation};
 pub use scram::ScramKeys;
 
 use crate::{

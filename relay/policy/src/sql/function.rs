@@ -136,6 +136,30 @@ pub(super) fn volatility(schema: &str, name: &str) -> Volatility {
     }
 }
 
+/// True for a function of the server's own that takes a row of any relation: `t.to_jsonb` calls it where `t` has no such
+/// column.
+pub(super) fn takes_a_row(name: &str) -> bool {
+    const THESE: &[&str] = &[
+        "array_agg",
+        "concat",
+        "hash_record",
+        "json_agg",
+        "json_agg_strict",
+        "json_build_array",
+        "jsonb_agg",
+        "jsonb_agg_strict",
+        "jsonb_build_array",
+        "quote_literal",
+        "quote_nullable",
+        "record_out",
+        "record_send",
+        "row_to_json",
+        "to_json",
+        "to_jsonb",
+    ];
+    THESE.contains(&name)
+}
+
 /// True for a function that runs SQL which its call does not show.
 pub(super) fn is_opaque(schema: &str, name: &str) -> bool {
     schema == "cron" || OPAQUE.iter().any(|prefix| name.starts_with(prefix))

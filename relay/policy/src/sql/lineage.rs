@@ -29,12 +29,14 @@ pub struct Sources {
 }
 
 /// A value that is kept, or sent to others.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Store {
     /// The relation that keeps it; empty for what has no columns: a notification, a new table.
     pub relation: String,
-    /// The column, where it is known.
+    /// The column, where it is named.
     pub column: Option<String>,
+    /// Its place among the relation's columns, where none is named.
+    pub place: Option<usize>,
     /// What it is made of.
     pub sources: Sources,
     /// All columns of this relation are copied in their order.
@@ -52,6 +54,8 @@ pub struct Lineage {
     pub stores: Vec<Store>,
     /// The answer is of what a name stands for: `FETCH`, `EXECUTE`.
     pub by_name: bool,
+    /// The text was not understood.
+    pub unknown: bool,
 }
 
 /// Functions that give their arguments to others: to whoever listens, looks at settings, sequences or locks.
@@ -64,8 +68,9 @@ const MOST_STEPS: usize = 200_000;
 
 impl Lineage {
     /// Of what was not understood.
-    pub(super) fn unknown() -> Self {
-        Self { all: Sources::anything(), ..Self::default() }
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self { all: Sources::anything(), unknown: true, ..Self::default() }
     }
 }
 
@@ -299,7 +304,7 @@ impl Walk {
 
     fn store(&mut self, relation: String, column: Option<String>, sources: Sources) {
         if !sources.is_empty() {
-            self.stores.push(Store { relation, column, sources, copy_of: None });
+            self.stores.push(Store { relation, column, sources, ..Store::default() });
         }
     }
 
@@ -385,7 +390,11 @@ impl Walk {
             }
         } else {
             for (at, (_, sources)) in query.columns.iter().enumerate() {
-                self.store(dotted(relation), names.get(at).cloned(), sources.clone());
+                let (relation, column) = (dotted(relation), names.get(at).cloned());
+                if !sources.is_empty() {
+                    let place = names.is_empty().then_some(at);
+                    self.stores.push(Store { relation, column, place, sources: sources.clone(), copy_of: None });
+                }
             }
         }
         let excluded = if names.is_empty() { Outputs::blurred(query.all()) } else { query.named(names) };

@@ -3,6 +3,7 @@
 
 mod cache;
 mod condition;
+mod copy;
 mod exposure;
 mod function;
 mod lineage;
@@ -21,6 +22,7 @@ mod corpus;
 mod tests;
 
 pub use cache::FactsCache;
+pub use copy::CopyForm;
 pub use exposure::Exposure;
 pub use function::Volatility;
 pub use lineage::{Lineage, Source, Sources, Store};
@@ -93,6 +95,8 @@ pub struct Facts {
     pub copy_out: Option<(String, Vec<String>)>,
     /// True when any statement is a COPY TO STDOUT.
     pub is_copy_out: bool,
+    /// For a single COPY TO STDOUT: its form, where its lines can be taken apart.
+    pub copy_form: Option<CopyForm>,
     /// What its answer, and what it keeps, is made of.
     pub lineage: Lineage,
 }

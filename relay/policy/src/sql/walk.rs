@@ -1,7 +1,7 @@
 //! From a parse tree to facts: visits every node once, whatever it lies in.
 
 use super::{
-    Class, Facts, condition, function, operator,
+    Class, Facts, condition, copy, function, operator,
     setting::{self, Change},
     statement,
     tree::{Node, Tree},
@@ -16,7 +16,9 @@ pub(super) fn facts(tree: &Tree) -> Facts {
         walk.visit(statement, Use::Read);
     }
     if let [only] = statements {
-        walk.facts.copy_out = copy_out(only);
+        let copied = only.as_node().and_then(|raw| copied(raw.field("stmt").as_node()?));
+        walk.facts.copy_form = copied.and_then(copy::form);
+        walk.facts.copy_out = copied.and_then(copy_out);
     }
     walk.finish()
 }
@@ -133,6 +135,15 @@ impl Walk {
         let looks = ["where_clause", "join_condition", "returning_clause"].iter().any(|field| node.has(field));
         if looks && let Some(relation) = node.field("relation").as_node() {
             push(&mut self.facts.reads, dotted_relation(relation));
+        }
+        // It gives a value to each column.
+        let unnamed = match node.name {
+            "InsertStmt" => !node.has("cols"),
+            "MergeStmt" => node.list("merge_when_clauses").iter().filter_map(Tree::as_node).any(is_insert_of_all),
+            _ => false,
+        };
+        if unnamed {
+            push(&mut self.facts.columns, "*".to_owned());
         }
         self.children(node, Use::Read, &["relation"]);
     }
@@ -316,8 +327,12 @@ impl Walk {
         match fields.last() {
             Some(Tree::Node(last)) if last.name == "AStar" => push(&mut self.facts.columns, "*".to_owned()),
             Some(last) => {
-                push(&mut self.facts.columns, last.as_text().to_owned());
-                self.references.push(last.as_text().to_owned());
+                let name = last.as_text();
+                push(&mut self.facts.columns, name.to_owned());
+                self.references.push(name.to_owned());
+                if fields.len() > 1 && function::takes_a_row(name) {
+                    push(&mut self.facts.columns, "*".to_owned());
+                }
             }
             None => {}
         }
@@ -345,6 +360,11 @@ impl Walk {
         }
         self.facts
     }
+}
+
+/// A row that is inserted without naming its columns.
+fn is_insert_of_all(when: &Node) -> bool {
+    when.has("values") && !when.has("target_list")
 }
 
 fn push(list: &mut Vec<String>, name: String) {
@@ -380,11 +400,13 @@ fn set_config(arguments: &[Tree]) -> Class {
     }
 }
 
-fn copy_out(statement: &Tree) -> Option<(String, Vec<String>)> {
-    let copy = statement.as_node()?.field("stmt").as_node().filter(|node| node.name == "CopyStmt")?;
-    if ["is_from", "is_program", "filename"].iter().any(|field| copy.has(field)) {
-        return None;
-    }
+/// A COPY to the client.
+fn copied(statement: &Node) -> Option<&Node> {
+    let from = ["is_from", "is_program", "filename"].iter().any(|field| statement.has(field));
+    (statement.name == "CopyStmt" && !from).then_some(statement)
+}
+
+fn copy_out(copy: &Node) -> Option<(String, Vec<String>)> {
     let relation = copy.field("relation").as_node()?;
     let columns = copy.list("attlist").iter().map(|column| column.as_text().to_owned()).collect();
     Some((dotted_relation(relation), columns))

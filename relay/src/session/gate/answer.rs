@@ -46,7 +46,8 @@ impl Gate<'_> {
             Chunk::Copy { number, bytes, binary } => {
                 let Some(running) = self.running.find(number) else { return Err(unasked()) };
                 let first = std::mem::take(&mut running.measured).then(|| self.metrics.answered(running.since));
-                let (bytes, count) = self.masker.copy(bytes, binary, &running.about, &mut running.counts);
+                let (bytes, count) =
+                    self.masker.copy(bytes, binary, &running.about, running.rows.none_yet(), &mut running.counts);
                 running.rows.record(&mut self.recorder, number, &bytes, count, true);
                 self.metrics.delivered(count, first);
                 bytes
