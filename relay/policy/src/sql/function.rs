@@ -56,6 +56,7 @@ const DANGEROUS: &[&str] = &[
     "pg_restore_",
     "pg_rotate_logfile",
     "pg_show_all_file_settings",
+    "pg_show_all_settings",
     "pg_start_backup",
     "pg_stat_file",
     "pg_stat_reset",
@@ -85,26 +86,6 @@ const OPAQUE: &[&str] = &[
     "ts_rewrite",
     "ts_stat",
     "xpath_table",
-];
-
-/// Catalogs that hold passwords, files or other tables' values.
-const SECRET_CATALOGS: &[&str] = &[
-    "pg_authid",
-    "pg_file_settings",
-    "pg_hba_file_rules",
-    "pg_ident_file_mappings",
-    "pg_largeobject",
-    "pg_shadow",
-    "pg_statistic",
-    "pg_statistic_ext_data",
-    "pg_stats",
-    "pg_stats_ext",
-    "pg_stats_ext_exprs",
-    "pg_subscription",
-    "pg_user_mapping",
-    "pg_user_mappings",
-    "user_mapping_options",
-    "_pg_user_mappings",
 ];
 
 /// Columns of what known functions return: `(aclexplode(relacl)).grantee`.
@@ -168,11 +149,6 @@ pub(super) fn is_opaque(schema: &str, name: &str) -> bool {
 /// True for a relation that is the server's own, where a row is a privilege, a setting or what a name means.
 pub(super) fn is_catalog(schema: &str, name: &str) -> bool {
     matches!(schema, "pg_catalog" | "information_schema") || schema.is_empty() && name.starts_with("pg_")
-}
-
-/// True for a system catalog whose rows are secrets or copies of other tables' values.
-pub(super) fn is_secret_catalog(schema: &str, name: &str) -> bool {
-    matches!(schema, "" | "pg_catalog" | "information_schema") && SECRET_CATALOGS.contains(&name)
 }
 
 fn builtin() -> &'static HashMap<&'static str, Volatility> {

@@ -10,6 +10,7 @@ mod lineage;
 mod operator;
 mod parse;
 mod planning;
+mod secret;
 mod setting;
 mod statement;
 mod template;
@@ -28,6 +29,7 @@ pub use function::Volatility;
 pub use lineage::{Lineage, Source, Sources, Store};
 pub use parse::is_quick;
 pub use planning::{PlannedRelation, Planning, planning};
+pub use secret::is_secret_setting;
 
 /// The class of a statement: the policy action it needs. Ordered by danger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,6 +99,8 @@ pub struct Facts {
     pub is_copy_out: bool,
     /// For a single COPY TO STDOUT: its form, where its lines can be taken apart.
     pub copy_form: Option<CopyForm>,
+    /// Its answer shows values of settings, each beside its name or with it in one text.
+    pub settings: bool,
     /// What its answer, and what it keeps, is made of.
     pub lineage: Lineage,
 }

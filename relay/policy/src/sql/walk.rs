@@ -1,7 +1,7 @@
 //! From a parse tree to facts: visits every node once, whatever it lies in.
 
 use super::{
-    Class, Facts, condition, copy, function, operator,
+    Class, Facts, condition, copy, function, operator, secret,
     setting::{self, Change},
     statement,
     tree::{Node, Tree},
@@ -14,6 +14,9 @@ pub(super) fn facts(tree: &Tree) -> Facts {
     walk.facts.statements = statements.len();
     for statement in statements {
         walk.visit(statement, Use::Read);
+        if let Some(statement) = statement.as_node().and_then(|raw| raw.field("stmt").as_node()) {
+            walk.settings(statement);
+        }
     }
     if let [only] = statements {
         let copied = only.as_node().and_then(|raw| copied(raw.field("stmt").as_node()?));
@@ -39,6 +42,8 @@ struct Walk {
     rows: Vec<String>,
     /// Last name of each column reference, and whether it was the only one.
     references: Vec<String>,
+    /// Catalogs that hold secrets in some of their columns.
+    catalogs: Vec<&'static secret::Catalog>,
     /// Inside EXPLAIN without ANALYZE: nothing runs.
     planned: bool,
 }
@@ -189,6 +194,7 @@ impl Walk {
     fn prepare(&mut self, node: &Node) {
         let outer = std::mem::replace(&mut self.facts.class, Class::Session);
         self.children(node, Use::Read, &[]);
+        self.secrets();
         let inner = self.facts.class;
         self.facts.prepares.push((node.text("name").to_owned(), inner));
         self.facts.class = outer.max(inner);
@@ -276,9 +282,7 @@ impl Walk {
         if schema.is_empty() && place == Use::Read && self.ctes.iter().any(|cte| cte == name) {
             return;
         }
-        if function::is_secret_catalog(schema, name) {
-            self.raise(Class::Admin, format!("reads {name}"));
-        }
+        self.catalogs.extend(secret::catalog(schema, name));
         let list = if place == Use::Read || self.planned { &mut self.facts.reads } else { &mut self.facts.writes };
         push(list, dotted_relation(node));
     }
@@ -350,11 +354,34 @@ impl Walk {
         self.facts.class = self.facts.class.max(class);
     }
 
-    fn finish(mut self) -> Facts {
+    /// What it reads of catalogs, by the columns that it names.
+    fn secrets(&mut self) {
         // `SELECT u FROM users u` and `to_jsonb(u)` mention every column.
         if self.references.iter().any(|name| self.rows.contains(name)) {
             push(&mut self.facts.columns, "*".to_owned());
         }
+        for catalog in std::mem::take(&mut self.catalogs) {
+            if let Some(column) = catalog.named_in(&self.facts.columns) {
+                self.facts.exposure.secret |= catalog.of_the_server;
+                self.raise(Class::Admin, format!("reads {}.{column}", catalog.name));
+            }
+        }
+    }
+
+    /// Whether it shows settings, and their names beside them.
+    fn settings(&mut self, statement: &Node) {
+        match secret::settings(statement) {
+            secret::Settings::None => {}
+            secret::Settings::Named => self.facts.settings = true,
+            secret::Settings::Nameless => {
+                self.facts.exposure.secret = true;
+                self.raise(Class::Admin, "shows settings without their names".to_owned());
+            }
+        }
+    }
+
+    fn finish(mut self) -> Facts {
+        self.secrets();
         if self.facts.reason.is_empty() {
             self.facts.reason = "empty".to_owned();
         }
