@@ -141,7 +141,11 @@ async fn errors_keep_names_and_lose_values() -> Result<()> {
         ("INSERT INTO secrets (id, v) VALUES (1, 'x')", "23505", "violates unique constraint \\\"secrets_pkey\\\""),
         ("SELECT 1 / (id - id) FROM secrets", "22012", "division by zero"),
         ("SELECT pg_sleep('x') FROM secrets", "22P02", "double precision: \\\"x\\\""),
-        ("COPY secrets (id, nope) TO STDOUT", "42703", "column \\\"nope\\\" of relation \\\"secrets\\\" does not exist"),
+        (
+            "COPY secrets (id, nope) TO STDOUT",
+            "42703",
+            "column \\\"nope\\\" of relation \\\"secrets\\\" does not exist",
+        ),
     ] {
         let error = error(&client, text).await?;
         ensure!(error.contains(code) && error.contains(named), "{text}: {error}");
@@ -304,5 +308,41 @@ async fn values_do_not_go_out_by_another_door() -> Result<()> {
     }
     let error = error(&client, "CREATE TABLE t9 AS SELECT w FROM shown").await?;
     ensure!(error.contains("42501"), "{error}");
+    Ok(())
+}
+
+/// Catalogs and settings show all but their secrets.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn catalogs_and_settings_show_all_but_secrets() -> Result<()> {
+    let lab = Lab::start().await?;
+    lab.sql("ALTER ROLE shop_agent SET app.jwt_secret = 'walrus'; ALTER ROLE shop_agent SET work_mem = '5MB'")?;
+    let alice = lab.login("alice").await?;
+    let shop = alice.connect("shop-dev", Transport::Quic)?;
+    for (text, seen) in [
+        ("SELECT count(*) FROM pg_subscription WHERE subdbid = 1", "0"),
+        ("SELECT name, setting FROM pg_settings WHERE name LIKE 'app.%'", "app.jwt_secret|[masked]"),
+        ("SELECT setting FROM pg_settings WHERE name = 'work_mem'", "5120"),
+        (
+            "SELECT rolconfig FROM pg_roles WHERE rolname = 'shop_agent'",
+            "{app.jwt_secret=[masked:secret-setting],work_mem=5MB}",
+        ),
+        ("SELECT unnest(setconfig) FROM pg_db_role_setting", "app.jwt_secret=[masked:secret-setting]\nwork_mem=5MB"),
+    ] {
+        let rows = shop.sql(text)?;
+        ensure!(rows == seen, "{text}: {rows:?} and not {seen:?}");
+    }
+    let all = shop.sql("SHOW ALL")?;
+    ensure!(all.contains("app.jwt_secret|[masked]") && all.contains("work_mem|5MB|"), "{all}");
+    for text in [
+        "SELECT subconninfo FROM pg_subscription",
+        "SELECT setting FROM pg_settings WHERE name LIKE 'app.%'",
+        "SELECT substr(setconfig[1], 5) FROM pg_db_role_setting",
+        "SELECT current_setting('app.jwt_secretX'::varchar(14))",
+    ] {
+        ensure!(shop.refused(text)?.contains("42501"), "{text}");
+    }
+    for command in ["\\dRs", "\\deu", "\\drds"] {
+        shop.sql(command)?;
+    }
     Ok(())
 }

@@ -4,11 +4,13 @@
 //! - [`copy`]: lines of COPY
 //! - [`errors`]: what an error or notice loses
 //! - [`plan`]: what to do with each column, decided once a shape
+//! - [`settings`]: rows of settings
 //! - [`stream`]: values too large to hold, masked without changing their length
 
 pub mod copy;
 pub mod errors;
 pub mod plan;
+pub mod settings;
 pub mod stream;
 
 use crate::upstream::Catalog;
@@ -63,6 +65,8 @@ pub struct About {
     pub clear: Arc<HashSet<(u32, i16)>>,
     /// Which expressions of its answer may show a labelled value.
     pub expressions: Arc<Expressions>,
+    /// Its answer shows settings beside their names.
+    pub settings: bool,
     /// For COPY, where one of its columns is labelled: how to mask it.
     pub copy: Option<Arc<CopyPlan>>,
 }
@@ -177,21 +181,27 @@ impl Masker {
         self.plan.prepare(shape, &self.catalog.labels, about);
         let mut out: Option<BytesMut> = None;
         let mut count = 0;
-        if !self.plan.nothing() {
+        let nothing = self.plan.nothing() && !about.settings;
+        if !nothing {
             self.look_for_known(&bytes);
         }
         for message in rows::messages(&bytes) {
             count += 1;
-            if self.plan.nothing() {
+            if nothing {
                 continue;
             }
+            let secret = about.settings && names_a_secret(message.bytes);
             // Where the row begins in `out`, once one of its cells has changed.
             let mut begun = None;
             let mut offset = rows::FIRST_CELL;
             for (index, cell) in rows::cells(message.bytes).ok_or(MalformedRow)?.enumerate() {
                 let cell = cell.map_err(|_| MalformedRow)?;
                 let end = offset + 4 + cell.map_or(0, <[u8]>::len);
-                let edit = cell.map_or(Edit::Keep, |cell| self.cell(index, cell, counts));
+                let edit = match cell {
+                    None => Edit::Keep,
+                    Some(cell) if about.settings => self.setting(index, cell, secret, shape, counts),
+                    Some(cell) => self.cell(index, cell, counts),
+                };
                 match (edit, &mut out) {
                     (Edit::Keep, Some(out)) if begun.is_some() => {
                         out.extend_from_slice(message.bytes.get(offset..end).unwrap_or_default());
@@ -257,6 +267,27 @@ impl Masker {
                 _ => Edit::Keep,
             },
         }
+    }
+
+    /// A cell of a row of settings; `secret` where one of the row's cells names one that is.
+    fn setting(&mut self, index: usize, cell: &[u8], secret: bool, shape: &Shape, counts: &mut Counts) -> Edit {
+        let column = shape.columns.as_ref().and_then(|columns| columns.get(index));
+        if secret && !settings::is_secret(cell) && column.is_none_or(settings::has_value) {
+            counts.add(settings::RULE);
+            return if column.is_some_and(plan::is_text) { Edit::Whole(plan::WHOLE) } else { Edit::Null };
+        }
+        self.found.clear();
+        settings::find(cell, &mut self.found);
+        if self.found.is_empty() {
+            return self.cell(index, cell, counts);
+        }
+        if shape.binary(index) && !column.is_some_and(plan::is_text) {
+            tally(&self.found, counts);
+            return Edit::Null;
+        }
+        self.edited.clear();
+        replace(cell, &self.found, false, &mut self.edited, counts);
+        Edit::Text
     }
 
     fn null_if_found(&mut self, text: &[u8], counts: &mut Counts) -> Edit {
@@ -359,6 +390,11 @@ fn begin(chunk: &Bytes, end: usize) -> BytesMut {
     let mut out = BytesMut::with_capacity(chunk.len() + chunk.len() / 8 + 64);
     out.extend_from_slice(chunk.get(..end).unwrap_or_default());
     out
+}
+
+/// True when a cell of the row is the name of a setting that holds a secret.
+fn names_a_secret(row: &[u8]) -> bool {
+    rows::cells(row).into_iter().flatten().flatten().flatten().any(settings::is_secret)
 }
 
 fn tally(found: &[Span], counts: &mut Counts) {

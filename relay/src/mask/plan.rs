@@ -98,6 +98,13 @@ impl Plan {
     }
 }
 
+/// True for a column that a mask's text may stand in.
+pub(super) fn is_text(column: &Column) -> bool {
+    // char, name, text, bpchar, varchar, unknown, xml, cstring
+    const TEXT: [u32; 8] = [18, 19, 25, 1042, 1043, 705, 142, 2275];
+    TEXT.contains(&column.type_oid)
+}
+
 /// What may have changed its number since is nobody's to see.
 fn is_clear(column: &Column, about: &About) -> bool {
     !about.uncertain && about.clear.contains(&(column.table, column.attribute))
@@ -108,10 +115,8 @@ fn is_clear(column: &Column, about: &About) -> bool {
 fn treatment(column: &Column, binary: bool, labels: &Labels, about: &About, hidden: bool) -> Treatment {
     // bool, int2, int4, oid, float4/8, date, time, timestamp(tz), interval, timetz, xid, cid, uuid
     const CANNOT_HOLD: [u32; 16] = [16, 21, 23, 26, 28, 29, 700, 701, 1082, 1083, 1114, 1184, 1186, 1266, 2278, 2950];
-    // char, name, text, bpchar, varchar, unknown, xml, cstring
-    const TEXT: [u32; 8] = [18, 19, 25, 1042, 1043, 705, 142, 2275];
     let (json, jsonb) = (column.type_oid == 114, column.type_oid == 3802);
-    let text = TEXT.contains(&column.type_oid);
+    let text = is_text(column);
     let number = (column.table, column.attribute);
     let labelled = hidden
         || (labels.numbers.contains(&number) && !is_clear(column, about))

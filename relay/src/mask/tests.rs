@@ -167,3 +167,28 @@ fn columns_that_nobody_described_show_nothing_of_a_labelled_database() {
     let out = run(&mut masker(labels()), &Shape::default(), &About::default(), &[Some(b"anything")]);
     assert_eq!(out, [None]);
 }
+
+#[test]
+fn values_of_secret_settings_are_masked_beside_their_names() {
+    let mut masker = masker(Labels::default());
+    let about = About { settings: true, ..About::default() };
+    // As pg_settings has them, and as SHOW ALL does.
+    let shapes = [
+        shape(&[(12_500, 1, 25), (12_500, 2, 25), (12_500, 5, 25), (12_500, 13, 25), (0, 0, 23)], false),
+        shape(&[(0, 0, 25), (0, 0, 25), (0, 0, 25), (0, 0, 25), (0, 0, 23)], false),
+    ];
+    let cells = |name: &'static [u8]| [name, b"host=db1", b"words", b"", b"8"].map(Some);
+    let masked = Some(&b"[masked]"[..]);
+    for (shape, description) in shapes.iter().zip([Some(&b"words"[..]), masked]) {
+        let out = run(&mut masker, shape, &about, &cells(b"primary_conninfo"));
+        let out: Vec<_> = out.iter().map(Option::as_deref).collect();
+        assert_eq!(out, [Some(&b"primary_conninfo"[..]), masked, description, masked, None]);
+        let out = run(&mut masker, shape, &about, &cells(b"port"));
+        assert_eq!(out.iter().map(Option::as_deref).collect::<Vec<_>>(), cells(b"port"));
+    }
+    let lists = shape(&[(0, 0, 1009), (0, 0, 25)], false);
+    let out =
+        run(&mut masker, &lists, &about, &[Some(b"{app.jwt_secret=abcd,work_mem=1MB}"), Some(b"app.token=x\nport=1")]);
+    assert_eq!(out[0].as_deref(), Some(&b"{app.jwt_secret=[masked:secret-setting],work_mem=1MB}"[..]));
+    assert_eq!(out[1].as_deref(), Some(&b"app.token=[masked:secret-setting]\nport=1"[..]));
+}

@@ -69,7 +69,7 @@ impl<'a> Labelled<'a> {
     pub(super) fn about(&self, facts: &Facts) -> About {
         let (labels, lineage) = (&self.catalog.labels, &facts.lineage);
         if labels.is_empty() {
-            return About::default();
+            return About { settings: facts.settings, ..About::default() };
         }
         // A string of several statements may read what it has just made.
         let uncertain = self.uncertain || self.redefines(facts);
@@ -83,6 +83,7 @@ impl<'a> Labelled<'a> {
             risky: uncertain || unknown || !mentioned.is_empty(),
             named: uncertain || unknown || facts.columns.iter().any(hides),
             uncertain,
+            settings: facts.settings,
             clear: Arc::clone(&self.clear),
             expressions: Arc::new(Expressions {
                 columns: lineage.outputs.iter().flatten().map(shows).collect(),
