@@ -140,11 +140,7 @@ impl<'a> Labelled<'a> {
     /// A statement that is permitted may change what is labelled, or what a name stands for. True when what was said of
     /// statements before counts no more.
     pub(super) fn remember(&mut self, facts: &Facts, runs: bool) -> bool {
-        let about = if self.opened { About::default() } else { self.about(facts) };
-        let calls = || facts.functions.iter().any(|name| sql::volatility(name) == Volatility::Unknown);
-        let runs_code = (facts.redefines && facts.class == Class::Admin) || calls();
-        let opens =
-            !self.opened && ((about.risky && about.expressions.any) || (!self.catalog.labels.is_empty() && runs_code));
+        let opens = !self.opened && !self.catalog.labels.is_empty() && self.opens(facts);
         self.opened |= opens;
         if runs && self.redefines(facts) {
             self.changed = true;
@@ -152,6 +148,20 @@ impl<'a> Labelled<'a> {
             self.overtake();
         }
         opens
+    }
+
+    /// True when a name could stand for rows of it later, or of what it runs, and they may show a labelled value.
+    fn opens(&self, facts: &Facts) -> bool {
+        let calls = || facts.functions.iter().any(|name| sql::volatility(name) == Volatility::Unknown);
+        let mentioned = self.mentioned(facts);
+        facts.lineage.unknown
+            || (facts.redefines && facts.class == Class::Admin)
+            || calls()
+            || if self.uncertain {
+                !facts.lineage.all.is_empty()
+            } else {
+                self.shows(&facts.lineage.all, &mentioned, &[])
+            }
     }
 
     /// True when it may change what is labelled.
