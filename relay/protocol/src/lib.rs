@@ -323,8 +323,8 @@ pub enum Event {
     Columns(u64, Shape),
     /// A statement ended with this tag.
     Complete(u64, String),
-    /// A statement failed: SQLSTATE and message as the server sent them (not masked).
-    Failed(u64, String),
+    /// A statement failed: the error message, not masked.
+    Failed(u64, Bytes),
     /// A statement was sent but skipped by the server because an earlier one failed.
     Skipped(u64),
     /// A statement that had stopped at its row limit goes on.

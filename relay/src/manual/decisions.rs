@@ -105,8 +105,13 @@
 //!   fails all the same, nothing of the batch goes out and the session ends.
 //! - **The local client's first bytes are kept until the relay has answered.** A tunnel that died without a word then costs
 //!   seconds: the same bytes begin again over a new one.
-//! - **Views over labelled tables are masked whole.** The catalog says which columns a view uses, not which of its own show
-//!   them.
+//! - **Columns of views are labelled by their definitions.** The catalog says which columns a view uses, its text which of its
+//!   own are made of them. What has rules and no definition is masked whole.
+//! - **Lineage goes by names.** Whether `balance` is a column of one relation or of another is the server's to resolve; a labelled
+//!   column of that name in any relation that the statement mentions is enough. No type of an expression proves that it shows
+//!   nothing; `count`, `EXISTS` and `IS NULL` do.
+//! - **Errors lose values by SQLSTATE and field, never by words**, which are in the server's language. What has a position in the
+//!   statement's text is about that text, and untouched.
 //! - **A refresh token's predecessor stays good until its successor is used.** An answer that is lost on the way must not
 //!   end a login; a thief and the owner still meet at the second use, which ends it for both.
 //! - **A held request ends with its relay.** It is bound to a session, and the session is gone: after a restart it is shown as

@@ -46,7 +46,8 @@
 //! | mislead a reviewer in Slack, or mention everybody | agent-written text stands in preformatted blocks only, with `& < >` escaped and backticks replaced; the rest is plain text; what was masked or cut is approved on its page alone |
 //! | read secrets where messages are kept | the detector masks what leaves the relay, values in binary too; the webhook's address and the secrets are in no log |
 //! | have the relay call elsewhere | no redirects; what goes back to whoever pressed a button goes to Slack's own hooks, or where its API is, alone |
-//! | read a labelled column by an expression, an alias, an error | result columns are known by table and attribute number; expressions over labelled tables are masked whole; details of errors are dropped where columns are labelled |
+//! | read a labelled column by an expression, an alias, an error | result columns are known by table and attribute number; expressions of any type that name a labelled column are masked whole; errors lose what may hold a value, by SQLSTATE and field |
+//! | take a labelled value out by keeping it elsewhere, or sending it | refused unless policy permits `unmasked`, or the target carries the label |
 //! | act unrecorded | a session begins with its recording; a statement goes out after its intent is in the file; rows that cannot be recorded are not shown |
 //! | change a recording | segments are sealed, numbered and hash-chained; reading says which one does not fit |
 //! | exhaust the relay | lengths are checked before anything is allocated; buffers, names, sessions, strangers, each agent's connections, and each step of the way in are bounded; a resource and a user have limits; slow readers stop their own stream only |

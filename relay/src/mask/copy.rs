@@ -1,10 +1,52 @@
 //! Lines of COPY: cells without types, in the text format or as CSV (documentation, "COPY", File Formats).
 
+use super::plan::WHOLE;
 use std::borrow::Cow;
-use weir_policy::sql::CopyFormat;
+use weir_policy::sql::CopyForm;
 
 /// The bytes that begin a binary COPY; flags and the length of an extension follow.
 const BINARY: &[u8] = b"PGCOPY\n\xff\r\n\0";
+
+/// Which cells of a COPY's lines are labelled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyPlan {
+    form: CopyForm,
+    labelled: Vec<bool>,
+}
+
+impl CopyPlan {
+    /// None where a mask would not be a cell of such a line.
+    #[must_use]
+    pub fn new(form: CopyForm, labelled: Vec<bool>) -> Option<Self> {
+        let mask = WHOLE.as_bytes();
+        let fits = !mask.contains(&form.delimiter) && !(form.csv && mask.contains(&form.quote));
+        fits.then_some(Self { form, labelled })
+    }
+
+    /// A line with its labelled cells masked, and how many were; none when there are none. `first` is the statement's first.
+    #[must_use]
+    pub fn line(&self, data: &[u8], first: bool) -> Option<(Vec<u8>, u64)> {
+        if first && self.form.header {
+            return None;
+        }
+        let line = data.strip_suffix(b"\n").unwrap_or(data);
+        let (mut out, mut masked) = (Vec::with_capacity(data.len()), 0);
+        for (index, cell) in cells(line, &self.form).enumerate() {
+            if index > 0 {
+                out.push(self.form.delimiter);
+            }
+            // A cell too many is nobody's to see.
+            if cell.raw == self.form.null || self.labelled.get(index) == Some(&false) {
+                out.extend_from_slice(cell.raw);
+            } else {
+                out.extend_from_slice(WHOLE.as_bytes());
+                masked += 1;
+            }
+        }
+        out.extend_from_slice(data.get(line.len()..).unwrap_or_default());
+        (masked > 0).then_some((out, masked))
+    }
+}
 
 /// A cell as it stands in its line.
 pub(super) struct Cell<'a> {
@@ -13,7 +55,7 @@ pub(super) struct Cell<'a> {
 }
 
 /// The cells of a line without its end.
-pub(super) fn cells<'a>(line: &'a [u8], format: &CopyFormat) -> impl Iterator<Item = Cell<'a>> {
+pub(super) fn cells<'a>(line: &'a [u8], format: &CopyForm) -> impl Iterator<Item = Cell<'a>> {
     let (csv, delimiter, quote, escape) = (format.csv, format.delimiter, format.quote, format.escape);
     let mut rest = Some(line);
     std::iter::from_fn(move || {
@@ -43,8 +85,8 @@ pub(super) fn cells<'a>(line: &'a [u8], format: &CopyFormat) -> impl Iterator<It
 
 impl<'a> Cell<'a> {
     /// Its value; none is NULL.
-    pub(super) fn value(&self, format: &CopyFormat) -> Option<Cow<'a, [u8]>> {
-        if !self.quoted && self.raw == format.null.as_bytes() {
+    pub(super) fn value(&self, format: &CopyForm) -> Option<Cow<'a, [u8]>> {
+        if !self.quoted && self.raw == format.null.as_slice() {
             return None;
         }
         if !format.csv {
@@ -67,13 +109,13 @@ impl<'a> Cell<'a> {
     }
 
     /// Appends a value in this cell's place; none is NULL.
-    pub(super) fn put(&self, value: Option<&[u8]>, format: &CopyFormat, out: &mut Vec<u8>) {
-        let Some(value) = value else { return out.extend_from_slice(format.null.as_bytes()) };
+    pub(super) fn put(&self, value: Option<&[u8]>, format: &CopyForm, out: &mut Vec<u8>) {
+        let Some(value) = value else { return out.extend_from_slice(format.null.as_slice()) };
         if !format.csv {
             return escape(value, format.delimiter, out);
         }
         let special = |byte: &u8| [format.quote, format.delimiter, b'\n', b'\r'].contains(byte);
-        if !self.quoted && !value.iter().any(special) && value != format.null.as_bytes() {
+        if !self.quoted && !value.iter().any(special) && value != format.null.as_slice() {
             return out.extend_from_slice(value);
         }
         out.push(format.quote);
@@ -165,12 +207,12 @@ pub(super) fn binary_fields(data: &[u8]) -> Option<(usize, Vec<Option<&[u8]>>)> 
 mod tests {
     use super::*;
 
-    fn values(line: &str, format: &CopyFormat) -> Vec<Option<String>> {
+    fn values(line: &str, format: &CopyForm) -> Vec<Option<String>> {
         let text = |value: Cow<'_, [u8]>| String::from_utf8(value.into_owned()).unwrap();
         cells(line.as_bytes(), format).map(|cell| cell.value(format).map(text)).collect()
     }
 
-    fn again(line: &str, format: &CopyFormat) -> String {
+    fn again(line: &str, format: &CopyForm) -> String {
         let mut out = Vec::new();
         for (index, cell) in cells(line.as_bytes(), format).enumerate() {
             if index > 0 {
@@ -183,12 +225,12 @@ mod tests {
 
     #[test]
     fn lines_are_read_and_written_as_the_server_writes_them() {
-        let text = CopyFormat::default();
+        let text = CopyForm::default();
         let line = "1\ta\\tb\\\\c\t\\N\t\t\\\\N";
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(values(line, &text), [some("1"), some("a\tb\\c"), None, some(""), some("\\N")]);
         assert_eq!(again(line, &text), line);
-        let csv = CopyFormat::csv();
+        let csv = CopyForm::csv();
         let line = "1,\"a,\"\"b\"\"\nc\",,\"\",d";
         assert_eq!(values(line, &csv), [some("1"), some("a,\"b\"\nc"), None, some(""), some("d")]);
         assert_eq!(again(line, &csv), line);
@@ -211,5 +253,42 @@ mod tests {
         ] {
             assert_eq!(may_be_typed(value.as_bytes()), typed, "{value}");
         }
+    }
+
+    fn plan(csv: bool, delimiter: u8, null: &str, header: bool) -> CopyPlan {
+        let form = CopyForm { csv, header, delimiter, null: null.into(), quote: b'"', escape: b'"' };
+        CopyPlan::new(form, vec![false, true, false]).unwrap()
+    }
+
+    #[test]
+    fn labelled_cells_are_masked_in_every_form() {
+        let (text, csv) = (plan(false, b'\t', "\\N", false), plan(true, b',', "", true));
+        let semicolons = plan(false, b';', "", false);
+        for (plan, line, expected) in [
+            (&text, "1\tsecret\tx\n", "1\t[masked]\tx\n"),
+            (&text, "1\\\tb\tse\\\\\tx\n", "1\\\tb\t[masked]\tx\n"),
+            (&text, "1\t\\N\tx\n", "1\t\\N\tx\n"),
+            (&text, "1\tsecret\tx\tmore\n", "1\t[masked]\tx\t[masked]\n"),
+            (&semicolons, "a\\;b;sec\\;ret;c\n", "a\\;b;[masked];c\n"),
+            (&csv, "1,secret,x\n", "1,[masked],x\n"),
+            (&csv, "\"a,\"\"b\n\",\"se,\"\"cr\net\",x\n", "\"a,\"\"b\n\",[masked],x\n"),
+            (&csv, "1,,x\n", "1,,x\n"),
+            (&csv, "1,\"\",x\n", "1,[masked],x\n"),
+            (&csv, "1,\"unclosed,x\n", "1,[masked]\n"),
+        ] {
+            let masked = plan
+                .line(line.as_bytes(), false)
+                .map_or_else(|| line.to_owned(), |(line, _)| String::from_utf8(line).unwrap());
+            assert_eq!(masked, expected, "{line}");
+        }
+        assert_eq!(csv.line(b"id,ssn,x\n", true), None, "names of columns are no values");
+        assert!(text.line(b"id\tssn\tx\n", true).is_some());
+    }
+
+    #[test]
+    fn a_form_in_which_the_mask_is_no_cell_is_no_plan() {
+        let form = CopyForm { csv: false, header: false, delimiter: b'[', null: Vec::new(), quote: b'"', escape: b'"' };
+        assert_eq!(CopyPlan::new(form.clone(), Vec::new()), None);
+        assert_eq!(CopyPlan::new(CopyForm { csv: true, delimiter: b',', quote: b'm', ..form }, Vec::new()), None);
     }
 }

@@ -5,18 +5,23 @@
 //! and COPY give one result.
 //!
 //! - [`plan`]: what to do with each column, decided once a shape; [`source`]: where its values come from
-//! - `json`, `binary`, `copy`: masks inside of JSON, values in binary form, lines of COPY
+//! - `json`, `binary`: masks inside of JSON, values in binary form; [`copy`]: lines of COPY
+//! - [`errors`]: what an error or notice loses; [`settings`]: rows of settings
 //! - [`stream`]: values too large to hold, masked without changing their length
 
 mod binary;
-mod copy;
+pub mod copy;
+pub mod errors;
 mod json;
 pub mod plan;
+pub mod settings;
 pub mod source;
 pub mod stream;
 
 use crate::upstream::Catalog;
 use bytes::{Bytes, BytesMut};
+use copy::CopyPlan;
+use errors::Loss;
 use plan::{Plan, Treatment};
 use source::Source;
 use std::{collections::HashSet, sync::Arc};
@@ -72,6 +77,8 @@ const SHORTEST_CARD: usize = 13;
 pub struct About {
     /// The statement mentions a relation with labelled columns: what cannot be traced to a column is masked whole.
     pub risky: bool,
+    /// It names a labelled column, or may: an error may show its value in place of a name.
+    pub named: bool,
     /// The snapshot of what is labelled was overtaken: what it does not know for certain is masked whole too.
     pub uncertain: bool,
     /// Labelled columns that policy lets this session see, by table and attribute. Secrets that are found in them are masked
@@ -79,8 +86,29 @@ pub struct About {
     pub clear: Arc<HashSet<(u32, i16)>>,
     /// Where its values come from.
     pub source: Source,
-    /// For COPY: which of its columns are labelled.
-    pub copy_labelled: Arc<Vec<bool>>,
+    /// Which expressions of its answer may show a labelled value.
+    pub expressions: Arc<Expressions>,
+    /// Its answer shows settings beside their names.
+    pub settings: bool,
+    /// For COPY, where one of its columns is labelled: how to mask it.
+    pub copy: Option<Arc<CopyPlan>>,
+}
+
+/// Which of an answer's columns may show a labelled value where the server gives no table for them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expressions {
+    /// By position, where positions are known.
+    pub columns: Vec<bool>,
+    /// Any of them.
+    pub any: bool,
+}
+
+impl Expressions {
+    /// Of an answer with so many columns.
+    #[must_use]
+    pub fn hide(&self, index: usize, columns: usize) -> bool {
+        if self.columns.len() == columns { self.columns.get(index).copied().unwrap_or(true) } else { self.any }
+    }
 }
 
 /// Masks one session's answers.
@@ -234,21 +262,27 @@ impl Masker {
         self.plan.prepare(shape, &self.catalog.labels, about);
         let mut out: Option<BytesMut> = None;
         let mut count = 0;
-        if !self.plan.nothing() {
+        let nothing = self.plan.nothing() && !about.settings;
+        if !nothing {
             self.look_for_known(&bytes);
         }
         for message in rows::messages(&bytes) {
             count += 1;
-            if self.plan.nothing() {
+            if nothing {
                 continue;
             }
+            let secret = about.settings && names_a_secret(message.bytes);
             // Where the row begins in `out`, once one of its cells has changed.
             let mut begun = None;
             let mut offset = rows::FIRST_CELL;
             for (index, cell) in rows::cells(message.bytes).ok_or(MalformedRow)?.enumerate() {
                 let cell = cell.map_err(|_| MalformedRow)?;
                 let end = offset + 4 + cell.map_or(0, <[u8]>::len);
-                let edit = cell.map_or(Edit::Keep, |cell| self.cell(index, cell, counts));
+                let edit = match cell {
+                    None => Edit::Keep,
+                    Some(cell) if about.settings => self.setting(index, cell, secret, shape, counts),
+                    Some(cell) => self.cell(index, cell, counts),
+                };
                 match (edit, &mut out) {
                     (Edit::Keep, Some(out)) if begun.is_some() => {
                         out.extend_from_slice(message.bytes.get(offset..end).unwrap_or_default());
@@ -316,6 +350,27 @@ impl Masker {
         }
     }
 
+    /// A cell of a row of settings; `secret` where one of the row's cells names one that is.
+    fn setting(&mut self, index: usize, cell: &[u8], secret: bool, shape: &Shape, counts: &mut Counts) -> Edit {
+        let column = shape.columns.as_ref().and_then(|columns| columns.get(index));
+        if secret && !settings::is_secret(cell) && column.is_none_or(settings::has_value) {
+            counts.add(settings::RULE);
+            return if column.is_some_and(plan::is_text) { Edit::Whole(plan::WHOLE) } else { Edit::Null };
+        }
+        self.found.clear();
+        settings::find(cell, &mut self.found);
+        if self.found.is_empty() {
+            return self.cell(index, cell, counts);
+        }
+        if shape.binary(index) && !column.is_some_and(plan::is_text) {
+            tally(&self.found, counts);
+            return Edit::Null;
+        }
+        self.edited.clear();
+        replace(cell, &self.found, false, &mut self.edited, counts, &|_| false);
+        Edit::Text
+    }
+
     fn null_if_found(&mut self, text: &[u8], counts: &mut Counts) -> Edit {
         let found = self.find(text);
         self.null_if(found, counts)
@@ -329,15 +384,26 @@ impl Masker {
         Edit::Null
     }
 
-    /// Whole messages of COPY data, one line each.
-    pub fn copy(&mut self, bytes: Bytes, binary: bool, about: &About, counts: &mut Counts) -> (Bytes, u64) {
+    /// Whole messages of COPY data, one line each; `first` when none came before.
+    pub fn copy(
+        &mut self,
+        bytes: Bytes,
+        binary: bool,
+        about: &About,
+        first: bool,
+        counts: &mut Counts,
+    ) -> (Bytes, u64) {
         let mut out: Option<BytesMut> = None;
         let mut count = 0;
         self.look_for_known(&bytes);
         for message in rows::messages(&bytes) {
-            count += 1;
             let data = rows::copy_payload(message.bytes);
-            let line = self.copy_line(data, about, counts);
+            let line =
+                about.copy.as_ref().and_then(|plan| plan.line(data, first && count == 0)).map(|(line, masked)| {
+                    (0..masked).for_each(|_| counts.add(LABEL));
+                    line
+                });
+            count += 1;
             let from = line.as_deref().unwrap_or(data);
             let mut edited = std::mem::take(&mut self.copied);
             edited.clear();
@@ -455,39 +521,16 @@ impl Masker {
         self.edit(field, jsonb || json::is_document(field), counts)
     }
 
-    fn copy_line(&self, data: &[u8], about: &About, counts: &mut Counts) -> Option<Vec<u8>> {
-        if !about.copy_labelled.iter().any(|labelled| *labelled) {
-            return None;
-        }
-        let (line, end) = match data.strip_suffix(b"\n") {
-            Some(line) => (line, &b"\n"[..]),
-            None => (data, &b""[..]),
-        };
-        let cells: Vec<&[u8]> = line
-            .split(|byte| *byte == b'\t')
-            .enumerate()
-            .map(|(index, cell)| match about.copy_labelled.get(index) {
-                Some(false) => cell,
-                _ if cell == b"\\N" => cell,
-                _ => {
-                    counts.add(LABEL);
-                    plan::WHOLE.as_bytes()
-                }
-            })
-            .collect();
-        Some([cells.join(&b'\t'), end.to_vec()].concat())
-    }
-
     /// An error, notice or notification.
-    pub fn message(&mut self, bytes: Bytes, counts: &mut Counts) -> Bytes {
-        let labelled = !self.catalog.labels.is_empty();
-        let edited = rows::edit_text(&bytes, |field, text| match field {
-            b'D' | b'W' | b'q' if labelled => Some(Vec::new()),
-            b'M' | b'D' | b'H' | b'W' | b'q' | b'P' => {
-                let masked = self.text(text, counts);
-                // A server quotes the value it complains of.
-                if labelled && field == b'M' { Some(unquote(masked.as_deref().unwrap_or(text))) } else { masked }
-            }
+    pub fn message(&mut self, bytes: Bytes, about: &About, counts: &mut Counts) -> Bytes {
+        let loss = errors::loss(&bytes, &self.catalog.labels, about);
+        if loss == Loss::Words {
+            counts.add(LABEL);
+        }
+        let edited = rows::edit_text(&bytes, |field, text| match (field, loss) {
+            (b'D' | b'W' | b'q', Loss::Details | Loss::Words) | (b'H', Loss::Words) => Some(Vec::new()),
+            (b'M', Loss::Words) => Some(errors::words(&bytes)),
+            (b'M' | b'D' | b'H' | b'W' | b'q' | b'P', _) => self.text(text, counts),
             _ => None,
         });
         edited.unwrap_or(bytes)
@@ -507,7 +550,7 @@ impl Masker {
         self.known_here = true;
         let whole = match column {
             Some(column) => matches!(self.plan.treatment(column), Treatment::Whole(_)),
-            None => about.copy_labelled.iter().any(|labelled| *labelled),
+            None => about.copy.is_some(),
         };
         self.nowhere();
         if let Some(column) = column {
@@ -530,6 +573,11 @@ fn begin(chunk: &Bytes, end: usize) -> BytesMut {
     let mut out = BytesMut::with_capacity(chunk.len() + chunk.len() / 8 + 64);
     out.extend_from_slice(chunk.get(..end).unwrap_or_default());
     out
+}
+
+/// True when a cell of the row is the name of a setting that holds a secret.
+fn names_a_secret(row: &[u8]) -> bool {
+    rows::cells(row).into_iter().flatten().flatten().flatten().any(settings::is_secret)
 }
 
 fn tally(found: &[Span], counts: &mut Counts) {
@@ -603,18 +651,6 @@ fn decode_hex(cell: &[u8]) -> Option<Vec<u8>> {
             _ => None,
         })
         .collect()
-}
-
-/// The message with everything between double quotes or after a colon masked.
-fn unquote(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    for (index, piece) in text.split(|byte| *byte == b'"').enumerate() {
-        if index > 0 {
-            out.push(b'"');
-        }
-        out.extend_from_slice(if index % 2 == 1 { plan::WHOLE.as_bytes() } else { piece });
-    }
-    out
 }
 
 #[cfg(test)]

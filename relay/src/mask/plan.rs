@@ -1,6 +1,6 @@
 //! What to do with each column of a result, decided once a shape and kept while the shape stays.
 
-use super::{About, source::Source};
+use super::{About, Expressions, source::Source};
 use crate::upstream::Labels;
 use std::{collections::HashSet, sync::Arc};
 use weir_protocol::{Column, Shape};
@@ -66,6 +66,7 @@ pub struct Plan {
     uncertain: bool,
     clear: Arc<HashSet<(u32, i16)>>,
     source: Source,
+    expressions: Arc<Expressions>,
     places: Vec<Place>,
     nothing: bool,
     otherwise: Option<Treatment>,
@@ -77,6 +78,7 @@ impl Plan {
         let same = self.risky == about.risky
             && self.uncertain == about.uncertain
             && Arc::ptr_eq(&self.clear, &about.clear)
+            && self.expressions == about.expressions
             && (self.source.relations, self.source.others) == (about.source.relations, about.source.others);
         if self.made && self.shape.is(shape) && same {
             return;
@@ -87,10 +89,12 @@ impl Plan {
         self.uncertain = about.uncertain;
         self.clear = Arc::clone(&about.clear);
         self.source = about.source.clone();
+        self.expressions = Arc::clone(&about.expressions);
         let columns = shape.columns.as_deref().map(Vec::as_slice).unwrap_or_default();
         self.places.clear();
         for (index, column) in columns.iter().enumerate() {
-            let treatment = treatment(column, shape.binary(index), labels, about);
+            let hidden = about.risky && column.table == 0 && about.expressions.hide(index, columns.len());
+            let treatment = treatment(column, shape.binary(index), labels, about, hidden);
             let topic = topic(column);
             let secrets = is_clear(column, about) || is_nobodys(column, topic, &about.source);
             self.places.push(Place { treatment, topic, secrets, nulled: false });
@@ -164,27 +168,34 @@ fn is_nobodys(column: &Column, topic: Topic, source: &Source) -> bool {
     }
 }
 
+/// True for a column that a mask's text may stand in.
+pub(super) fn is_text(column: &Column) -> bool {
+    // char, name, text, bpchar, varchar, unknown, xml, cstring
+    const TEXT: [u32; 8] = [18, 19, 25, 1042, 1043, 705, 142, 2275];
+    TEXT.contains(&column.type_oid)
+}
+
 /// What may have changed its number since is nobody's to see.
 fn is_clear(column: &Column, about: &About) -> bool {
     !about.uncertain && about.clear.contains(&(column.table, column.attribute))
 }
 
-/// By type OID (`pg_type.dat` of the server's source).
-fn treatment(column: &Column, binary: bool, labels: &Labels, about: &About) -> Treatment {
-    // bool, int2, int4, oid, float4/8, date, time, timestamp(tz), interval, timetz, xid, cid, uuid
-    const CANNOT_HOLD: [u32; 16] = [16, 21, 23, 26, 28, 29, 700, 701, 1082, 1083, 1114, 1184, 1186, 1266, 2278, 2950];
+/// By type OID (`pg_type.dat` of the server's source). No type says that an expression shows nothing labelled, which is then
+/// `hidden`: a cast makes one of any.
+fn treatment(column: &Column, binary: bool, labels: &Labels, about: &About, hidden: bool) -> Treatment {
     let (json, jsonb) = (column.type_oid == 114, column.type_oid == 3802);
-    let text = TEXT.contains(&column.type_oid);
+    let text = is_text(column);
     let number = (column.table, column.attribute);
-    let labelled = (labels.numbers.contains(&number) && !is_clear(column, about))
+    let labelled = hidden
+        || (labels.numbers.contains(&number) && !is_clear(column, about))
         // The whole row of a labelled table.
         || (column.attribute == 0 && labels.tables.contains(&column.table))
-        // A view over a labelled table, and an expression in a statement that mentions one, may be made of anything in it.
-        || ((labels.views.contains(&column.table)
-            || (about.risky && column.table == 0)
-            || (about.uncertain && !labels.others.contains(&column.table) && !labels.tables.contains(&column.table)))
-            && !CANNOT_HOLD.contains(&column.type_oid)
-            && column.type_oid != 20);
+        // What is made of one by rules, and what may have been made since, shows anything in any column.
+        || labels.rules.contains(&column.table)
+        || (about.uncertain
+            && column.table != 0
+            && !labels.others.contains(&column.table)
+            && !labels.tables.contains(&column.table));
     if labelled {
         return Treatment::Whole(match (text, json, jsonb, binary) {
             (true, ..) => Some(WHOLE),

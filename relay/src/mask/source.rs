@@ -1,7 +1,7 @@
 //! Where a statement's values come from, as far as it decides what is looked for in them.
 
 use std::sync::Arc;
-use weir_policy::sql::{Class, CopyFormat, Facts, Volatility, volatility};
+use weir_policy::sql::{Class, CopyForm, Facts, Volatility, volatility};
 use weir_shared::{config::checked::Masking, detect::Topic};
 
 /// Relations of the server's own that show what others wrote: their statements, values of their tables.
@@ -26,7 +26,7 @@ pub struct Source {
     /// It shows others' statements, or values of their tables, in relations of the server's own.
     pub others: bool,
     /// How lines of COPY are written.
-    pub copy: Arc<CopyFormat>,
+    pub copy: Arc<CopyForm>,
     /// What the names of COPY's columns say, where it names them.
     pub topics: Arc<Vec<Topic>>,
     /// COPY's relation and columns, as it names them.
@@ -64,7 +64,7 @@ impl Source {
                 || !facts.writes.is_empty()
                 || unknown(),
             others: named || facts.class == Class::Session || facts.reads.iter().any(shows),
-            copy: Arc::new(facts.copy_format.clone()),
+            copy: Arc::new(facts.copy_form.clone().unwrap_or_default()),
             names: facts.copy_out.clone().map(Arc::new),
             topics: Arc::new(columns.iter().map(|column| Topic::of(column)).collect()),
         }

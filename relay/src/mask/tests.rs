@@ -49,19 +49,48 @@ fn labelled_columns_are_masked_whole_by_table_and_attribute() {
     assert_eq!(out, [Some(b"[masked]".to_vec()), Some(b"plain".to_vec()), None]);
 }
 
+/// Every expression may show a labelled value.
+fn any() -> Arc<Expressions> {
+    Arc::new(Expressions { any: true, ..Expressions::default() })
+}
+
 #[test]
-fn expressions_over_a_labelled_table_are_masked_whole() {
+fn expressions_that_name_a_labelled_column_are_masked_whole() {
+    let cells: [Option<&[u8]>; 3] = [Some(b"substr"), Some(b"7"), Some(b"(1,x)")];
     let shape = shape(&[(0, 0, 25), (0, 0, 23), (100, 0, 2249)], false);
-    let about = About { risky: true, ..About::default() };
-    let out = run(&mut masker(labels()), &shape, &about, &[Some(b"substr"), Some(b"7"), Some(b"(1,x)")]);
-    assert_eq!(out, [Some(b"[masked]".to_vec()), Some(b"7".to_vec()), None]);
+    let about = |columns: &[bool], any| About {
+        risky: true,
+        expressions: Arc::new(Expressions { columns: columns.to_vec(), any }),
+        ..About::default()
+    };
+    let mut masker = masker(labels());
+    for (about, expected) in [
+        (about(&[], true), [Some("[masked]"), None, None]),
+        (about(&[], false), [Some("substr"), Some("7"), None]),
+        (about(&[false, true, false], true), [Some("substr"), None, None]),
+        (about(&[true, false, false], true), [Some("[masked]"), Some("7"), None]),
+        // Positions are not those of the answer.
+        (about(&[false, false], true), [Some("[masked]"), None, None]),
+        (About::default(), [Some("substr"), Some("7"), None]),
+    ] {
+        let out = run(&mut masker, &shape, &about, &cells);
+        assert_eq!(out, expected.map(|cell| cell.map(|cell| cell.as_bytes().to_vec())), "{about:?}");
+    }
+}
+
+#[test]
+fn what_is_made_by_rules_shows_nothing_of_any_type() {
+    let labels = Labels { rules: HashSet::from([300]), ..labels() };
+    let shape = shape(&[(300, 1, 25), (300, 2, 20), (200, 1, 20)], false);
+    let out = run(&mut masker(labels), &shape, &About::default(), &[Some(b"x"), Some(b"1"), Some(b"1")]);
+    assert_eq!(out, [Some(b"[masked]".to_vec()), None, Some(b"1".to_vec())]);
 }
 
 #[test]
 fn a_labelled_column_that_may_be_seen_shows_all_but_secrets() {
     let shape = shape(&[(100, 3, 25), (20_000, 2, 25), (0, 0, 25), (100, 0, 2249)], false);
     let clear = Arc::new(HashSet::from([(100, 3)]));
-    let about = About { risky: true, clear, ..About::default() };
+    let about = About { risky: true, clear, expressions: any(), ..About::default() };
     let cells: [Option<&[u8]>; 4] =
         [Some(b"alice@example.com"), Some(b"alice@example.com"), Some(b"x"), Some(b"(1,x)")];
     let mut masker = masker(labels());
@@ -86,7 +115,10 @@ fn what_an_overtaken_snapshot_does_not_know_for_certain_is_masked_whole() {
     let about = About { risky: true, uncertain: true, ..About::default() };
     let cells: [Option<&[u8]>; 4] = [Some(b"known"), Some(b"new view"), Some(b"7"), Some(b"plain")];
     let out = run(&mut masker(labels), &shape, &about, &cells);
-    assert_eq!(out, [&b"known"[..], b"[masked]", b"7", b"plain"].map(|cell| Some(cell.to_vec())));
+    assert_eq!(
+        out,
+        [Some(&b"known"[..]), Some(b"[masked]"), None, Some(b"plain")].map(|cell| cell.map(<[u8]>::to_vec))
+    );
 }
 
 #[test]
@@ -206,14 +238,14 @@ fn text_that_is_json_is_json_after() {
     notification.extend_from_slice(cell.as_bytes());
     notification.extend_from_slice(&[0]);
     rows::end_message(&mut notification, 0);
-    let out = masker.message(notification.freeze(), &mut Counts::new());
+    let out = masker.message(notification.freeze(), &About::default(), &mut Counts::new());
     assert!(out.ends_with(b"jobs\0{\"acct\": \"[masked:card]\"}\0"), "{out:?}");
 }
 
 fn copied(masker: &mut Masker, about: &About, data: &[u8], binary: bool) -> Vec<u8> {
     let mut message = BytesMut::new();
     rows::put_copy(&mut message, data);
-    let (out, count) = masker.copy(message.freeze(), binary, about, &mut Counts::new());
+    let (out, count) = masker.copy(message.freeze(), binary, about, false, &mut Counts::new());
     assert_eq!(count, 1);
     rows::copy_payload(&out).to_vec()
 }
@@ -236,7 +268,7 @@ fn lines_of_copy_load_again() {
         assert_eq!(copied(&mut masker, &about, format!("{line}\n").as_bytes(), false), out, "{line}");
     }
     let mut csv = over_relations();
-    csv.source.copy = Arc::new(weir_policy::sql::CopyFormat::csv());
+    csv.source.copy = Arc::new(weir_policy::sql::CopyForm::csv());
     let line = "1,\"{\"\"acct\"\": 4111111111111111}\",4111111111111111,\"x, ada@example.com\"\n";
     let out = copied(&mut masker, &csv, line.as_bytes(), false);
     assert_eq!(String::from_utf8(out).unwrap(), "1,\"{\"\"acct\"\": \"\"[masked:card]\"\"}\",,\"x, [masked:email]\"\n");
@@ -278,7 +310,7 @@ fn the_injected_credential_never_comes_back() {
     let out = run(&mut masker, &shape(&[(1, 1, 25)], false), &About::default(), &[Some(b"it is upstream-password!")]);
     assert!(!String::from_utf8_lossy(out[0].as_ref().unwrap()).contains("upstream-password"));
     let error = Bytes::from(weir_shared::native::postgres_fatal("28000", "no upstream-password", "", ""));
-    let masked = masker.message(error, &mut Counts::new());
+    let masked = masker.message(error, &About::default(), &mut Counts::new());
     assert!(!String::from_utf8_lossy(&masked).contains("upstream-password"));
 }
 
@@ -296,4 +328,29 @@ fn a_credential_of_digits_hides_in_no_number() {
 fn columns_that_nobody_described_show_nothing_of_a_labelled_database() {
     let out = run(&mut masker(labels()), &Shape::default(), &About::default(), &[Some(b"anything")]);
     assert_eq!(out, [None]);
+}
+
+#[test]
+fn values_of_secret_settings_are_masked_beside_their_names() {
+    let mut masker = masker(Labels::default());
+    let about = About { settings: true, ..About::default() };
+    // As pg_settings has them, and as SHOW ALL does.
+    let shapes = [
+        shape(&[(12_500, 1, 25), (12_500, 2, 25), (12_500, 5, 25), (12_500, 13, 25), (0, 0, 23)], false),
+        shape(&[(0, 0, 25), (0, 0, 25), (0, 0, 25), (0, 0, 25), (0, 0, 23)], false),
+    ];
+    let cells = |name: &'static [u8]| [name, b"host=db1", b"words", b"", b"8"].map(Some);
+    let masked = Some(&b"[masked]"[..]);
+    for (shape, description) in shapes.iter().zip([Some(&b"words"[..]), masked]) {
+        let out = run(&mut masker, shape, &about, &cells(b"primary_conninfo"));
+        let out: Vec<_> = out.iter().map(Option::as_deref).collect();
+        assert_eq!(out, [Some(&b"primary_conninfo"[..]), masked, description, masked, None]);
+        let out = run(&mut masker, shape, &about, &cells(b"port"));
+        assert_eq!(out.iter().map(Option::as_deref).collect::<Vec<_>>(), cells(b"port"));
+    }
+    let lists = shape(&[(0, 0, 1009), (0, 0, 25)], false);
+    let out =
+        run(&mut masker, &lists, &about, &[Some(b"{app.jwt_secret=abcd,work_mem=1MB}"), Some(b"app.token=x\nport=1")]);
+    assert_eq!(out[0].as_deref(), Some(&b"{app.jwt_secret=[masked:secret-setting],work_mem=1MB}"[..]));
+    assert_eq!(out[1].as_deref(), Some(&b"app.token=[masked:secret-setting]\nport=1"[..]));
 }

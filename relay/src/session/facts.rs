@@ -1,7 +1,7 @@
 //! Facts about statements, cached by text for the whole relay.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use weir_policy::sql::{self, Class, Facts, FactsCache};
+use weir_policy::sql::{self, Class, Facts, FactsCache, Lineage};
 
 /// The relay's cache.
 #[derive(Default)]
@@ -56,6 +56,7 @@ pub fn unjudged(reason: &str) -> Facts {
         opaque: true,
         reason: reason.to_owned(),
         certain_reason: reason.to_owned(),
+        lineage: Lineage::unknown(),
         ..Facts::default()
     }
 }

@@ -396,7 +396,7 @@ impl<'a> Gate<'a> {
         {
             return self.refuse(action, number, &facts, decision, refusal);
         }
-        if let Some(refusal) = self.labelled.objection(&action, &facts) {
+        if let Some(refusal) = self.labelled.objection(&facts) {
             return self.refuse(action, number, &facts, decision, refusal);
         }
         match decision.outcome {
@@ -597,11 +597,14 @@ impl<'a> Gate<'a> {
 
     /// Takes note of what a permitted request may change for those that follow.
     fn remember(&mut self, engine: &Postgres, action: &Action, number: u64, facts: &Facts, text: &Arc<Facts>) {
-        if action.kind != ActionKind::Prepare {
+        let runs = action.kind != ActionKind::Prepare;
+        if self.labelled.remember(facts, runs) {
+            self.decided.clear();
+        }
+        if runs {
             if facts.reason == SETS_MASKED_DUMP {
                 self.dumps &= !is_on(action.text.rsplit(['=', ' ']).next().unwrap_or_default());
             }
-            self.labelled.remember(facts);
             let changes = facts::changes_meaning(facts);
             self.state.changes += u64::from(changes);
             self.unsettled |= changes;

@@ -73,6 +73,11 @@ impl Rows {
         }
     }
 
+    /// True while none of the statement's rows was delivered.
+    pub(super) fn none_yet(&self) -> bool {
+        self.delivered == 0
+    }
+
     fn take_note(&mut self, bytes: &Bytes, count: u64) {
         self.delivered += count;
         if let Some(hash) = &mut self.hash {

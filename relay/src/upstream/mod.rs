@@ -19,11 +19,12 @@ pub mod resolve;
 mod role;
 mod scram;
 mod tls;
+mod views;
 
 pub use cancel::Canceller;
 pub use catalog::{Catalog, Catalogs};
 pub use dial::Io;
-pub use labels::Labels;
+pub use labels::{Labels, Relation};
 pub use role::statements as role_statements;
 pub use scram::ScramKeys;
 

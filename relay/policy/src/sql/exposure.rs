@@ -1,7 +1,10 @@
 //! What a statement would open beside the rows it names: programs and files of the server, and secrets that the server
 //! keeps. Seen in the parse tree, node by node, so that no second statement and no sub-select hides it.
 
-use super::tree::{Node, Tree};
+use super::{
+    secret::is_secret_setting,
+    tree::{Node, Tree},
+};
 
 /// What the guardrails ask about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,45 +30,6 @@ const FILE_FUNCTIONS: &[&str] = &[
     "pg_stat_file",
 ];
 
-/// Catalogs whose rows hold passwords or connection strings.
-const SECRET_CATALOGS: &[&str] = &[
-    "_pg_user_mappings",
-    "pg_authid",
-    "pg_file_settings",
-    "pg_hba_file_rules",
-    "pg_ident_file_mappings",
-    "pg_shadow",
-    "pg_subscription",
-    "pg_user_mapping",
-    "pg_user_mappings",
-    "user_mapping_options",
-];
-
-/// Settings that hold a secret, or a command line that may.
-const SECRET_SETTINGS: &[&str] =
-    &["archive_command", "primary_conninfo", "recovery_end_command", "restore_command", "ssl_passphrase_command"];
-/// What the name of a setting of an application's own says of it: `app.jwt_secret`.
-const SECRET_WORDS: &[&str] = &[
-    "apikey",
-    "api_key",
-    "conninfo",
-    "credential",
-    "jwt",
-    "passphrase",
-    "passwd",
-    "password",
-    "private",
-    "secret",
-    "token",
-];
-
-/// True for a setting whose value is a secret.
-pub(super) fn is_secret_setting(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    SECRET_SETTINGS.contains(&name.as_str())
-        || (name.contains('.') && SECRET_WORDS.iter().any(|word| name.contains(word)))
-}
-
 impl Exposure {
     /// Takes note of one node of the tree.
     pub(super) fn see(&mut self, node: &Node) {
@@ -81,11 +45,6 @@ impl Exposure {
                 self.server_program |= set.ends_with("_command") || set.ends_with("_libraries");
             }
             "VariableShowStmt" => self.secret |= is_secret_setting(node.text("name")),
-            "RangeVar" => {
-                let (schema, name) = (node.text("schemaname"), node.text("relname"));
-                self.secret |=
-                    matches!(schema, "" | "pg_catalog" | "information_schema") && SECRET_CATALOGS.contains(&name);
-            }
             "FuncCall" => self.call(node),
             _ => {}
         }
@@ -94,12 +53,11 @@ impl Exposure {
     fn call(&mut self, node: &Node) {
         let name = node.list("funcname").last().map_or("", Tree::as_text);
         let arguments = node.list("args");
-        let first = arguments.first().and_then(literal);
         self.server_file |= FILE_FUNCTIONS.iter().any(|prefix| name.starts_with(prefix));
         self.secret |= match name {
             "pg_hba_file_rules" | "pg_ident_file_mappings" | "pg_show_all_file_settings" => true,
             // A name that is put together while it runs may be any.
-            "current_setting" => first.is_none_or(is_secret_setting),
+            "current_setting" => arguments.first().and_then(name_in).is_none_or(is_secret_setting),
             // The connection string stands in the statement, and with it the password.
             _ if name.starts_with("dblink") => arguments.iter().filter_map(literal).any(|text| {
                 let text = text.to_ascii_lowercase();
@@ -122,6 +80,17 @@ pub(super) fn of_function(name: &str) -> Exposure {
 fn literal(tree: &Tree) -> Option<&str> {
     let constant = tree.as_node().is_some_and(|node| matches!(node.name, "AConst" | "TypeCast"));
     constant.then(|| tree.as_text()).filter(|text| !text.is_empty())
+}
+
+/// A name that stands in the text as it is: a cast to a type with a length cuts it.
+fn name_in(tree: &Tree) -> Option<&str> {
+    let node = tree.as_node()?;
+    if node.name == "TypeCast" {
+        let to = node.field("type_name").as_node()?;
+        let whole = matches!(to.list("names").last().map(Tree::as_text), Some("text" | "varchar" | "name"));
+        return (whole && !to.has("typmods") && !to.has("array_bounds")).then(|| name_in(node.field("arg")))?;
+    }
+    literal(tree)
 }
 
 /// True for a language in which a function can do whatever the server's own process can.
@@ -161,7 +130,8 @@ mod tests {
             ("SELECT lo_export(1, '/tmp/x')", file),
             ("LOAD 'evil'", file),
             ("SELECT passwd FROM pg_shadow", secret),
-            ("SELECT 1 FROM pg_catalog.pg_authid", secret),
+            ("SELECT rolpassword IS NULL FROM pg_catalog.pg_authid", secret),
+            ("SELECT 1 FROM pg_catalog.pg_authid", nothing),
             ("SELECT * FROM app.pg_shadow", nothing),
             ("SELECT umoptions FROM pg_user_mappings", secret),
             ("SELECT pg_hba_file_rules()", secret),

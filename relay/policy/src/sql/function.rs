@@ -56,6 +56,7 @@ const DANGEROUS: &[&str] = &[
     "pg_restore_",
     "pg_rotate_logfile",
     "pg_show_all_file_settings",
+    "pg_show_all_settings",
     "pg_start_backup",
     "pg_stat_file",
     "pg_stat_reset",
@@ -87,26 +88,6 @@ const OPAQUE: &[&str] = &[
     "xpath_table",
 ];
 
-/// Catalogs that hold passwords, files or other tables' values.
-const SECRET_CATALOGS: &[&str] = &[
-    "pg_authid",
-    "pg_file_settings",
-    "pg_hba_file_rules",
-    "pg_ident_file_mappings",
-    "pg_largeobject",
-    "pg_shadow",
-    "pg_statistic",
-    "pg_statistic_ext_data",
-    "pg_stats",
-    "pg_stats_ext",
-    "pg_stats_ext_exprs",
-    "pg_subscription",
-    "pg_user_mapping",
-    "pg_user_mappings",
-    "user_mapping_options",
-    "_pg_user_mappings",
-];
-
 /// Columns of what known functions return: `(aclexplode(relacl)).grantee`.
 const RESULT_COLUMNS: &[&str] =
     &["grantee", "grantor", "identity", "is_grantable", "key", "n", "privilege_type", "schema", "type", "value", "x"];
@@ -136,6 +117,30 @@ pub(super) fn volatility(schema: &str, name: &str) -> Volatility {
     }
 }
 
+/// True for a function of the server's own that takes a row of any relation: `t.to_jsonb` calls it where `t` has no such
+/// column.
+pub(super) fn takes_a_row(name: &str) -> bool {
+    const THESE: &[&str] = &[
+        "array_agg",
+        "concat",
+        "hash_record",
+        "json_agg",
+        "json_agg_strict",
+        "json_build_array",
+        "jsonb_agg",
+        "jsonb_agg_strict",
+        "jsonb_build_array",
+        "quote_literal",
+        "quote_nullable",
+        "record_out",
+        "record_send",
+        "row_to_json",
+        "to_json",
+        "to_jsonb",
+    ];
+    THESE.contains(&name)
+}
+
 /// True for a function that runs SQL which its call does not show.
 pub(super) fn is_opaque(schema: &str, name: &str) -> bool {
     schema == "cron" || OPAQUE.iter().any(|prefix| name.starts_with(prefix))
@@ -144,11 +149,6 @@ pub(super) fn is_opaque(schema: &str, name: &str) -> bool {
 /// True for a relation that is the server's own, where a row is a privilege, a setting or what a name means.
 pub(super) fn is_catalog(schema: &str, name: &str) -> bool {
     matches!(schema, "pg_catalog" | "information_schema") || schema.is_empty() && name.starts_with("pg_")
-}
-
-/// True for a system catalog whose rows are secrets or copies of other tables' values.
-pub(super) fn is_secret_catalog(schema: &str, name: &str) -> bool {
-    matches!(schema, "" | "pg_catalog" | "information_schema") && SECRET_CATALOGS.contains(&name)
 }
 
 fn builtin() -> &'static HashMap<&'static str, Volatility> {

@@ -3,14 +3,16 @@
 
 mod cache;
 mod condition;
-mod copying;
+mod copy;
 mod exposure;
 mod function;
+mod lineage;
 mod names;
 mod operator;
 mod parse;
 mod planning;
 mod resolve;
+mod secret;
 mod setting;
 mod standing;
 mod statement;
@@ -25,13 +27,15 @@ mod corpus;
 mod tests;
 
 pub use cache::FactsCache;
-pub use copying::CopyFormat;
+pub use copy::CopyForm;
 pub use exposure::Exposure;
 pub use function::Volatility;
-pub use names::{FieldName, FunctionName, Name, Names, RelationName, Source};
+pub use lineage::{Lineage, Source, Sources, Store};
+pub use names::{FieldName, FunctionName, Name, Names, Origin, RelationName};
 pub use parse::is_quick;
 pub use planning::{PlannedRelation, Planning, planning};
 pub use resolve::{Answer, FoundFunction, FoundRelation, Own, Resolved, resolve};
+pub use secret::is_secret_setting;
 pub use setting::{is_custom, setting};
 pub use standing::{PathChange, Prepared, list as name_list};
 pub use written::Written;
@@ -123,12 +127,16 @@ pub struct Facts {
     pub copy_out: Option<(String, Vec<String>)>,
     /// True when any statement is a COPY TO STDOUT.
     pub is_copy_out: bool,
-    /// How the lines of its COPY TO STDOUT are written; of several, of the last.
-    pub copy_format: CopyFormat,
+    /// For a single COPY TO STDOUT: its form, where its lines can be taken apart.
+    pub copy_form: Option<CopyForm>,
     /// What it writes into columns.
     pub written: Written,
     /// It writes a mask, or a NULL, that its session was shown. No text says so by itself: who knows the session does.
     pub writes_mask: bool,
+    /// Its answer shows values of settings, each beside its name or with it in one text.
+    pub settings: bool,
+    /// What its answer, and what it keeps, is made of.
+    pub lineage: Lineage,
 }
 
 impl Facts {

@@ -49,7 +49,7 @@ pub struct FieldName {
 
 /// What an alias or a relation's own name stands for in an expression.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Source {
+pub enum Origin {
     /// The relation at this place in [`Names::relations`].
     Relation(usize),
     /// Something that has these columns; others are not known of it.
@@ -70,7 +70,7 @@ pub struct Names {
     /// Types.
     pub types: Vec<Name>,
     /// What stands before the dot of a field may be one of these.
-    pub sources: Vec<(String, Source)>,
+    pub sources: Vec<(String, Origin)>,
     /// Settings of the application's own that are changed: `app.tenant`.
     pub settings: Vec<String>,
     /// Roles that the session takes on.
@@ -108,11 +108,11 @@ impl Names {
                 place
             })
             .collect();
-        let moved = |source: &Source| match source {
-            Source::Relation(place) => {
-                places.get(*place).map_or(Source::Columns(Vec::new()), |place| Source::Relation(*place))
+        let moved = |source: &Origin| match source {
+            Origin::Relation(place) => {
+                places.get(*place).map_or(Origin::Columns(Vec::new()), |place| Origin::Relation(*place))
             }
-            columns @ Source::Columns(_) => columns.clone(),
+            columns @ Origin::Columns(_) => columns.clone(),
         };
         others.sources.iter().for_each(|(name, source)| add(&mut all.sources, (name.clone(), moved(source))));
         join(&mut all.functions, &others.functions);

@@ -2,7 +2,11 @@
 //! decoding, walking and dropping its tree are recursive: in an ordinary thread that overflows the stack and ends the
 //! whole process. So only what cannot nest deeply runs on the caller's stack.
 
-use super::{Class, Facts, tree, walk};
+use super::{
+    Class, Facts,
+    lineage::{self, Lineage},
+    tree, walk,
+};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, OnceLock, PoisonError, mpsc},
@@ -57,7 +61,7 @@ fn here(text: &str) -> Facts {
         Err(error) => return unparseable(text, &error.to_string()),
     };
     match tree::tree_of(&parsed.protobuf) {
-        Ok(tree) => walk::facts(&tree),
+        Ok(tree) => Facts { lineage: lineage::lineage(&tree), ..walk::facts(&tree) },
         Err(error) => unparseable(text, &error.to_string()),
     }
 }
@@ -116,6 +120,7 @@ pub(super) fn unparseable(text: &str, why: &str) -> Facts {
         certain_reason: format!("unparseable: {why}"),
         has_where: true,
         has_password: text.to_ascii_lowercase().contains("password"),
+        lineage: Lineage::unknown(),
         ..Facts::empty()
     }
 }

@@ -9,7 +9,7 @@ use super::{
     Class, Facts,
     exposure::{self, Exposure},
     function,
-    names::{FieldName, Name, Names, Source, add},
+    names::{FieldName, Name, Names, Origin, add},
 };
 use serde::Deserialize;
 use std::collections::HashSet;
@@ -345,9 +345,9 @@ impl Judge<'_> {
     fn is_column(&self, field: &FieldName) -> bool {
         let Some(of) = &field.of else { return false };
         let mut sources = self.names.sources.iter().filter(|(name, _)| name == of).peekable();
-        let has = |source: &Source| match source {
-            Source::Columns(columns) => columns.contains(&field.name),
-            Source::Relation(place) => {
+        let has = |source: &Origin| match source {
+            Origin::Columns(columns) => columns.contains(&field.name),
+            Origin::Relation(place) => {
                 let mut columns = self.answer.columns.iter();
                 columns.any(|(relation, name)| relation == place && *name == field.name)
             }

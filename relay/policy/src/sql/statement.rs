@@ -1,7 +1,7 @@
 //! The class of each kind of statement by itself, without what lies inside it. What is not named is administration.
 
 use super::{
-    Class, exposure,
+    Class, secret,
     setting::{self, Change},
     standing::PathChange,
     tree::{Node, Tree},
@@ -53,7 +53,7 @@ pub(super) fn kind_of(node: &Node) -> Kind {
 
         "TransactionStmt" => transaction(node),
         "VariableSetStmt" => variable_set(node),
-        "VariableShowStmt" if exposure::is_secret_setting(node.text("name")) => kind(Class::Admin, "SHOW of a secret"),
+        "VariableShowStmt" if secret::is_secret_setting(node.text("name")) => kind(Class::Admin, "SHOW of a secret"),
         "VariableShowStmt" => kind(Class::Session, "SHOW"),
         "ListenStmt" => kind(Class::Session, "LISTEN"),
         "UnlistenStmt" => kind(Class::Session, "UNLISTEN"),

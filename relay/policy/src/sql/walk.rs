@@ -1,9 +1,9 @@
 //! From a parse tree to facts: visits every node once, whatever it lies in.
 
 use super::{
-    Class, Facts, condition, copying, function,
-    names::{FieldName, FunctionName, Name, Names, RelationName, Source, add},
-    operator,
+    Class, Facts, condition, copy, function,
+    names::{FieldName, FunctionName, Name, Names, Origin, RelationName, add},
+    operator, secret,
     setting::{self, Change},
     standing::{self, PathChange, Prepared},
     statement,
@@ -18,10 +18,15 @@ pub(super) fn facts(tree: &Tree) -> Facts {
     walk.facts.statements = statements.len();
     for statement in statements {
         walk.visit(statement, Use::Read);
+        if let Some(statement) = statement.as_node().and_then(|raw| raw.field("stmt").as_node()) {
+            walk.settings(statement);
+        }
     }
     walk.facts.paths.iter_mut().filter(|_| statements.len() > 1).for_each(|path| path.local = false);
     if let [only] = statements {
-        walk.facts.copy_out = copy_out(only);
+        let copied = only.as_node().and_then(|raw| copied(raw.field("stmt").as_node()?));
+        walk.facts.copy_form = copied.and_then(copy::form);
+        walk.facts.copy_out = copied.and_then(copy_out);
     }
     walk.finish()
 }
@@ -45,6 +50,8 @@ struct Walk {
     rows: Vec<String>,
     /// Last name of each column reference, and whether it was the only one.
     references: Vec<String>,
+    /// Catalogs that hold secrets in some of their columns.
+    catalogs: Vec<&'static secret::Catalog>,
     /// Inside EXPLAIN without ANALYZE: nothing runs.
     planned: bool,
 }
@@ -87,7 +94,7 @@ impl Walk {
             if columns.is_empty() {
                 columns = cte.field("ctequery").as_node().map(output_names).unwrap_or_default();
             }
-            add(&mut self.names.sources, (cte.text("ctename").to_owned(), Source::Columns(columns)));
+            add(&mut self.names.sources, (cte.text("ctename").to_owned(), Origin::Columns(columns)));
         }
         if recursive {
             self.ctes.extend(with.list("ctes").iter().map(name));
@@ -168,6 +175,15 @@ impl Walk {
         if looks && let Some(relation) = node.field("relation").as_node() {
             push(&mut self.facts.reads, dotted_relation(relation));
         }
+        // It gives a value to each column.
+        let unnamed = match node.name {
+            "InsertStmt" => !node.has("cols"),
+            "MergeStmt" => node.list("merge_when_clauses").iter().filter_map(Tree::as_node).any(is_insert_of_all),
+            _ => false,
+        };
+        if unnamed {
+            push(&mut self.facts.columns, "*".to_owned());
+        }
         self.children(node, Use::Read, &["relation"]);
     }
 
@@ -190,7 +206,6 @@ impl Walk {
         }
         if !from {
             self.facts.is_copy_out |= !node.has("is_program") && !node.has("filename");
-            self.facts.copy_format = copying::format_of(node);
             if node.has("relation") && !node.has("attlist") {
                 push(&mut self.facts.columns, "*".to_owned());
             }
@@ -214,6 +229,7 @@ impl Walk {
         let facts = self.inner(node);
         self.facts.prepares.push(Prepared { name: node.text("name").to_owned(), facts });
         self.children(node, Use::Read, &[]);
+        self.secrets();
     }
 
     /// The facts of the statement inside one that gives it a name.
@@ -346,15 +362,13 @@ impl Walk {
         }
         if schema.is_empty() && place == Use::Read && self.ctes.iter().any(|cte| cte == name) {
             if let Some(alias) = alias {
-                let of = |(known, source): &(String, Source)| (known == name).then(|| source.clone());
-                let source = self.names.sources.iter().rev().find_map(of).unwrap_or(Source::Columns(Vec::new()));
+                let of = |(known, source): &(String, Origin)| (known == name).then(|| source.clone());
+                let source = self.names.sources.iter().rev().find_map(of).unwrap_or(Origin::Columns(Vec::new()));
                 add(&mut self.names.sources, (alias.text("aliasname").to_owned(), source));
             }
             return;
         }
-        if function::is_secret_catalog(schema, name) {
-            self.raise(Class::Admin, format!("reads {name}"));
-        }
+        self.catalogs.extend(secret::catalog(schema, name));
         let reads = place == Use::Read || self.planned;
         let list = if reads { &mut self.facts.reads } else { &mut self.facts.writes };
         push(list, dotted_relation(node));
@@ -372,14 +386,14 @@ impl Walk {
         let relations = &mut self.names.relations;
         let place = relations.iter().position(|known| *known == relation).unwrap_or(relations.len());
         add(relations, relation);
-        let mut stands = |name: &str, source: Source| add(&mut self.names.sources, (name.to_owned(), source));
+        let mut stands = |name: &str, source: Origin| add(&mut self.names.sources, (name.to_owned(), source));
         match alias.map(|alias| alias.list("colnames")).filter(|columns| !columns.is_empty()) {
             // Columns beyond those that are named anew keep their names.
-            Some(columns) => stands(&called, Source::Columns(texts(columns))),
+            Some(columns) => stands(&called, Origin::Columns(texts(columns))),
             None => {
-                stands(&called, Source::Relation(place));
+                stands(&called, Origin::Relation(place));
                 if writes {
-                    stands("excluded", Source::Relation(place));
+                    stands("excluded", Origin::Relation(place));
                 }
             }
         }
@@ -395,7 +409,7 @@ impl Walk {
         if columns.is_empty() {
             columns = query.as_node().map(output_names).unwrap_or_default();
         }
-        add(&mut self.names.sources, (alias.text("aliasname").to_owned(), Source::Columns(columns)));
+        add(&mut self.names.sources, (alias.text("aliasname").to_owned(), Origin::Columns(columns)));
     }
 
     fn type_name(&mut self, node: &Node) {
@@ -500,11 +514,15 @@ impl Walk {
         match fields.last() {
             Some(Tree::Node(last)) if last.name == "AStar" => push(&mut self.facts.columns, "*".to_owned()),
             Some(last) => {
-                push(&mut self.facts.columns, last.as_text().to_owned());
-                self.references.push(last.as_text().to_owned());
+                let name = last.as_text();
+                push(&mut self.facts.columns, name.to_owned());
+                self.references.push(name.to_owned());
                 if let [.., of, _] = fields {
                     let of = Some(of.as_text().to_owned());
-                    add(&mut self.names.fields, FieldName { of, name: last.as_text().to_owned() });
+                    add(&mut self.names.fields, FieldName { of, name: name.to_owned() });
+                }
+                if fields.len() > 1 && function::takes_a_row(name) {
+                    push(&mut self.facts.columns, "*".to_owned());
                 }
             }
             None => {}
@@ -532,11 +550,34 @@ impl Walk {
         self.facts.class = self.facts.class.max(class);
     }
 
-    fn finish(mut self) -> Facts {
+    /// What it reads of catalogs, by the columns that it names.
+    fn secrets(&mut self) {
         // `SELECT u FROM users u` and `to_jsonb(u)` mention every column.
         if self.references.iter().any(|name| self.rows.contains(name)) {
             push(&mut self.facts.columns, "*".to_owned());
         }
+        for catalog in std::mem::take(&mut self.catalogs) {
+            if let Some(column) = catalog.named_in(&self.facts.columns) {
+                self.facts.exposure.secret |= catalog.of_the_server;
+                self.raise(Class::Admin, format!("reads {}.{column}", catalog.name));
+            }
+        }
+    }
+
+    /// Whether it shows settings, and their names beside them.
+    fn settings(&mut self, statement: &Node) {
+        match secret::settings(statement) {
+            secret::Settings::None => {}
+            secret::Settings::Named => self.facts.settings = true,
+            secret::Settings::Nameless => {
+                self.facts.exposure.secret = true;
+                self.raise(Class::Admin, "shows settings without their names".to_owned());
+            }
+        }
+    }
+
+    fn finish(mut self) -> Facts {
+        self.secrets();
         if self.facts.reason.is_empty() {
             self.facts.reason = "empty".to_owned();
         }
@@ -597,6 +638,11 @@ fn output_names(select: &Node) -> Vec<String> {
     targets.filter_map(name).filter(|name| !name.is_empty()).collect()
 }
 
+/// A row that is inserted without naming its columns.
+fn is_insert_of_all(when: &Node) -> bool {
+    when.has("values") && !when.has("target_list")
+}
+
 fn push(list: &mut Vec<String>, name: String) {
     if !name.is_empty() && !list.contains(&name) {
         list.push(name);
@@ -617,11 +663,13 @@ fn option_text(value: &Tree) -> String {
     }
 }
 
-fn copy_out(statement: &Tree) -> Option<(String, Vec<String>)> {
-    let copy = statement.as_node()?.field("stmt").as_node().filter(|node| node.name == "CopyStmt")?;
-    if ["is_from", "is_program", "filename"].iter().any(|field| copy.has(field)) {
-        return None;
-    }
+/// A COPY to the client.
+fn copied(statement: &Node) -> Option<&Node> {
+    let from = ["is_from", "is_program", "filename"].iter().any(|field| statement.has(field));
+    (statement.name == "CopyStmt" && !from).then_some(statement)
+}
+
+fn copy_out(copy: &Node) -> Option<(String, Vec<String>)> {
     let relation = copy.field("relation").as_node()?;
     let columns = copy.list("attlist").iter().map(|column| column.as_text().to_owned()).collect();
     Some((dotted_relation(relation), columns))

@@ -185,21 +185,4 @@ mod tests {
         let many = format!("INSERT INTO t (a) VALUES {}", ["($1)"; 1500].join(", "));
         assert!(facts(&many).written.more);
     }
-
-    #[test]
-    fn a_copy_says_how_its_lines_are_written() {
-        use crate::sql::CopyFormat;
-        for (options, format) in [
-            ("", CopyFormat::default()),
-            ("(FORMAT csv)", CopyFormat::csv()),
-            ("CSV HEADER", CopyFormat::csv()),
-            (
-                "(FORMAT text, DELIMITER '|', NULL '')",
-                CopyFormat { delimiter: b'|', null: String::new(), ..CopyFormat::default() },
-            ),
-            ("(FORMAT csv, QUOTE '''')", CopyFormat { quote: b'\'', escape: b'\'', ..CopyFormat::csv() }),
-        ] {
-            assert_eq!(facts(&format!("COPY t TO STDOUT {options}")).copy_format, format, "{options}");
-        }
-    }
 }

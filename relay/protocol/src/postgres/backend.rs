@@ -277,15 +277,15 @@ fn failed(engine: &mut Postgres, bytes: Bytes) -> Step {
     let summary = rows::error_summary(&bytes);
     let as_told = |number, refused: Option<Bytes>| {
         if let Some(cut) = &cut {
-            let event = (!cut.is_of(number)).then_some(Event::Failed(number, summary.clone()));
+            let event = (!cut.is_of(number)).then_some(Event::Failed(number, bytes.clone()));
             return (event.filter(|_| refused.is_none()), Step::Reply(Reply(cut.error())));
         }
         match overdue.as_deref() {
             Some((late, refusal)) if *late == number && refused.is_none() && summary.starts_with("57014") => {
-                let event = Event::Failed(number, format!("{} {}", refusal.code, refusal.message));
-                (Some(event), Step::Reply(Reply(error(refusal, "ERROR"))))
+                let told = error(refusal, "ERROR");
+                (Some(Event::Failed(number, told.clone())), Step::Reply(Reply(told)))
             }
-            _ => engine_step(number, refused, bytes.clone(), summary.clone()),
+            _ => engine_step(number, refused, bytes.clone()),
         }
     };
     let (simple, first) = match engine.queue.front() {
@@ -316,10 +316,10 @@ fn failed(engine: &mut Postgres, bytes: Bytes) -> Step {
 }
 
 /// The error that the client is told, after the event that records it.
-fn engine_step(number: u64, refused: Option<Bytes>, bytes: Bytes, summary: String) -> (Option<Event>, Step) {
+fn engine_step(number: u64, refused: Option<Bytes>, bytes: Bytes) -> (Option<Event>, Step) {
     match refused {
         Some(refusal) => (None, Step::Reply(Reply(refusal))),
-        None => (Some(Event::Failed(number, summary)), Step::Data(Chunk::Text { number, bytes })),
+        None => (Some(Event::Failed(number, bytes.clone())), Step::Data(Chunk::Text { number, bytes })),
     }
 }
 

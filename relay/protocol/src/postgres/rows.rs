@@ -170,7 +170,7 @@ pub fn edit_text(bytes: &Bytes, mut edit: impl FnMut(u8, &[u8]) -> Option<Vec<u8
 }
 
 /// The fields of an error or notice: kind and value.
-fn error_fields(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+pub fn error_fields(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     let mut fields = Reader(bytes.get(HEADER..).unwrap_or_default());
     std::iter::from_fn(move || match fields.u8()? {
         0 => None,

@@ -96,7 +96,7 @@ fn server(engine: &mut Postgres, messages: &[Bytes]) -> (Vec<u8>, Vec<String>) {
             ) => down.extend_from_slice(&bytes),
             Step::Event(event) => events.push(match event {
                 Event::Complete(number, tag) => format!("{number} {tag}"),
-                Event::Failed(number, text) => format!("{number} failed {text}"),
+                Event::Failed(number, error) => format!("{number} failed {}", rows::error_summary(&error)),
                 Event::Skipped(number) => format!("{number} skipped"),
                 other => format!("{other:?}"),
             }),

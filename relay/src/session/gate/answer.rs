@@ -2,11 +2,14 @@
 
 use super::{Gate, Masked};
 use crate::{
-    mask::Counts,
+    mask::{About, Counts},
     session::refusals::{masked_dump, refusal, unasked},
 };
 use std::time::Instant;
-use weir_protocol::{Chunk, Event, Refusal, postgres::SUSPENDED};
+use weir_protocol::{
+    Chunk, Event, Refusal,
+    postgres::{SUSPENDED, rows},
+};
 use weir_shared::recording::Payload;
 
 impl Gate<'_> {
@@ -25,10 +28,10 @@ impl Gate<'_> {
         }
         let mut spare = Counts::new();
         let masked = match chunk {
-            Chunk::Text { number, bytes } => {
-                let counts = self.running.find(number).map_or(&mut spare, |running| &mut running.counts);
-                self.masker.message(bytes, counts)
-            }
+            Chunk::Text { number, bytes } => match self.running.find(number) {
+                Some(running) => self.masker.message(bytes, &running.about, &mut running.counts),
+                None => self.masker.message(bytes, &About::default(), &mut spare),
+            },
             Chunk::Rows { number, bytes, shape } => {
                 let Some(running) = self.running.find(number) else { return Err(unasked()) };
                 let first = std::mem::take(&mut running.measured).then(|| self.metrics.answered(running.since));
@@ -48,7 +51,8 @@ impl Gate<'_> {
             Chunk::Copy { number, bytes, binary } => {
                 let Some(running) = self.running.find(number) else { return Err(unasked()) };
                 let first = std::mem::take(&mut running.measured).then(|| self.metrics.answered(running.since));
-                let (bytes, count) = self.masker.copy(bytes, binary, &running.about, &mut running.counts);
+                let none_yet = running.rows.none_yet();
+                let (bytes, count) = self.masker.copy(bytes, binary, &running.about, none_yet, &mut running.counts);
                 self.shown.masked(&running.counts);
                 if self.dumps && !running.counts.is_empty() {
                     return Err(masked_dump(&running.counts, &format!("session {}", self.grant.session())));
@@ -96,10 +100,10 @@ impl Gate<'_> {
                 self.recorder.note(Payload::Columns { number, columns: columns.collect() });
             }
             Event::Complete(number, tag) => self.complete(number, tag),
-            Event::Failed(number, text) => {
-                let mut counts = Counts::new();
-                let text = self.masker.text(text.as_bytes(), &mut counts).unwrap_or_else(|| text.into_bytes());
-                self.complete(number, format!("error {}", String::from_utf8_lossy(&text)));
+            Event::Failed(number, error) => {
+                let about = self.running.find(number).map(|running| running.about.clone()).unwrap_or_default();
+                let masked = self.masker.message(error, &about, &mut Counts::new());
+                self.complete(number, format!("error {}", rows::error_summary(&masked)));
             }
             Event::Resumed(number) => {
                 if let Some(running) = self.running.find(number) {
