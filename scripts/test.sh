@@ -43,7 +43,7 @@ fi
 export WEIR_TEST_PYTHON=$python
 # One server's data for all, copied by each; anew when what makes them, or the server's programs, are others.
 version=$({ cat scripts/servers.sh; "$(postgres_bin)/postgres" --version; } | sha256sum | cut -c 1-16)
-export WEIR_SERVER_TEMPLATE=$tools/postgres/$version
+export WEIR_SERVER_TEMPLATE=$tools/servers/$version
 # The statements that facts about SQL are held against.
 scripts/regress.sh
 
