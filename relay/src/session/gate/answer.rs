@@ -27,7 +27,9 @@ impl Gate<'_> {
         let masked = match chunk {
             Chunk::Text { number, bytes } => {
                 let counts = self.running.find(number).map_or(&mut spare, |running| &mut running.counts);
-                self.masker.message(bytes, counts)
+                let bytes = self.masker.message(bytes, counts);
+                self.shown.masked(counts);
+                bytes
             }
             Chunk::Rows { number, bytes, shape } => {
                 let Some(running) = self.running.find(number) else { return Err(unasked()) };
