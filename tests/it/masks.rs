@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use std::process::Command;
 use tokio_postgres::SimpleQueryMessage;
 use weir_tests::{
-    agent::{Connection, Transport},
+    agent::{Connection, Transport, json},
     lab::{Lab, output},
 };
 
@@ -110,6 +110,16 @@ async fn what_is_masked_is_told() -> Result<()> {
     ensure!(notices.contains("weir: 3 values are masked: email 2, card 1"), "{notices}");
     ensure!(said(&shop, "COPY members (email) TO STDOUT")?.1.contains("email 2"));
     ensure!(said(&shop, "SELECT name FROM members")?.1.is_empty());
+    // So does the session, once it has ended.
+    let mut shown = Vec::new();
+    for session in json(&alice.weir(&["sessions", "list", "--output", "json"])?)? {
+        let id = session["id"].as_str().context("a session without an id")?;
+        let said = (alice.weir(&["sessions", "show", id])?, alice.weir(&["sessions", "show", id, "--output", "json"])?);
+        let by_rule = serde_json::from_str::<serde_json::Value>(&said.1)?["masked_by_rule"].clone();
+        shown.push((said.0.lines().last().unwrap_or_default().to_owned(), by_rule));
+    }
+    let expected = ("masked     card 1, email 2".to_owned(), serde_json::json!({ "card": 1, "email": 2 }));
+    ensure!(shown.contains(&expected), "{shown:?}");
 
     // Rules can be off, or leave more or less of a value, by resource and by column.
     drop(shop);

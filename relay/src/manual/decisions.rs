@@ -118,6 +118,11 @@
 //!   withdrawn, and the statement is run, and asked for, again.
 //! - **A session's file is its recording.** Segments are small and sealed one by one; a write that fails half-way is cut
 //!   back, so that the chain stays whole and the next try can work.
+//! - **A mask has the form of its type, or is NULL.** Text in an address or an array fails in every typed driver and in every import; what
+//!   cannot carry a mask is NULL in the text form too, so that whoever asks in binary sees the same.
+//! - **What was shown to a session is kept by rule, not by value.** A mask says its rule and nothing of its value, so a few names are all
+//!   that must be remembered to know a mask that comes back; what was never shown is data, however it looks.
+//! - **A dump with masks in it fails.** Its exit code is all that a backup's operator sees.
 //! - **Values too large to hold are masked by filling**, since their length has been sent already.
 //! - **An answer that is too large is cancelled, and its end replaced.** The server's own transaction then fails as the
 //!   client is told. Small excesses are complete before a cancel request could arrive: an error in front of the server's

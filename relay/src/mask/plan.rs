@@ -97,6 +97,8 @@ impl Plan {
             let treatment = treatment(column, shape.binary(index), labels, about, hidden);
             let topic = topic(column);
             let secrets = is_clear(column, about) || is_nobodys(column, topic, &about.source);
+            // Of numbers a name makes nothing that is looked for, and their forms differ in what stands around them.
+            let topic = if is_searched_by_name(column.type_oid) { topic } else { Topic::Unknown };
             self.places.push(Place { treatment, topic, secrets, nulled: false });
         }
         // Columns that nobody described: look at them, and where columns are labelled show nothing of them.
@@ -146,6 +148,11 @@ impl Plan {
     pub fn treatment(&self, index: usize) -> Treatment {
         self.places.get(index).map(|place| place.treatment).or(self.otherwise).unwrap_or(Treatment::Whole(None))
     }
+}
+
+/// Text, JSON, arrays of text, addresses.
+fn is_searched_by_name(type_oid: u32) -> bool {
+    TEXT.contains(&type_oid) || [114, 3802, 1002, 1003, 1009, 1014, 1015, 869, 650].contains(&type_oid)
 }
 
 fn topic(column: &Column) -> Topic {

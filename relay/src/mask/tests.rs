@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::upstream::{Labels, catalog::Place};
+use proptest::strategy::Strategy as _;
 use weir_protocol::Column;
 use weir_shared::config::checked::ColumnLabel;
 
@@ -165,6 +166,7 @@ fn keys_and_what_is_made_of_no_relation_stay() {
         (("order_id", 0, 20), &about, true),
         (("order_id", 0, 1700), &about, true),
         (("n", 20_000, 1700), &about, false),
+        (("phone", 20_000, 1700), &about, false),
         (("id", 20_000, 25), &about, false),
     ] {
         let shape = named(&[column], false);
@@ -353,4 +355,56 @@ fn values_of_secret_settings_are_masked_beside_their_names() {
         run(&mut masker, &lists, &about, &[Some(b"{app.jwt_secret=abcd,work_mem=1MB}"), Some(b"app.token=x\nport=1")]);
     assert_eq!(out[0].as_deref(), Some(&b"{app.jwt_secret=[masked:secret-setting],work_mem=1MB}"[..]));
     assert_eq!(out[1].as_deref(), Some(&b"app.token=[masked:secret-setting]\nport=1"[..]));
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(500))]
+
+    /// Whatever a server sends, nothing panics, and lengths are true.
+    #[test]
+    fn any_bytes_are_masked_in_any_form(
+        parts in proptest::collection::vec(proptest::prop_oneof![
+            proptest::sample::select(vec![
+                &b"ada@example.com"[..], b"4111111111111111", b"\t", b"\\", b"\"", b",", b"\\N", b"{", b"}", b"[", b":",
+                b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", &[0, 1], &[0, 0, 0, 8], &[0, 0, 0, 20], &[0xff; 4], &[0, 0, 0, 1],
+            ]).prop_map(<[u8]>::to_vec),
+            proptest::collection::vec(proptest::prelude::any::<u8>(), 0..6),
+        ], 0..12),
+        oid in proptest::sample::select(vec![0_u32, 17, 20, 25, 114, 869, 1009, 1700, 2249, 3802, 3926, 4536, 70_000]),
+    ) {
+        let data = parts.concat();
+        let mut masker = masker(Labels::default());
+        for binary in [false, true] {
+            let shape = named(&[("v", 0, oid)], binary);
+            run(&mut masker, &shape, &over_relations(), &[Some(&data)]);
+            let out = copied(&mut masker, &over_relations(), &data, binary);
+            let fields = |data: &[u8]| copy::binary_fields(data).map(|(begin, fields)| (begin, fields.len()));
+            if binary && let Some(count) = fields(&data) {
+                proptest::prop_assert_eq!(fields(&out), Some(count));
+            }
+            let mut csv = over_relations();
+            csv.source.copy = Arc::new(weir_policy::sql::CopyForm::csv());
+            copied(&mut masker, &csv, &data, binary);
+        }
+    }
+
+    /// What is JSON before is JSON after, and differs in nothing but what was masked.
+    #[test]
+    fn any_json_is_json_after(texts in proptest::collection::vec("[ a-z\"\\\\{}:,0-9é]{0,12}", 0..6), deep in 0..4) {
+        let secret = serde_json::json!({ "card": 4_111_111_111_111_111_u64, "mail": "ada@example.com" });
+        let mut value = serde_json::json!({ "texts": texts, "secret": secret });
+        for _ in 0..deep {
+            value = serde_json::json!({ "texts": texts, "inner": value.to_string(), "more": [value] });
+        }
+        let mut masker = masker(Labels::default());
+        let out = masker.text(value.to_string().as_bytes(), &mut Counts::new()).unwrap();
+        let out: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        let (mut before, mut after) = (&value, &out);
+        for _ in 0..deep {
+            proptest::prop_assert_eq!(&before["texts"], &after["texts"]);
+            (before, after) = (&before["more"][0], &after["more"][0]);
+        }
+        let masked = serde_json::json!({ "card": "[masked:card]", "mail": "[masked:email]" });
+        proptest::prop_assert_eq!(&after["secret"], &masked);
+    }
 }

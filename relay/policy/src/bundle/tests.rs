@@ -61,6 +61,27 @@ fn the_default_policy_behind_the_guardrails() {
     assert!(denied.message.is_some_and(|message| message.contains("gone")) && denied.next.is_some());
 }
 
+/// That it does no text says: the session's gate does.
+#[test]
+fn a_mask_is_written_by_nobody_unless_policy_says_otherwise() {
+    let decide = |more: &str, disable: &[&str], writes_mask: bool| {
+        let disable = disable.iter().map(ToString::to_string).collect();
+        let text = format!("{DEFAULT_POLICY}\n{more}");
+        let bundle = Arc::new(Bundle::guarded(&text, &Guardrails { on: true, disable }).unwrap());
+        let facts = Facts { writes_mask, ..facts("UPDATE t SET a = 'x' WHERE id = 1") };
+        bundle.judge(&subject(&["user"], 0), &target("dev")).decide(Action::SqlWrite, Some(&facts), Moment::default())
+    };
+    let held = "@id(\"masks\") forbid (principal, action == Action::\"unattended\", resource) \
+        when { context.sql.writes_mask };";
+    assert_eq!(decide("", &[], false).outcome, Outcome::Allow);
+    let denied = decide("", &[], true);
+    assert_eq!((denied.outcome, denied.policies.first().map(String::as_str)), (Outcome::Deny, Some("guardrail-masks")));
+    assert!(denied.message.is_some() && denied.next.is_some());
+    assert_eq!(decide("", &["guardrail-masks"], true).outcome, Outcome::Allow);
+    assert_eq!(decide(held, &["guardrail-masks"], true).outcome, Outcome::Hold);
+    assert_eq!(decide(held, &["guardrail-masks"], false).outcome, Outcome::Allow);
+}
+
 #[test]
 fn guardrails_can_be_taken_away() {
     let with = |guardrails: &Guardrails| Arc::new(Bundle::guarded(DEFAULT_POLICY, guardrails).unwrap());

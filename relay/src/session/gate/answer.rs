@@ -28,10 +28,16 @@ impl Gate<'_> {
         }
         let mut spare = Counts::new();
         let masked = match chunk {
-            Chunk::Text { number, bytes } => match self.running.find(number) {
-                Some(running) => self.masker.message(bytes, &running.about, &mut running.counts),
-                None => self.masker.message(bytes, &About::default(), &mut spare),
-            },
+            Chunk::Text { number, bytes } => {
+                let nothing = About::default();
+                let (about, counts) = match self.running.find(number) {
+                    Some(running) => (&running.about, &mut running.counts),
+                    None => (&nothing, &mut spare),
+                };
+                let bytes = self.masker.message(bytes, about, counts);
+                self.shown.masked(counts);
+                bytes
+            }
             Chunk::Rows { number, bytes, shape } => {
                 let Some(running) = self.running.find(number) else { return Err(unasked()) };
                 let first = std::mem::take(&mut running.measured).then(|| self.metrics.answered(running.since));
