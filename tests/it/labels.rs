@@ -320,7 +320,7 @@ async fn catalogs_and_settings_show_all_but_secrets() -> Result<()> {
     let shop = alice.connect("shop-dev", Transport::Quic)?;
     for (text, seen) in [
         ("SELECT count(*) FROM pg_subscription WHERE subdbid = 1", "0"),
-        ("SELECT name, setting FROM pg_settings WHERE name LIKE 'app.%'", "app.jwt_secret|[masked]"),
+        ("SELECT name, setting FROM pg_settings WHERE name = 'archive_command'", "archive_command|[masked]"),
         ("SELECT setting FROM pg_settings WHERE name = 'work_mem'", "5120"),
         (
             "SELECT rolconfig FROM pg_roles WHERE rolname = 'shop_agent'",
@@ -332,7 +332,7 @@ async fn catalogs_and_settings_show_all_but_secrets() -> Result<()> {
         ensure!(rows == seen, "{text}: {rows:?} and not {seen:?}");
     }
     let all = shop.sql("SHOW ALL")?;
-    ensure!(all.contains("app.jwt_secret|[masked]") && all.contains("work_mem|5MB|"), "{all}");
+    ensure!(all.contains("archive_command|[masked]|") && all.contains("work_mem|5MB|"), "{all}");
     for text in [
         "SELECT subconninfo FROM pg_subscription",
         "SELECT setting FROM pg_settings WHERE name LIKE 'app.%'",

@@ -19,8 +19,8 @@ impl CopyPlan {
     #[must_use]
     pub fn new(form: CopyForm, labelled: Vec<bool>) -> Option<Self> {
         let mask = WHOLE.as_bytes();
-        let fits = !mask.contains(&form.delimiter) && !(form.csv && mask.contains(&form.quote));
-        fits.then_some(Self { form, labelled })
+        let clashes = mask.contains(&form.delimiter) || form.csv && mask.contains(&form.quote);
+        (!clashes).then_some(Self { form, labelled })
     }
 
     /// A line with its labelled cells masked, and how many were; none when there are none. `first` is the statement's first.

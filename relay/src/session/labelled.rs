@@ -213,7 +213,7 @@ impl<'a> Labelled<'a> {
 
     /// What cannot be allowed whatever policy says, because masking could not follow it.
     pub(super) fn objection(&self, facts: &Facts) -> Option<Refusal> {
-        if self.catalog.labels.is_empty() || !(facts.is_copy_out || !facts.lineage.stores.is_empty()) {
+        if self.catalog.labels.is_empty() || !facts.is_copy_out && facts.lineage.stores.is_empty() {
             return None;
         }
         let refuse = |message: &str, hint: &str| {

@@ -89,12 +89,10 @@ mod tests {
             ),
             view(5, "ruled", &["x"], ""),
         ];
-        views.iter().for_each(|view| {
-            drop(
-                labels.relations.entry(view.name.clone()).or_default().columns =
-                    view.columns.values().cloned().collect(),
-            )
-        });
+        for view in &views {
+            let relation = labels.relations.entry(view.name.clone()).or_default();
+            relation.columns = view.columns.values().cloned().collect();
+        }
         super::label(&mut labels, views);
         let mut numbers: Vec<_> = labels.numbers.iter().copied().collect();
         numbers.sort_unstable();

@@ -348,22 +348,7 @@ impl Walk {
             let left = self.query(left);
             left.joined(&self.query(right))
         } else if node.has("values_lists") {
-            let mut rows = node.list("values_lists").iter().map(|row| match row {
-                Tree::List(cells) => cells.as_slice(),
-                _ => &[],
-            });
-            let mut outputs = Outputs::default();
-            outputs.columns =
-                rows.next().unwrap_or_default().iter().map(|cell| (String::new(), self.sources(cell))).collect();
-            for (number, (name, _)) in outputs.columns.iter_mut().enumerate() {
-                *name = format!("column{}", number + 1);
-            }
-            for row in rows {
-                for (cell, (_, sources)) in row.iter().zip(&mut outputs.columns) {
-                    sources.add(&self.sources(cell));
-                }
-            }
-            outputs
+            self.values(node.list("values_lists"))
         } else {
             node.list("from_clause").iter().for_each(|item| self.from(item));
             self.targets(node.list("target_list"))
@@ -375,6 +360,22 @@ impl Walk {
             self.store(String::new(), None, outputs.all());
         }
         outputs
+    }
+
+    /// Rows of VALUES: each column is made of what any row has there.
+    fn values(&mut self, rows: &[Tree]) -> Outputs {
+        let mut columns: Vec<(String, Sources)> = Vec::new();
+        for row in rows {
+            let Tree::List(cells) = row else { continue };
+            for (at, cell) in cells.iter().enumerate() {
+                let sources = self.sources(cell);
+                match columns.get_mut(at) {
+                    Some((_, known)) => known.add(&sources),
+                    None => columns.push((format!("column{}", at + 1), sources)),
+                }
+            }
+        }
+        Outputs { columns, ..Outputs::default() }
     }
 
     fn insert(&mut self, node: &Node) -> Outputs {

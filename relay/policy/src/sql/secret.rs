@@ -117,7 +117,7 @@ pub(super) fn settings(statement: &Node) -> Settings {
 /// Over all queries in it; `top` is the one whose rows are shown.
 fn shown(node: &Node, top: bool) -> Settings {
     if node.name == "SubLink" && SubLinkType::try_from(node.number("sub_link_type")) == Ok(SubLinkType::ExistsSublink) {
-        return node.field("subselect").as_node().map_or(Settings::None, |select| within(select));
+        return node.field("subselect").as_node().map_or(Settings::None, within);
     }
     let own = if node.name == "SelectStmt" { of_select(node, top) } else { Settings::None };
     own.max(within(node))
