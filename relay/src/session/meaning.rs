@@ -31,11 +31,14 @@ pub(super) enum Meaning {
     Missing(Box<Resolved>),
 }
 
+/// A statement, and the facts that its text tells.
+type Text = (Arc<str>, Arc<Facts>);
+
 /// What names stand for: everything that was ever given them, with the facts that its text tells. Which of these the server
 /// knows, only the server does.
 #[derive(Default)]
 struct Stood {
-    names: HashMap<String, Vec<(Arc<str>, Arc<Facts>)>>,
+    names: HashMap<String, Vec<Text>>,
     bytes: usize,
 }
 
@@ -165,7 +168,7 @@ impl<'a> Names<'a> {
     fn stood_for(&self, engine: &Postgres, of: &dyn Fn(&str) -> Arc<Facts>, text: &Facts) -> Facts {
         let mut all = text.clone();
         let mut unknown = None;
-        let mut join = |name: &str, stood: &mut dyn Iterator<Item = (Arc<str>, Arc<Facts>)>| {
+        let mut join = |name: &str, stood: &mut dyn Iterator<Item = Text>| {
             let mut any = false;
             for (text, facts) in stood {
                 any = true;
@@ -277,7 +280,7 @@ fn is_plain(facts: &Facts) -> bool {
 }
 
 impl Stood {
-    fn of(&self, name: &str) -> impl Iterator<Item = (Arc<str>, Arc<Facts>)> {
+    fn of(&self, name: &str) -> impl Iterator<Item = Text> {
         self.names.get(name).into_iter().flatten().cloned()
     }
 
