@@ -45,7 +45,7 @@ fn all(folder: &Path, runs: &[(&[&str], &str)]) -> String {
 #[test]
 fn help_of_every_command() {
     let folder = tempfile::tempdir().unwrap();
-    let commands: [&[&str]; 26] = [
+    let commands: [&[&str]; 27] = [
         &["--help"],
         &["init", "--help"],
         &["check", "--help"],
@@ -62,6 +62,7 @@ fn help_of_every_command() {
         &["resource", "--help"],
         &["resource", "list", "--help"],
         &["resource", "test", "--help"],
+        &["resource", "role", "--help"],
         &["policy", "--help"],
         &["policy", "check", "--help"],
         &["policy", "test", "--help"],
