@@ -306,8 +306,18 @@ async fn values_do_not_go_out_by_another_door() -> Result<()> {
         let rows = rows(&client, text).await?;
         ensure!(rows == seen || seen == "Insert" && rows.starts_with(seen), "{text}: {rows:?} and not {seen:?}");
     }
-    let error = error(&client, "CREATE TABLE t9 AS SELECT w FROM shown").await?;
-    ensure!(error.contains("42501"), "{error}");
+    for text in
+        ["CREATE TABLE t9 AS SELECT w FROM shown", "PREPARE p AS SELECT v FROM secrets; CREATE TABLE t9 AS EXECUTE p"]
+    {
+        let error = error(&client, text).await?;
+        ensure!(error.contains("42501"), "{text}: {error}");
+    }
+    // A migration of a labelled table goes on.
+    let migration =
+        "BEGIN; ALTER TABLE secrets ADD COLUMN long text; UPDATE secrets SET long = note || '!' WHERE id > 0; COMMIT";
+    for statement in migration.split("; ") {
+        client.batch_execute(statement).await?;
+    }
     Ok(())
 }
 

@@ -145,7 +145,10 @@ impl<'a> Labelled<'a> {
         self.opened |= opens;
         if runs && self.redefines(facts) {
             self.changed = true;
-            self.made.extend(facts.writes.iter().map(|relation| bare(relation).to_owned()));
+            // Of a table that is known its columns are, and a column that is new is none of them.
+            let labels = &self.catalog.labels;
+            let new = |relation: &&String| facts.reason == "CREATE VIEW" || labels.relation(relation).is_none();
+            self.made.extend(facts.writes.iter().filter(new).map(|relation| bare(relation).to_owned()));
             self.overtake();
         }
         opens
@@ -220,7 +223,8 @@ impl<'a> Labelled<'a> {
             Some(refusal("42501", message, &format!("session {}", self.grant.session()), hint))
         };
         let mentioned = self.mentioned(facts);
-        if facts.lineage.stores.iter().any(|store| self.gives_away(store, &mentioned)) {
+        let by_name = facts.lineage.by_name && self.opened;
+        if facts.lineage.stores.iter().any(|store| self.gives_away(store, &mentioned, by_name)) {
             return refuse(
                 "this would keep values of labelled columns, or send them on, where they are not labelled",
                 "leave these columns out, label the column that they go to, or ask for a policy that permits `unmasked` for them",
@@ -252,9 +256,9 @@ impl<'a> Labelled<'a> {
     }
 
     /// True when a labelled value that policy does not show would go where it is not labelled.
-    fn gives_away(&self, store: &Store, mentioned: &[&str]) -> bool {
-        let by_name = store.sources.anything && mentioned.is_empty() && self.opened;
-        if !by_name && !self.shows(&store.sources, mentioned, self.visible()) {
+    fn gives_away(&self, store: &Store, mentioned: &[&str], by_name: bool) -> bool {
+        let anything = by_name && store.sources.anything;
+        if !anything && !self.shows(&store.sources, mentioned, self.visible()) {
             return false;
         }
         let labels = &self.catalog.labels;

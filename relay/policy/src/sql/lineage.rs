@@ -63,6 +63,8 @@ const SENDS: &[&str] =
     &["pg_notify", "set_config", "setval", "pg_advisory_", "pg_try_advisory_", "pg_logical_emit_message"];
 /// Functions whose answers say nothing of the values.
 const SILENT: &[&str] = &["count", "pg_typeof", "pg_column_size", "num_nulls", "num_nonnulls"];
+/// Columns that a value is known to be made of; beyond, of anything.
+const MOST_SOURCES: usize = 500;
 /// Steps that following may take: a text can join thousands of relations.
 const MOST_STEPS: usize = 200_000;
 
@@ -92,6 +94,10 @@ impl Sources {
     fn add(&mut self, other: &Self) {
         self.anything |= other.anything;
         for source in &other.columns {
+            if self.columns.len() >= MOST_SOURCES {
+                self.anything = true;
+                return;
+            }
             if !self.columns.contains(source) {
                 self.columns.push(source.clone());
             }

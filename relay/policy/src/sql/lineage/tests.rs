@@ -130,6 +130,7 @@ fn hostile_texts_are_followed_in_time() {
     let list = |word: &str, times: usize| vec![word; times].join(",");
     for text in [
         format!("SELECT {} FROM {}", list("a", 3_000), list("t", 3_000)),
+        format!("SELECT concat({}) FROM t", (0..8_000).map(|n| format!("c{n}")).collect::<Vec<_>>().join(",")),
         format!("WITH RECURSIVE {} SELECT 1", list("a AS (SELECT a FROM a)", 2_000)),
         (0..60)
             .fold("SELECT 1 AS a".to_owned(), |inner, _| format!("WITH RECURSIVE r AS ({inner}) SELECT * FROM r, r s")),
