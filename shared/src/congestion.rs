@@ -20,7 +20,7 @@ use std::{
 /// A peer that answers within this is near: the same machine, or a neighbour.
 const NEAR: Duration = Duration::from_millis(2);
 /// Packets wait when the shortest round trip of late took longer by this part of the shortest of all.
-const WAITING: u32 = 4;
+const WAITING: u32 = 2;
 /// More than one byte lost of so many is congestion, however fast the others arrive.
 const MOST_LOST: u64 = 20;
 /// That is looked at over so many bytes sent last, about,
@@ -149,8 +149,8 @@ mod tests {
 
     #[test]
     fn a_loss_is_congestion_where_packets_wait_or_many_are_lost() {
-        assert!(!shrinks(40, 40, 60) && !shrinks(40, 49, 60));
-        assert!(shrinks(40, 51, 1), "packets wait");
+        assert!(!shrinks(40, 40, 60) && !shrinks(40, 59, 60));
+        assert!(shrinks(40, 61, 1), "packets wait");
         assert!(shrinks(40, 40, 120), "too many are lost");
         assert!(shrinks(1, 1, 1), "a near peer");
     }
@@ -182,7 +182,7 @@ mod tests {
     fn packets_wait_once_no_round_trip_of_late_was_short() {
         let begun = Instant::now();
         let mut controller = LossTolerantCubic::new(begun, 1200);
-        let [shortest, long] = [40, 60].map(Duration::from_millis);
+        let [shortest, long] = [40, 70].map(Duration::from_millis);
         let at = |number: u32| begun + shortest * 2 * (number + 1);
         controller.round_trip(at(0), shortest, shortest);
         for number in 1..4 {

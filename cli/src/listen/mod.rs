@@ -204,3 +204,24 @@ async fn pass(mut local: impl Client, tunnel: &Tunnel, resource: &ResourceName, 
     splice::splice(&mut local, &mut opened.stream, &opened.rest, &lost).await;
     events("closed", Some(resource), &opened.session);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_on_the_socket_that_has_ended_its_side_is_there_and_one_that_is_gone_is_not() {
+        let (mut client, mut local) = UnixStream::pair().unwrap();
+        client.shutdown().await.unwrap();
+        assert_eq!(local.read(&mut [0; 8]).await.unwrap(), 0);
+        assert_eq!(local.is_there(), Some(true));
+        drop(client);
+        tokio::time::timeout(START, async {
+            while local.is_there() != Some(false) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+        .unwrap();
+    }
+}

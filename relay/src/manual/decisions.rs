@@ -26,9 +26,9 @@
 //!   back at most a buffer of answers, which is fewer, so waiting ends.
 //! - **QUIC goes by Cubic that tolerates losses.** Cubic alone has no window on a path that loses 1 % (a twentieth of the path); quinn's
 //!   BBR has, but takes twice the CPU and half the rate on loopback, where it loses every second packet, and 23 % of them on
-//!   a queue of 10 ms, at which a TCP flow beside it starves. Taking a loss for congestion only where the shortest round trip of late is a
-//!   quarter above the shortest, or beyond 5 % lost, carries what BBR carries, is Cubic near by, and shares with TCP. The figures stand
-//!   in the README. Beside a BBR flow that fills a lossy path it gets an eighth: it yields to the queue of the other.
+//!   a queue of 10 ms, at which a TCP flow beside it starves. Taking a loss for congestion only where the shortest round trip of late is
+//!   half above the shortest, or beyond 5 % lost, carries what BBR carries, is Cubic near by, and shares with TCP. A quarter was too
+//!   little: a busy machine, or radio, delays as much. The figures stand in the README.
 //! - **WebSocket carries one stream a connection.** TCP then gives each stream its own flow control, nothing of ours
 //!   multiplexes, and a slow stream cannot stall another. The price is a resumed TLS handshake for each connection.
 //! - **An access token is worth nothing without its key, and lives five minutes.** It names the certificate (RFC 8705) or the
