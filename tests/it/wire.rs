@@ -98,7 +98,7 @@ async fn starts(transport: Transport) -> Result<()> {
 async fn backends(lab: &Lab, expected: usize) -> Result<()> {
     let until = Instant::now() + Duration::from_secs(2);
     loop {
-        let count = lab.sql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'shop_agent'")?;
+        let count = lab.sql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'shop_agent' AND application_name NOT LIKE '%catalog'")?;
         if count.trim() == expected.to_string() {
             return Ok(());
         }

@@ -76,6 +76,15 @@ impl Lineage {
     }
 }
 
+impl Lineage {
+    /// Of two texts of which either may run.
+    pub(super) fn joined(&self, other: &Self) -> Self {
+        let stores = self.stores.iter().chain(&other.stores).cloned().collect();
+        let unknown = self.unknown || other.unknown;
+        Self { all: Sources::anything(), stores, unknown, ..Self::default() }
+    }
+}
+
 impl Sources {
     fn anything() -> Self {
         Self { anything: true, ..Self::default() }

@@ -1,7 +1,7 @@
 //! What a name that the session itself has made stands for: prepared statements, cursors, the search path.
 
 use super::{
-    Facts,
+    Facts, Lineage,
     names::add,
     tree::{Node, Tree},
 };
@@ -94,6 +94,12 @@ impl Facts {
         ];
         for (list, others) in lists {
             others.iter().for_each(|name| add(list, name.clone()));
+        }
+        if self.statements == 1 && self.stands_for.is_empty() {
+            // The answer is that of the one thing that it runs.
+            self.lineage = stood_for.lineage.clone();
+        } else {
+            self.lineage = Lineage { by_name: true, ..self.lineage.joined(&stood_for.lineage) };
         }
         self.has_where &= stood_for.has_where;
         self.destructive |= stood_for.destructive;
