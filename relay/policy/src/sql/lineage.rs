@@ -74,9 +74,7 @@ impl Lineage {
     pub fn unknown() -> Self {
         Self { all: Sources::anything(), unknown: true, ..Self::default() }
     }
-}
 
-impl Lineage {
     /// Of two texts of which either may run.
     pub(super) fn joined(&self, other: &Self) -> Self {
         let stores = self.stores.iter().chain(&other.stores).cloned().collect();
@@ -121,11 +119,16 @@ impl Sources {
 
 /// The lineage of a parsed text.
 pub(super) fn lineage(tree: &Tree) -> Lineage {
+    let statements = tree.as_node().map_or(&[][..], |parsed| parsed.list("stmts"));
+    of(&statements.iter().filter_map(|raw| raw.as_node()?.field("stmt").as_node()).collect::<Vec<_>>())
+}
+
+/// Of statements that run one after the other.
+pub(super) fn of(statements: &[&Node]) -> Lineage {
     let mut walk = Walk::default();
     let mut lineage = Lineage::default();
-    let statements = tree.as_node().map_or(&[][..], |parsed| parsed.list("stmts"));
     let mut answers = Vec::new();
-    for statement in statements.iter().filter_map(|raw| raw.as_node()?.field("stmt").as_node()) {
+    for statement in statements {
         answers.extend(walk.statement(statement));
     }
     for outputs in &answers {

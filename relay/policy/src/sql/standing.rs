@@ -106,6 +106,7 @@ impl Facts {
         self.exposure = self.exposure.or(stood_for.exposure);
         self.redefines |= stood_for.redefines;
         self.sets |= stood_for.sets;
+        self.settings |= stood_for.settings;
         self.opaque |= stood_for.opaque;
         self.has_password |= stood_for.has_password;
         self
@@ -146,6 +147,10 @@ mod tests {
         let [stood_for] = declared.declares.as_slice() else { panic!("{declared:?}") };
         let fetched = facts("FETCH ALL c");
         assert_eq!((fetched.class, fetched.fetches.as_slice()), (Class::Session, &["c".to_owned()][..]));
-        assert_eq!(fetched.with(&stood_for.facts).reads, ["secrets"]);
+        let fetched = fetched.with(&stood_for.facts);
+        assert_eq!(fetched.reads, ["secrets"]);
+        // Its answer is made of what the cursor's is.
+        assert_eq!(fetched.lineage, facts("SELECT upper(v) FROM secrets").lineage);
+        assert_ne!(fetched.lineage, facts("SELECT 1").lineage);
     }
 }

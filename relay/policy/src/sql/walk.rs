@@ -1,7 +1,7 @@
 //! From a parse tree to facts: visits every node once, whatever it lies in.
 
 use super::{
-    Class, Facts, condition, copy, function,
+    Class, Facts, condition, copy, function, lineage,
     names::{FieldName, FunctionName, Name, Names, Origin, RelationName, add},
     operator, secret,
     setting::{self, Change},
@@ -237,7 +237,9 @@ impl Walk {
         let mut walk = Self { facts: Facts::empty(), planned: self.planned, ..Self::default() };
         walk.facts.statements = 1;
         walk.visit(standing::query(node), Use::Read);
-        Arc::new(walk.finish())
+        let Some(query) = standing::query(node).as_node() else { return Arc::new(walk.finish()) };
+        walk.settings(query);
+        Arc::new(Facts { lineage: lineage::of(&[query]), ..walk.finish() })
     }
 
     /// Relations and types that come to be.
