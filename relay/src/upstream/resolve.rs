@@ -2,7 +2,7 @@
 //! sessions there share: it neither disturbs a session's transaction nor waits for it.
 //!
 //! Answers are kept by what was asked: statements that name the same have one answer. They are forgotten at once when something
-//! is defined anew through weir, and after [`FRESH`] in any case: others may define things too. What a session has defined in a
+//! is defined anew through weir, and after half a minute in any case: others may define things too. What a session has defined in a
 //! transaction that is still open, this connection does not see; the session knows that itself.
 
 use super::{Server, UpstreamError, Upstreams, dial, login, login::Connection};
