@@ -153,6 +153,15 @@ async fn a_search_path_counts_wherever_it_was_set() -> Result<()> {
         error(&mut raw, "RESET search_path")?;
         passes(&mut raw, "taken back")?;
     }
+    // Back by what is discarded, and by what was never called.
+    for text in ["SET search_path = shadow, public", "DISCARD ALL", "SET search_path = public"] {
+        error(&mut raw, text)?;
+    }
+    passes(&mut raw, "set anew")?;
+    error(&mut raw, "SELECT set_config('search_path', 'shadow, public', false) WHERE false")?;
+    refused(&mut raw, "it may have been called")?;
+    error(&mut raw, "SET search_path = public")?;
+    passes(&mut raw, "set for certain")?;
     for text in ["BEGIN", "SET LOCAL search_path = shadow, public"] {
         error(&mut raw, text)?;
     }

@@ -71,8 +71,9 @@ struct Paths {
     first: Option<Vec<String>>,
     session: Vec<Option<Vec<String>>>,
     local: Vec<Option<Vec<String>>>,
-    /// Statements that set it outside of a transaction and have not ended: with each, the path that counts alone once it has.
-    unconfirmed: Vec<(u64, Option<Vec<String>>)>,
+    /// Statements that set it outside of a transaction: with each, the path, and whether it has ended well. The last of them
+    /// counts alone once nothing can take it back any more.
+    unconfirmed: Vec<(u64, Option<Vec<String>>, bool)>,
 }
 
 impl<'a> Names<'a> {
@@ -236,7 +237,7 @@ impl<'a> Names<'a> {
         for change in &facts.paths {
             let role = &self.grant.resource().role;
             let to = change.to.as_ref().map_or_else(|| self.paths.first.clone(), |to| Some(path_of(to, role)));
-            self.paths.set(to, change.local, outside.then_some(number));
+            self.paths.set(to, change.local, (outside && change.certain).then_some(number));
             self.kept.clear();
         }
     }
@@ -246,9 +247,7 @@ impl<'a> Names<'a> {
         if self.open {
             self.resolver.changed();
         }
-        if self.paths.ended(number, failed) {
-            self.kept.clear();
-        }
+        self.paths.ended(number, failed);
     }
 
     /// Looks whether a transaction is over.
@@ -259,8 +258,7 @@ impl<'a> Names<'a> {
         if std::mem::take(&mut self.open) {
             self.resolver.changed();
         }
-        if !self.paths.local.is_empty() {
-            self.paths.local.clear();
+        if self.paths.settle() {
             self.kept.clear();
         }
     }
@@ -323,22 +321,80 @@ impl Paths {
         if !list.contains(&to) {
             list.push(to.clone());
         }
-        if let Some(number) = outside.filter(|_| !local) {
-            self.unconfirmed.push((number, to));
-        } else if !local {
-            // What comes later inside a transaction may stand in place of what is not confirmed yet.
-            self.unconfirmed.clear();
+        match outside {
+            Some(number) if !local => self.unconfirmed.push((number, to, false)),
+            // What comes later, or may not happen, may stand in place of what is not confirmed yet.
+            _ => self.unconfirmed.clear(),
         }
     }
 
-    /// True when there are fewer paths now.
-    fn ended(&mut self, number: u64, failed: bool) -> bool {
-        let Some(at) = self.unconfirmed.iter().position(|(of, _)| *of == number) else { return false };
-        let (_, to) = self.unconfirmed.remove(at);
-        if failed || !self.unconfirmed.is_empty() {
-            return false;
+    /// A statement has ended. One that fails may take back what others before it in a pipeline have set.
+    fn ended(&mut self, number: u64, failed: bool) {
+        if failed {
+            self.unconfirmed.clear();
         }
-        self.session = vec![to];
-        true
+        self.unconfirmed.iter_mut().filter(|(of, ..)| *of == number).for_each(|(.., done)| *done = true);
+    }
+
+    /// No transaction is open: what held in one has ended, and what was set for the session stays. True when there are fewer
+    /// paths now.
+    fn settle(&mut self) -> bool {
+        let before = self.session.len() + self.local.len();
+        self.local.clear();
+        if self.unconfirmed.iter().all(|(.., done)| *done)
+            && let Some((_, last, _)) = std::mem::take(&mut self.unconfirmed).pop()
+        {
+            self.session = vec![last];
+        }
+        self.session.len() + self.local.len() != before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(name: &str) -> Option<Vec<String>> {
+        Some(vec![name.to_owned()])
+    }
+
+    fn paths() -> Paths {
+        Paths { first: None, session: vec![None], local: Vec::new(), unconfirmed: Vec::new() }
+    }
+
+    #[test]
+    fn a_path_counts_alone_only_when_nothing_can_take_it_back() {
+        let mut paths = paths();
+        paths.set(path("a"), false, Some(1));
+        assert_eq!(paths.all(), [None, path("a")], "until it has ended");
+        paths.ended(1, false);
+        assert_eq!(paths.all().len(), 2, "a pipeline may still fail");
+        assert!(paths.settle());
+        assert_eq!(paths.all(), [path("a")]);
+        // One that failed, or was followed by one that did.
+        paths.set(path("b"), false, Some(2));
+        paths.ended(2, false);
+        paths.ended(3, true);
+        paths.settle();
+        assert_eq!(paths.all(), [path("a"), path("b")]);
+        // Inside a transaction, and what may not have been called.
+        paths.set(path("c"), true, None);
+        paths.set(path("d"), false, None);
+        assert_eq!(paths.all().len(), 4);
+        paths.settle();
+        assert_eq!(paths.all(), [path("a"), path("b"), path("d")]);
+    }
+
+    #[test]
+    fn a_name_may_run_all_that_it_was_given() {
+        let mut stood = Stood::default();
+        let facts = Arc::new(Facts::default());
+        for number in 0..MOST_TEXTS + 5 {
+            assert!(stood.keep("s", &format!("SELECT {number}").into(), &facts));
+        }
+        let all: Vec<_> = stood.of("s").collect();
+        assert_eq!(all.len(), MOST_TEXTS + 1);
+        assert_eq!(all.last().map(|(_, facts)| facts.class), Some(Class::Admin), "what is too much is not left out");
+        assert_eq!(stood.of("other").count(), 0);
     }
 }

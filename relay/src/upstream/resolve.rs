@@ -28,6 +28,8 @@ const FRESH: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A connection that nobody has used for so long is not used again.
 const IDLE: Duration = Duration::from_secs(60);
+/// A connection serves for so long: what its role begins with may have changed.
+const RENEWED: Duration = Duration::from_secs(60);
 /// Answers of each of the two generations that a database's are kept in.
 const GENERATION: usize = 1_024;
 /// Bytes of the server's messages.
@@ -129,6 +131,7 @@ struct Kept {
 struct Line {
     connection: Connection,
     path: Vec<String>,
+    opened: Instant,
     used: Instant,
     /// A pooler stands before the server: nothing lasts longer than a transaction.
     pooled: bool,
@@ -247,7 +250,8 @@ impl Upstreams {
         line: &mut Option<Line>,
         asked: impl Fn(&Line) -> Asked,
     ) -> Result<String, UpstreamError> {
-        if let Some(mut open) = line.take().filter(|line| line.used.elapsed() < IDLE) {
+        if let Some(mut open) = line.take().filter(|line| line.used.elapsed() < IDLE && line.opened.elapsed() < RENEWED)
+        {
             let asked = asked(&open);
             match asked.of(&mut open).await {
                 Err(UpstreamError::Io(_)) => {}
@@ -288,7 +292,8 @@ impl Upstreams {
         frontend::parse("weir", QUESTION, [], &mut connection.out)?;
         frontend::sync(&mut connection.out);
         connection.rows().await?;
-        Ok(Line { connection, path, used: Instant::now(), pooled: false })
+        let now = Instant::now();
+        Ok(Line { connection, path, opened: now, used: now, pooled: false })
     }
 }
 

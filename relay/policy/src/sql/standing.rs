@@ -23,17 +23,19 @@ pub struct PathChange {
     pub to: Option<Vec<String>>,
     /// Until the end of the transaction.
     pub local: bool,
+    /// It is so once the statement has ended well. A call may not have been made at all.
+    pub certain: bool,
 }
 
 impl PathChange {
     /// Of `SET search_path`.
     pub(super) fn of_set(node: &Node, values: Option<Vec<String>>) -> Self {
-        Self { to: values, local: node.has("is_local") }
+        Self { to: values, local: node.has("is_local"), certain: true }
     }
 
     /// Of `set_config`, whose one value is a list.
     pub(super) fn of_config(value: &str, local: bool) -> Self {
-        Self { to: Some(list(value)), local }
+        Self { to: Some(list(value)), local, certain: false }
     }
 }
 

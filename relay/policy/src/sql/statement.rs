@@ -186,6 +186,10 @@ fn depending(class: Class, name: &str, value: Option<&str>, reason: String) -> K
 /// How a statement changes where names are looked for; none when it does not.
 pub(super) fn path_change(node: &Node) -> Option<PathChange> {
     use VariableSetKind as V;
+    // What is discarded goes back too.
+    if node.name == "DiscardStmt" {
+        return Some(PathChange { to: None, local: false, certain: false });
+    }
     let kind = V::try_from(node.number("kind"));
     let all = kind == Ok(V::VarResetAll);
     if !all && !node.text("name").eq_ignore_ascii_case("search_path") {

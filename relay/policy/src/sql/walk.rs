@@ -145,7 +145,7 @@ impl Walk {
                 self.children(node, Use::Read, &[]);
             }
             "FetchStmt" => self.facts.fetches.push(node.text("portalname").to_owned()),
-            "VariableSetStmt" => {
+            "VariableSetStmt" | "DiscardStmt" => {
                 self.facts.paths.extend(statement::path_change(node));
                 self.children(node, Use::Read, &[]);
             }
