@@ -23,7 +23,7 @@ fuzz_target!(|data: &[u8]| {
                 }
             }
             Ok(Startup::Cancel(key)) => assert!((8..=260).contains(&key.len())),
-            Ok(Startup::NoEncryption) => {}
+            Ok(Startup::NoEncryption | Startup::Terminate) => {}
             Err(refusal) => return assert_eq!(refusal.code.len(), 5),
         }
         assert!(input.len() < before);
