@@ -46,7 +46,8 @@ pub struct SessionStart {
 }
 
 /// Parameters that change who acts or the protocol itself: no session begins with them, whatever it may set later.
-const REFUSED: [&str; 4] = ["replication", "role", "session_authorization", "is_superuser"];
+const REFUSED: [&str; 7] =
+    ["database", "is_superuser", "options", "replication", "role", "session_authorization", "user"];
 
 /// Takes the first message off `input`.
 ///
@@ -277,6 +278,8 @@ mod tests {
         for body in [
             &b"replication\0database\0\0"[..],
             b"role\0postgres\0\0",
+            b"user\0x\0useR\0postgres\0\0",
+            b"options\0-c user=postgres\0\0",
             b"options\0-c role=postgres\0\0",
             b"options\0-r file\0\0",
             b"client_encoding\0GBK\0\0",
