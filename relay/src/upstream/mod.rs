@@ -182,6 +182,11 @@ impl Upstreams {
     }
 }
 
+/// An identifier as SQL takes it, whatever is in it.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
 /// True when a host of the resource accepts connections.
 pub async fn is_reachable(resource: &Resource) -> bool {
     let dials =

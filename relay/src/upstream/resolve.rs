@@ -5,7 +5,7 @@
 //! is defined anew through weir, and after half a minute in any case: others may define things too. What a session has defined in a
 //! transaction that is still open, this connection does not see; the session knows that itself.
 
-use super::{Server, UpstreamError, Upstreams, dial, login, login::Connection};
+use super::{Server, UpstreamError, Upstreams, dial, login, login::Connection, quoted};
 use crate::session::authorize::Admitted;
 use postgres_protocol::{IsNull, message::frontend};
 use std::{
@@ -26,8 +26,6 @@ const QUESTION: &str = include_str!("resolve.sql");
 const FRESH: Duration = Duration::from_secs(30);
 /// How long one answer may take; a login is within it.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A connection that nobody has used for so long is not used again.
-const IDLE: Duration = Duration::from_secs(60);
 /// A connection serves for so long: what its role begins with may have changed.
 const RENEWED: Duration = Duration::from_secs(60);
 /// Answers of each of the two generations that a database's are kept in.
@@ -48,7 +46,7 @@ const SETTINGS: [(&str, &str); 8] = [
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY NOT DEFERRABLE";
 /// SQLSTATE: the prepared statement does not exist. Behind a pooler it may be on another connection of its own.
 const NOT_PREPARED: &str = "26000";
-/// What is asked for by another name when the server is not as new.
+/// The server ends by itself what nobody uses any more.
 const IDLE_SETTING: &str = "SET idle_session_timeout = '90s'";
 
 /// What is asked: names, on these paths; none is what the role begins with.
@@ -132,7 +130,6 @@ struct Line {
     connection: Connection,
     path: Vec<String>,
     opened: Instant,
-    used: Instant,
     /// A pooler stands before the server: nothing lasts longer than a transaction.
     pooled: bool,
 }
@@ -250,13 +247,11 @@ impl Upstreams {
         line: &mut Option<Line>,
         asked: impl Fn(&Line) -> Asked,
     ) -> Result<String, UpstreamError> {
-        if let Some(mut open) = line.take().filter(|line| line.used.elapsed() < IDLE && line.opened.elapsed() < RENEWED)
-        {
+        if let Some(mut open) = line.take().filter(|line| line.opened.elapsed() < RENEWED) {
             let asked = asked(&open);
             match asked.of(&mut open).await {
                 Err(UpstreamError::Io(_)) => {}
                 said => {
-                    open.used = Instant::now();
                     *line = Some(open);
                     return said;
                 }
@@ -292,8 +287,7 @@ impl Upstreams {
         frontend::parse("weir", QUESTION, [], &mut connection.out)?;
         frontend::sync(&mut connection.out);
         connection.rows().await?;
-        let now = Instant::now();
-        Ok(Line { connection, path, opened: now, used: now, pooled: false })
+        Ok(Line { connection, path, opened: Instant::now(), pooled: false })
     }
 }
 
@@ -349,10 +343,6 @@ impl Asked {
 
 fn settings(set: &str) -> String {
     SETTINGS.iter().map(|(name, value)| format!("{set} {name} = {value}; ")).collect()
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn ask(names: &Names, paths: Vec<Vec<String>>) -> Asked {

@@ -1,6 +1,6 @@
 //! How much the role that weir logs in as may do at the server: more than policy needs is more than policy can hold back.
 
-use super::{UpstreamError, login::Connection};
+use super::{UpstreamError, login::Connection, quoted};
 use weir_shared::config::checked::{Resource, is_database_pattern};
 
 /// What a role may do that no statement through weir should need, each with the words for it.
@@ -51,8 +51,4 @@ pub fn statements(resource: &Resource, writes: bool) -> String {
         }
     }
     out
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -186,7 +186,7 @@ impl Collect {
     }
 
     fn function(&mut self, names: &[Tree]) -> Result<(), String> {
-        let (schema, name) = split(names);
+        let (schema, name) = Tree::qualified(names);
         let known = matches!(schema, "" | "pg_catalog") && !BY_NAME.iter().any(|part| name.contains(part));
         if !known || function::volatility(schema, name) == Volatility::Unknown {
             return Err(format!("planning it could run {}", Tree::dotted(names)));
@@ -196,7 +196,7 @@ impl Collect {
     }
 
     fn operator(&mut self, names: &[Tree]) -> Result<(), String> {
-        let (schema, name) = split(names);
+        let (schema, name) = Tree::qualified(names);
         if !matches!(schema, "" | "pg_catalog") {
             return Err(format!("planning it could run the operator {}", Tree::dotted(names)));
         }
@@ -212,20 +212,12 @@ impl Collect {
     }
 
     fn type_name(&mut self, node: &Node) -> Result<(), String> {
-        let (schema, name) = split(node.list("names"));
+        let (schema, name) = Tree::qualified(node.list("names"));
         if !matches!(schema, "" | "pg_catalog") || node.has("pct_type") {
             return Err("it names a type that is not the server's own".to_owned());
         }
         push(&mut self.planning.types, name);
         Ok(())
-    }
-}
-
-fn split(names: &[Tree]) -> (&str, &str) {
-    match names {
-        [] => ("", ""),
-        [name] => ("", name.as_text()),
-        [.., schema, name] => (schema.as_text(), name.as_text()),
     }
 }
 

@@ -87,6 +87,15 @@ impl Tree {
         }
     }
 
+    /// Schema and name of a name; the schema is empty when none was written.
+    pub(super) fn qualified(items: &[Self]) -> (&str, &str) {
+        match items {
+            [] => ("", ""),
+            [name] => ("", name.as_text()),
+            [.., schema, name] => (schema.as_text(), name.as_text()),
+        }
+    }
+
     /// A dotted name from a list of `String` nodes.
     pub(super) fn dotted(items: &[Self]) -> String {
         items.iter().map(Self::as_text).collect::<Vec<_>>().join(".")

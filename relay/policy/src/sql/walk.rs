@@ -415,7 +415,7 @@ impl Walk {
     }
 
     fn type_name(&mut self, node: &Node) {
-        let (schema, name) = split(node.list("names"));
+        let (schema, name) = Tree::qualified(node.list("names"));
         // `a.b%TYPE` names a column.
         if schema != "pg_catalog" && !name.is_empty() && !node.has("pct_type") {
             add(&mut self.names.types, Name::new(schema, name));
@@ -438,7 +438,7 @@ impl Walk {
     }
 
     fn function(&mut self, names: &[Tree], arguments: &[Tree], count: Option<usize>) {
-        let (schema, name) = split(names);
+        let (schema, name) = Tree::qualified(names);
         let dotted = Tree::dotted(names);
         self.facts.redefines |= function::is_opaque(schema, name);
         if name == "set_config" && matches!(schema, "" | "pg_catalog") {
@@ -488,7 +488,7 @@ impl Walk {
     }
 
     fn operator(&mut self, names: &[Tree]) {
-        let (schema, name) = split(names);
+        let (schema, name) = Tree::qualified(names);
         // `BETWEEN` and the like are the grammar's own, and stand for comparisons.
         if !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
             add(&mut self.names.operators, Name::new(schema, name));
@@ -613,15 +613,6 @@ const SYNTAX: &[(&str, &str)] = &[
     ("JsonTable", "json_table"),
     ("MergeSupportFunc", "merge_action"),
 ];
-
-/// Schema and name; the schema is empty when none was written.
-fn split(names: &[Tree]) -> (&str, &str) {
-    match names {
-        [] => ("", ""),
-        [name] => ("", name.as_text()),
-        [.., schema, name] => (schema.as_text(), name.as_text()),
-    }
-}
 
 fn texts(items: &[Tree]) -> Vec<String> {
     items.iter().map(|item| item.as_text().to_owned()).collect()
