@@ -3,14 +3,18 @@
 # bench.sh identity [quick]: what logins, delegations and `weir run` cost, on loopback. About two minutes.
 # bench.sh policy [quick]: what a decision of policy costs, by the number of policies and the depth, and facts about SQL by the kind
 #   of statement. No server. What policies add to a statement on its way: bench.sh pg weir-quic weir-policies.
+# bench.sh catalog [quick]: what resolving names costs in a database of 50,000 relations: the first statement of a kind and those
+#   after it, and the relay's memory. About three minutes.
 # bench.sh pg [quick] [PATH...]: interleaved rounds of every path, so that a busy machine disturbs all alike; prints the
 #   median of each figure, its ratio to direct, the CPU time of each path's own processes (both ends together), and their memory
 #   for a connection that does nothing. quick: one short round, to see that it works. Paths: direct pgbouncer haproxy stunnel ssh
-#   weir-quic weir-ws weir-counts (rows recorded as counts and hash) weir-policies (100 policies that apply); direct is always among them. About 13 minutes on 2 cores.
+#   weir-quic weir-ws weir-counts (rows recorded as counts and hash) weir-policies (100 policies that apply) weir-before (the
+#   programs of another build, in the folder WEIR_BEFORE); direct is always among them. About 13 minutes on 2 cores.
 . "$(dirname "$0")/lib.sh"
 
-case ${1:-} in
-  pg) shift ;;
+what=${1:-}
+case $what in
+  pg | catalog) shift ;;
   identity)
     install_build_tools
     install_postgres
@@ -24,11 +28,13 @@ case ${1:-} in
     cargo build --locked --release -p weir-tests --bin bench-facts
     exec "${CARGO_TARGET_DIR:-${CARGO_BUILD_TARGET_DIR:-$root/target}}/release/bench-facts" "${@:2}"
     ;;
-  *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  *) sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 rounds=3 seconds=3 scale=10 idle=300
-if [ "${1:-}" = quick ]; then rounds=1 seconds=1 scale=1 idle=30; shift; fi
+relations=50000
+if [ "${1:-}" = quick ]; then rounds=1 seconds=1 scale=1 idle=30 relations=2000; shift; fi
 paths=("$@")
+[ "$what" = pg ] || paths=(direct weir-quic)
 [ ${#paths[@]} -gt 0 ] || paths=(direct pgbouncer haproxy stunnel ssh weir-quic weir-ws weir-counts)
 case " ${paths[*]} " in *' direct '*) ;; *) paths=(direct "${paths[@]}") ;; esac
 
@@ -71,21 +77,6 @@ GRANT ALL ON SCHEMA public TO $ROLE;
 SQL
 . scripts/bench/peers.sh
 start_direct
-say "filling the tables, scale $scale"
-pgbench -q -i -s "$scale" "${where[direct]}" >/dev/null 2>&1
-# Rows in which much is to be masked: an address, a card number that passes its check, a phone number in some.
-psql -X -q "${where[direct]}" -c "CREATE TABLE people AS SELECT id, 'Ada Lovelace' AS name, 'ada.lovelace' || id % 997 || '@example.com' AS email,
-  (ARRAY['4111 1111 1111 1111', '5555555555554444', '378282246310005'])[1 + id % 3] AS card,
-  (ARRAY['standing order, no remark', 'please call +1 (415) 555-0187 before delivery', 'invoice ' || id || ' settled in full'])[1 + id % 3] AS note,
-  (id % 1000000)::numeric / 100 AS amount, timestamptz '2026-01-01' + id * interval '1 second' AS created
-  FROM generate_series(1, $((scale * 50000))) id" -c 'VACUUM ANALYZE people'
-pipeline=$lab/pipeline.sql
-{ echo '\startpipeline'; for id in $(seq 10); do echo "SELECT abalance FROM pgbench_accounts WHERE aid = $id;"; done; echo '\endpipeline'; } > "$pipeline"
-for path in "${paths[@]}"; do
-  [ "$path" = direct ] || "start_$path"
-  wait_for 20 psql -X -At "${where[$path]}" -c 'SELECT 1' || fail "$path does not answer"
-done
-results=$lab/results
 
 # Nanoseconds of CPU that a path's processes, and theirs, have used.
 cpu() {
@@ -104,6 +95,26 @@ memory() {
     for pid in "$pid" $(descendants "$pid"); do awk '/^Pss:/ {print $2}' "/proc/$pid/smaps_rollup" 2>/dev/null || true; done
   done | awk '{sum += $1} END {printf "%d", sum}'
 }
+
+if [ "$what" = catalog ]; then
+  . scripts/bench/catalog.sh
+  exit
+fi
+say "filling the tables, scale $scale"
+pgbench -q -i -s "$scale" "${where[direct]}" >/dev/null 2>&1
+# Rows in which much is to be masked: an address, a card number that passes its check, a phone number in some.
+psql -X -q "${where[direct]}" -c "CREATE TABLE people AS SELECT id, 'Ada Lovelace' AS name, 'ada.lovelace' || id % 997 || '@example.com' AS email,
+  (ARRAY['4111 1111 1111 1111', '5555555555554444', '378282246310005'])[1 + id % 3] AS card,
+  (ARRAY['standing order, no remark', 'please call +1 (415) 555-0187 before delivery', 'invoice ' || id || ' settled in full'])[1 + id % 3] AS note,
+  (id % 1000000)::numeric / 100 AS amount, timestamptz '2026-01-01' + id * interval '1 second' AS created
+  FROM generate_series(1, $((scale * 50000))) id" -c 'VACUUM ANALYZE people'
+pipeline=$lab/pipeline.sql
+{ echo '\startpipeline'; for id in $(seq 10); do echo "SELECT abalance FROM pgbench_accounts WHERE aid = $id;"; done; echo '\endpipeline'; } > "$pipeline"
+for path in "${paths[@]}"; do
+  [ "$path" = direct ] || "start_$path"
+  wait_for 20 psql -X -At "${where[$path]}" -c 'SELECT 1' || fail "$path does not answer"
+done
+results=$lab/results
 
 record() { printf '%s\t%s\t%s\n' "$1" "$2" "$3" >> "$results"; }
 

@@ -162,3 +162,7 @@ start_weir-quic() { weir weir-quic quic 'rows = "all"'; }
 start_weir-ws() { weir weir-ws ws 'rows = "all"'; }
 start_weir-policies() { weir weir-policies quic 'rows = "all"' 100; }
 start_weir-counts() { weir weir-counts quic 'rows = "counts"'; }
+start_weir-before() {
+  local bin=${WEIR_BEFORE:?the folder of the build to compare with}
+  weir weir-before quic 'rows = "all"'
+}
