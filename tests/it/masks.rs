@@ -166,6 +166,10 @@ async fn masks_never_become_data() -> Result<()> {
     let null = "UPDATE members SET name = 'Ada L.', addr = NULL WHERE id > 2";
     refused(client.simple_query(null).await.err(), "NULL into addr")?;
     refused(client.simple_query("INSERT INTO members (id, email) VALUES (3, '[masked:email]')").await.err(), "INSERT")?;
+    client.simple_query("PREPARE save (text, inet) AS UPDATE members SET email = $1, addr = $2 WHERE id > 2").await?;
+    let executed = client.simple_query("EXECUTE save('[masked:email]', '81.2.69.142')").await;
+    refused(executed.err(), "[masked:email] into email")?;
+    refused(client.simple_query("EXECUTE save('ada@example.com', NULL)").await.err(), "NULL into addr")?;
     ensure!(lab.sql("SELECT name, email, addr FROM members WHERE id > 2")?.trim() == "Ada|ada@example.com|81.2.69.142");
 
     // Comparing writes nothing, what was never shown is data, and who was shown nothing writes what it likes.

@@ -66,11 +66,22 @@ impl Shown {
             match number.checked_sub(1).and_then(|at| values.get(at)) {
                 Some(Some(value)) => {
                     if let Some(mask) = self.mask_in(value) {
-                        return Some(if column.is_empty() { mask } else { format!("{mask} into {column}") });
+                        return Some(into(mask, column));
                     }
                 }
                 Some(None) if self.was_null(column) => return Some(null_into(column)),
                 Some(None) | None => {}
+            }
+            for (_, argument) in written.arguments.iter().filter(|(given, _)| given == number) {
+                match argument {
+                    Some(literal) => {
+                        if let Some(mask) = self.mask_in(literal.as_bytes()) {
+                            return Some(into(mask, column));
+                        }
+                    }
+                    None if self.was_null(column) => return Some(null_into(column)),
+                    None => {}
+                }
             }
         }
         if written.more
@@ -119,6 +130,10 @@ impl Shown {
             Some(if rule == LABEL { "[masked]".to_owned() } else { format!("[masked:{rule}]") })
         })
     }
+}
+
+fn into(mask: String, column: &str) -> String {
+    if column.is_empty() { mask } else { format!("{mask} into {column}") }
 }
 
 fn null_into(column: &str) -> String {

@@ -15,6 +15,8 @@ pub struct Written {
     pub parameters: Vec<(usize, String)>,
     /// Columns that NULL is written to.
     pub nulls: Vec<String>,
+    /// What EXECUTE gives for a parameter, by its number: a literal that looks as if it held a mask, or NULL.
+    pub arguments: Vec<(usize, Option<String>)>,
     /// Rows that the client sends for a COPY.
     pub copied: bool,
     /// There is more than is noted here: any parameter may be written.
@@ -28,9 +30,18 @@ impl Written {
         *self == Self::default()
     }
 
-    /// Notes what an INSERT, UPDATE, COPY or a part of MERGE writes.
+    /// This text, and what a name in it stands for.
+    pub(super) fn join(&mut self, stood_for: &Self) {
+        self.literals.extend_from_slice(&stood_for.literals);
+        self.parameters.extend_from_slice(&stood_for.parameters);
+        self.nulls.extend_from_slice(&stood_for.nulls);
+        self.more |= stood_for.more;
+    }
+
+    /// Notes what an INSERT, UPDATE, COPY or a part of MERGE writes, and what an EXECUTE would have written.
     pub(super) fn note(&mut self, statement: &Node) {
         match statement.name {
+            "ExecuteStmt" => self.execute(statement),
             "InsertStmt" => self.insert(statement),
             "CopyStmt" => self.copied |= statement.has("is_from") && !statement.has("filename"),
             "UpdateStmt" | "OnConflictClause" => self.targets(statement.list("target_list")),
@@ -60,6 +71,18 @@ impl Written {
             if let Some(target) = target.as_node() {
                 self.value(name_at(columns, at), target.field("val"));
             }
+        }
+    }
+
+    fn execute(&mut self, execute: &Node) {
+        for (at, value) in execute.list("params").iter().enumerate().take(MOST) {
+            if value.as_node().map(constant).is_some_and(|node| node.name == "AConst" && node.has("isnull")) {
+                self.arguments.push((at + 1, None));
+                continue;
+            }
+            let mut inside = Self::default();
+            inside.inside("", value);
+            self.arguments.extend(inside.literals.into_iter().map(|literal| (at + 1, Some(literal))));
         }
     }
 
@@ -182,6 +205,8 @@ mod tests {
             );
             assert!(!written.more);
         }
+        let executed = facts("EXECUTE q('x', NULL, 'a [masked:email]'::text)").written.arguments;
+        assert_eq!(executed, [(2, None), (3, Some("a [masked:email]".to_owned()))]);
         let many = format!("INSERT INTO t (a) VALUES {}", ["($1)"; 1500].join(", "));
         assert!(facts(&many).written.more);
     }
