@@ -145,6 +145,9 @@ async fn what_is_masked_is_told() -> Result<()> {
 async fn masks_never_become_data() -> Result<()> {
     let lab = Lab::start().await?;
     lab.sql(MEMBERS)?;
+    lab.sql(
+        "CREATE FUNCTION save_member(text) RETURNS void LANGUAGE sql AS 'UPDATE members SET email = $1 WHERE id > 2'",
+    )?;
     let shop = lab.login("alice").await?.connect("shop-dev", Transport::Quic)?;
     let (client, fresh) = (shop.client().await?, shop.client().await?);
     let row = client.query_one("SELECT name, email, addr FROM members WHERE id > 2", &[]).await?;
@@ -170,6 +173,8 @@ async fn masks_never_become_data() -> Result<()> {
     let executed = client.simple_query("EXECUTE save('[masked:email]', '81.2.69.142')").await;
     refused(executed.err(), "[masked:email] into email")?;
     refused(client.simple_query("EXECUTE save('ada@example.com', NULL)").await.err(), "NULL into addr")?;
+    refused(client.simple_query("SELECT save_member('[masked:email]')").await.err(), "[masked:email]")?;
+    client.simple_query("SELECT lower('[masked:email]')").await?;
     ensure!(lab.sql("SELECT name, email, addr FROM members WHERE id > 2")?.trim() == "Ada|ada@example.com|81.2.69.142");
 
     // Comparing writes nothing, what was never shown is data, and who was shown nothing writes what it likes.

@@ -446,6 +446,9 @@ impl Walk {
         }
         let name = Name::new(schema, name);
         let class = function::class_of(&name.schema, &name.name);
+        if class == Class::Write {
+            self.facts.written.pass(arguments);
+        }
         add(&mut self.names.functions, FunctionName { name, arguments: count, may_be_syntax: false });
         self.called(class, dotted);
     }

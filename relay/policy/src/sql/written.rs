@@ -17,6 +17,8 @@ pub struct Written {
     pub nulls: Vec<String>,
     /// What EXECUTE gives for a parameter, by its number: a literal that looks as if it held a mask, or NULL.
     pub arguments: Vec<(usize, Option<String>)>,
+    /// What goes to functions that are not known to be harmless: written, if they are not.
+    pub passed: Option<Box<Self>>,
     /// Rows that the client sends for a COPY.
     pub copied: bool,
     /// There is more than is noted here: any parameter may be written.
@@ -36,6 +38,16 @@ impl Written {
         self.parameters.extend_from_slice(&stood_for.parameters);
         self.nulls.extend_from_slice(&stood_for.nulls);
         self.more |= stood_for.more;
+        if let Some(passed) = &stood_for.passed {
+            self.passed.get_or_insert_default().join(passed);
+        }
+    }
+
+    /// Notes the arguments of a function that is not known to be harmless.
+    pub(super) fn pass(&mut self, arguments: &[Tree]) {
+        let mut passed = self.passed.take().unwrap_or_default();
+        arguments.iter().for_each(|argument| passed.inside("", argument));
+        self.passed = (!passed.is_empty()).then_some(passed);
     }
 
     /// Notes what an INSERT, UPDATE, COPY or a part of MERGE writes, and what an EXECUTE would have written.
@@ -207,6 +219,11 @@ mod tests {
         }
         let executed = facts("EXECUTE q('x', NULL, 'a [masked:email]'::text)").written.arguments;
         assert_eq!(executed, [(2, None), (3, Some("a [masked:email]".to_owned()))]);
+        let passed = facts("SELECT lower('[masked]'), save('[masked:email]', $2, NULL)").written.passed.unwrap();
+        assert_eq!(
+            (&passed.literals[..], &passed.parameters[..]),
+            (&["[masked:email]".to_owned()][..], &[(2, String::new())][..])
+        );
         let many = format!("INSERT INTO t (a) VALUES {}", ["($1)"; 1500].join(", "));
         assert!(facts(&many).written.more);
     }
