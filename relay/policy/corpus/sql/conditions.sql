@@ -90,9 +90,55 @@ INSERT INTO orders VALUES (1) ON CONFLICT DO NOTHING
 INSERT INTO orders SELECT * FROM orders
 --- write no-where
 DELETE FROM orders WHERE id + 1 = id + 1
---- write no-where
+--- write
 DELETE FROM orders WHERE id + 1 = id + 2
 --- write no-where
 DELETE FROM orders WHERE id = 1 OR id <> 1
 --- write
 DELETE FROM orders WHERE id = 1 OR status <> 'x'
+--- write no-where writes=orders
+DELETE FROM orders WHERE NOT (id = 1 AND false)
+--- write no-where writes=orders
+DELETE FROM orders WHERE id = 1 OR 1 = 1
+--- write no-where writes=orders
+DELETE FROM orders WHERE id = 1 OR 2 > 1
+--- write no-where writes=orders
+DELETE FROM orders WHERE 'a' = 'a'
+--- write no-where writes=orders
+DELETE FROM orders WHERE NOT false
+--- write no-where writes=orders
+DELETE FROM orders WHERE 't'::bool
+--- write no-where writes=orders
+DELETE FROM orders WHERE NULL IS NULL
+--- write no-where writes=orders
+DELETE FROM orders WHERE true IS NOT NULL AND 1 < 2
+--- write no-where writes=orders
+DELETE FROM orders WHERE orders.id = id
+--- write no-where writes=orders
+UPDATE orders SET note = 'x' WHERE coalesce(true, id = 1)
+--- write no-where writes=orders reads=orders,customers
+DELETE FROM orders WHERE 1 IN (SELECT id FROM customers)
+--- write no-where writes=orders reads=orders,customers
+DELETE FROM orders WHERE EXISTS (SELECT id FROM customers)
+--- write no-where writes=orders
+DELETE FROM orders WHERE (1 = 2) IS NOT TRUE
+--- write writes=orders
+DELETE FROM orders WHERE false
+--- write writes=orders
+DELETE FROM orders WHERE 1 = 0
+--- write writes=orders
+DELETE FROM orders WHERE NULL
+--- write writes=orders
+DELETE FROM orders WHERE id = 1 OR 1 = 2
+--- write writes=orders
+DELETE FROM orders WHERE id = 1 AND true
+--- write writes=orders
+DELETE FROM orders WHERE id = 1 OR id <> 2
+--- write writes=orders
+DELETE FROM orders WHERE NOT (id = 1 OR false)
+--- write writes=orders reads=orders,customers
+DELETE FROM orders WHERE id IN (SELECT id FROM customers WHERE gone)
+--- write writes=orders reads=orders,customers
+DELETE FROM orders WHERE EXISTS (SELECT 1 FROM customers c WHERE c.id = orders.customer_id)
+--- write writes=orders reads=orders,customers
+DELETE FROM orders WHERE EXISTS (SELECT 1 FROM customers c WHERE c.id = customer_id)

@@ -140,3 +140,11 @@ CREATE USER u WITH PASSWORD 'x' SUPERUSER
 CREATE SUBSCRIPTION s CONNECTION 'host=a password=b' PUBLICATION p WITH (enabled = false)
 --- admin password
 CREATE USER MAPPING IF NOT EXISTS FOR PUBLIC SERVER s OPTIONS (password 'x')
+--- ddl
+CREATE COLLATION german (provider = icu, locale = 'de-DE')
+--- ddl
+CREATE COLLATION c FROM "C"
+--- admin
+CREATE TYPE t
+--- ddl writes=orders,log reads=log
+CREATE RULE r AS ON DELETE TO orders DO ALSO DELETE FROM log WHERE id = OLD.id

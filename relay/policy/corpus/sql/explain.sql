@@ -126,3 +126,9 @@ EXPLAIN (ANALYZE SELECT 1
 EXPLAIN ANALYZE (VERBOSE) DELETE FROM orders
 --- write no-where statements=2
 EXPLAIN SELECT 1; DELETE FROM orders
+--- read
+EXPLAIN (ANALYZE on, ANALYZE off) DELETE FROM orders
+--- write no-where
+EXPLAIN (ANALYZE off, ANALYZE on) DELETE FROM orders
+--- write no-where
+EXPLAIN (ANALYZE off, VERBOSE, ANALYZE) DELETE FROM orders

@@ -264,3 +264,11 @@ VALUES (set_config('role', 'postgres', true))
 INSERT INTO orders VALUES (set_config('role', 'postgres', false))
 --- admin
 COPY (SELECT set_config('log_statement', 'none', false)) TO STDOUT
+--- read
+SELECT set_config(setting_name => 'lock_timeout', new_value => '1s', is_local => false)
+--- read
+SELECT set_config('lock_timeout', is_local => false, new_value => '1s')
+--- admin
+SELECT set_config(is_local => false, new_value => 'x', setting_name => 'log_statement')
+--- admin
+SELECT set_config('lock_timeout', '1s', false, setting_name => 'role')

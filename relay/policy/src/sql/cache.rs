@@ -60,8 +60,9 @@ impl FactsCache {
             return;
         }
         let normal = normalise(text, &mut self.key);
-        if normal && facts.class == Class::Admin {
-            // A few constants are looked at by the grammar (`float(0)`): such a refusal must not stick to the others.
+        if normal && (facts.class == Class::Admin || facts.by_numbers) {
+            // A few constants are looked at by the grammar (`float(0)`): such a refusal must not stick to the others. And
+            // `1 = 0` does not speak for `1 = 1`.
             return;
         }
         let key = if normal { self.key.as_str() } else { text };
@@ -199,8 +200,10 @@ mod tests {
         let mut cache = FactsCache::new();
         cache.facts("DELETE FROM t WHERE id + 1 = id + 2");
         assert!(!cache.facts("DELETE FROM t WHERE id + 1 = id + 1").has_where);
-        cache.facts("DELETE FROM t WHERE id = 1 OR id <> 2");
+        assert!(cache.facts("DELETE FROM t WHERE id = 1 OR id <> 2").has_where);
         assert!(!cache.facts("DELETE FROM t WHERE id = 1 OR id <> 1").has_where);
+        assert!(cache.facts("DELETE FROM t WHERE 1 = 0").has_where);
+        assert!(!cache.facts("DELETE FROM t WHERE 0 = 0").has_where);
     }
 
     #[test]

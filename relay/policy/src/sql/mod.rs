@@ -97,6 +97,8 @@ pub struct Facts {
     /// False when an UPDATE, DELETE or MERGE changes rows without a condition, or with one that leaves none out by its
     /// form: no column of the relation, `id = id`, `id = 1 OR true`.
     pub has_where: bool,
+    /// The values of integers decided that: another text of the same form may differ.
+    pub by_numbers: bool,
     /// True when something is dropped or truncated, a column included.
     pub destructive: bool,
     /// Programs and files of the server, and secrets that it keeps.

@@ -93,6 +93,10 @@ pub(super) fn kind_of(node: &Node) -> Kind {
         "ReindexStmt" => kind(Class::Ddl, "REINDEX"),
         "ClusterStmt" => kind(Class::Ddl, "CLUSTER"),
         "VacuumStmt" => kind(Class::Ddl, if node.has("is_vacuumcmd") { "VACUUM" } else { "ANALYZE" }),
+        "ReplicaIdentityStmt" => kind(Class::Ddl, "REPLICA IDENTITY"),
+        "DefineStmt" if object_type(node, "kind").0 == ObjectType::ObjectCollation => {
+            kind(Class::Ddl, "CREATE COLLATION")
+        }
         "RefreshMatViewStmt" => kind(Class::Ddl, "REFRESH MATERIALIZED VIEW"),
 
         "DoStmt" => kind(Class::Admin, "DO runs a program on the server"),
@@ -197,6 +201,21 @@ pub(super) fn path_change(node: &Node) -> Option<PathChange> {
     }
     let values = || node.list("args").iter().map(value_text).collect();
     Some(PathChange::of_set(node, (kind == Ok(V::VarSetValue)).then(values)))
+}
+
+/// What a call gives for each parameter, by place or by name (`a => 1`).
+pub(super) fn arguments<'a, const N: usize>(arguments: &'a [Tree], names: [&str; N]) -> [Option<&'a Tree>; N] {
+    let mut given = [None; N];
+    for (at, argument) in arguments.iter().enumerate() {
+        let named = argument.as_node().filter(|node| node.name == "NamedArgExpr");
+        let place = named.map_or(Some(at), |named| names.iter().position(|name| *name == named.text("name")));
+        match place.and_then(|place| given.get_mut(place)) {
+            Some(slot) => *slot = Some(named.map_or(argument, |named| named.field("arg"))),
+            // More than there are: whoever looks at this must not take it for the call that it knows.
+            None => return [None; N],
+        }
+    }
+    given
 }
 
 /// A constant as text.
@@ -316,7 +335,9 @@ fn rename(node: &Node) -> Kind {
         | O::ObjectFunction
         | O::ObjectProcedure
         | O::ObjectRoutine
-        | O::ObjectAggregate => Class::Admin,
+        | O::ObjectAggregate
+        | O::ObjectOpclass
+        | O::ObjectOpfamily => Class::Admin,
         _ => Class::Ddl,
     };
     kind(class, format!("ALTER {name} RENAME"))

@@ -135,7 +135,7 @@ fn writes() {
             "EXPLAIN (ANALYZE 1) DELETE FROM t",
             "EXPLAIN (ANALYZE on, COSTS off) UPDATE t SET a = 1",
             "EXPLAIN (COSTS off, ANALYZE 'true') DELETE FROM t",
-            "EXPLAIN (ANALYZE true, ANALYZE false) DELETE FROM t",
+            "EXPLAIN (ANALYZE false, ANALYZE true) DELETE FROM t",
             "EXPLAIN SELECT wipe()",
             "PREPARE p AS DELETE FROM t",
             "COPY (DELETE FROM t RETURNING *) TO STDOUT",

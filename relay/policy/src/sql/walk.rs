@@ -161,11 +161,12 @@ impl Walk {
     fn change(&mut self, node: &Node) {
         self.visit(node.field("relation"), Use::Write);
         if let Some(target) = node.field("relation").as_node() {
+            let by_numbers = &mut self.facts.by_numbers;
             // What is only planned changes nothing.
             self.facts.has_where &= self.planned
                 || match node.name {
-                    "UpdateStmt" | "DeleteStmt" => condition::restricts(node.field("where_clause"), target),
-                    "MergeStmt" => condition::merge_restricts(node, target),
+                    "UpdateStmt" | "DeleteStmt" => condition::restricts(node.field("where_clause"), target, by_numbers),
+                    "MergeStmt" => condition::merge_restricts(node, target, by_numbers),
                     _ => true,
                 };
             self.catalog_written(target);
@@ -214,11 +215,11 @@ impl Walk {
     }
 
     fn explain(&mut self, node: &Node) {
-        let analyze = node.list("options").iter().filter_map(Tree::as_node).any(|option| {
-            let off = |value: &str| matches!(value.to_ascii_lowercase().as_str(), "false" | "off" | "0");
-            option.text("defname") == "analyze" && !option.has("arg")
-                || option.text("defname") == "analyze" && !off(&option_text(option.field("arg")))
-        });
+        let off = |value: &str| matches!(value.to_ascii_lowercase().as_str(), "false" | "off" | "0");
+        // The last one counts.
+        let mut options = node.list("options").iter().rev().filter_map(Tree::as_node);
+        let analyze = options.find(|option| option.text("defname") == "analyze");
+        let analyze = analyze.is_some_and(|option| !option.has("arg") || !off(&option_text(option.field("arg"))));
         let outer = self.planned;
         self.planned = outer || !analyze;
         self.children(node, Use::Read, &[]);
@@ -461,7 +462,11 @@ impl Walk {
         add(&mut self.names.functions, FunctionName { name, arguments: Some(arguments.len()), may_be_syntax: false });
         let constant =
             |tree: &Tree| tree.as_node().filter(|node| node.name == "AConst").map(|_| statement::value_text(tree));
-        let [name, value, local] = arguments else { return self.raise(Class::Admin, format!("calls {dotted}")) };
+        let [Some(name), Some(value), Some(local)] =
+            statement::arguments(arguments, ["setting_name", "new_value", "is_local"])
+        else {
+            return self.raise(Class::Admin, format!("calls {dotted}"));
+        };
         let Some(name) = constant(name) else { return self.raise(Class::Admin, format!("calls {dotted}")) };
         let value = constant(value);
         let change = value.as_deref();
