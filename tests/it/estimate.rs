@@ -326,3 +326,64 @@ async fn a_flood_of_requests_is_no_flood_of_logins() -> Result<()> {
     waiting.refused()?;
     Ok(())
 }
+
+const LARGE: &str = "SET ROLE shop_agent;
+    CREATE TABLE large (id int PRIMARY KEY, kind int, name text, state text);
+    INSERT INTO large SELECT n, n % 100, 'name ' || n, CASE WHEN n % 10 = 0 THEN 'old' ELSE 'new' END FROM generate_series(1, 20000) n;
+    CREATE TABLE little (id int PRIMARY KEY, name text);
+    INSERT INTO little SELECT n, 'x' FROM generate_series(1, 100) n;
+    ANALYZE large, little;";
+
+/// A condition that leaves out next to nothing is none, whatever it looks like; one that leaves out most is one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn most_of_a_large_table_is_not_changed_unattended() -> Result<()> {
+    let lab = Lab::start().await?;
+    lab.sql(LARGE)?;
+    let (alice, rita) = (lab.login("alice").await?, lab.login("rita").await?);
+    let shop = alice.connect("shop-dev", Transport::Quic)?;
+    for statement in [
+        "DELETE FROM large WHERE id IS NOT NULL",
+        "DELETE FROM public.large WHERE name <> '' AND id > 0",
+        "UPDATE large AS l SET name = 'x' WHERE l.id > 100",
+        "UPDATE large SET name = 'x' WHERE state = 'new'",
+        "WITH gone AS (DELETE FROM large WHERE id <> 7 RETURNING 1) SELECT count(*) FROM gone",
+        "WITH one AS (DELETE FROM large WHERE id = 1) DELETE FROM large WHERE id >= 2",
+    ] {
+        let waiting = Waiting::begin(&lab, &shop, statement)?;
+        let (id, facts) = facts(&rita).await?;
+        ensure!(facts.to_string().contains("% of the table"), "{statement}: {facts}");
+        rita.weir(&["approvals", "deny", &id])?;
+        waiting.refused()?;
+    }
+    let client = shop.client().await?;
+    for statement in [
+        "UPDATE large SET name = 'x' WHERE id = 5",
+        "UPDATE large SET name = 'x' WHERE kind = 3",
+        "UPDATE large SET name = 'x' WHERE id BETWEEN 10 AND 90",
+        "UPDATE large SET name = 'x' WHERE state = 'old'",
+        "UPDATE large SET name = 'x' WHERE id IN (1, 2, 3)",
+        "UPDATE large SET name = 'x' WHERE false",
+        "UPDATE little SET name = 'x' WHERE id > 0",
+    ] {
+        client.batch_execute(statement).await.with_context(|| statement.to_owned())?;
+    }
+    // The values count, not the text.
+    let above = client.prepare("UPDATE large SET name = 'y' WHERE id > $1").await?;
+    ensure!(client.execute(&above, &[&19_900_i32]).await? == 100);
+    let id = {
+        let held = client.execute(&above, &[&0_i32]);
+        let decided = async {
+            let (id, facts) = facts(&rita).await?;
+            ensure!(facts.to_string().contains("% of the table"), "{facts}");
+            rita.weir(&["approvals", "deny", &id])?;
+            Ok(id)
+        };
+        let (held, id) = tokio::join!(held, decided);
+        ensure!(held.is_err());
+        id?
+    };
+    ensure!(!id.is_empty());
+    ensure!(lab.sql("SELECT count(*) FROM large WHERE name = 'y'")?.trim() == "100");
+    ensure!(lab.sql("SELECT count(*) FROM large")?.trim() == "20000");
+    Ok(())
+}

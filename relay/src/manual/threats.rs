@@ -40,7 +40,7 @@
 //! | approve one's own request | the requester is not a reviewer of it, and the attempt is audited |
 //! | decide with a reviewer's stolen cookie or password | where policy asks for a passkey: a challenge of the relay's, bound to visitor, request, digest, decision and extent, answered once in five minutes with user verification and a counter that goes on; a passkey is added just after a login only, and not without one that there is. Who has the password before the first is added can add theirs: `passkey.added` says so |
 //! | have something run by being estimated, before anybody approved it | EXPLAIN, in a read-only transaction, only where the grammar and the catalog say that planning runs nobody's code but the server's |
-//! | learn masked values from estimates | who asks does not see them |
+//! | learn masked values from estimates | who asks does not see them, but for the rows that a stopped UPDATE or DELETE would change: `count(*)` tells them too |
 //! | mislead the reviewer | control, turning and invisible characters are shown as escapes; the whole text is shown |
 //! | decide in the name of another by a forged webhook or button | signed (HMAC-SHA256, constant time), five minutes, once; the user must be listed for that channel, be a person, and be let by policy, which by default permits neither channel; the decision is bound to the request's digest |
 //! | mislead a reviewer in Slack, or mention everybody | agent-written text stands in preformatted blocks only, with `& < >` escaped and backticks replaced; the rest is plain text; what was masked or cut is approved on its page alone |

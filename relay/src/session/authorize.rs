@@ -183,6 +183,12 @@ impl Grant {
         self.ruled.read().unwrap_or_else(PoisonError::into_inner).judge.tells_time()
     }
 
+    /// True when what policy says may hang on what the server's planner expects.
+    #[must_use]
+    pub fn estimates(&self) -> bool {
+        self.ruled.read().unwrap_or_else(PoisonError::into_inner).judge.estimates()
+    }
+
     /// Why nothing more is permitted in this session; none when that is not so.
     #[must_use]
     pub fn barred(&self) -> Option<Decision> {

@@ -7,7 +7,7 @@
 use super::{
     Ending,
     clock::{Clock, Seen},
-    gate::{Gate, Masked, Unknown, Unresolved, Verdict},
+    gate::{Gate, Masked, Unknown, Unplanned, Unresolved, Verdict},
     out::Out,
     registry::{Place, Reason},
 };
@@ -78,6 +78,7 @@ impl ToUpstream {
             Verdict::Parse(action) => return Some(Happened::Parse(action)),
             Verdict::Resolve(unresolved) => return Some(Happened::Resolve(unresolved)),
             Verdict::Exists(unknown) => return Some(Happened::Exists(unknown)),
+            Verdict::Plan(unplanned) => return Some(Happened::Plan(unplanned)),
         }
         None
     }
@@ -96,6 +97,8 @@ enum Happened {
     Resolve(Box<Unresolved>),
     /// The server must say whether something exists.
     Exists(Box<Unknown>),
+    /// The planner must say how much changes.
+    Plan(Box<Unplanned>),
     /// What runs upstream must be asked to stop.
     Stop,
     /// It is time to look at the clock.
@@ -197,6 +200,7 @@ impl<'a, 'g> Drive<'a, 'g> {
                     // Rare, as a hold is.
                     Happened::Resolve(unresolved) => Box::pin(self.resolve(*unresolved, client)).await,
                     Happened::Exists(unknown) => Box::pin(self.exists(*unknown, client)).await,
+                    Happened::Plan(unplanned) => Box::pin(self.plan(*unplanned, client)).await,
                     Happened::Stop => self.stop(client).await,
                     Happened::Look => self.look(),
                     Happened::Sync => self.settle().await.err(),
@@ -261,33 +265,46 @@ impl<'a, 'g> Drive<'a, 'g> {
 
     /// Waits for what the names in a request mean.
     async fn resolve(&mut self, unresolved: Unresolved, client: &mut Stream) -> Option<Happened> {
-        if let Err(over) = self.settle().await {
-            return Some(over);
-        }
         let (relay, resolver) = (self.pump.gate.relay(), Arc::clone(self.pump.gate.resolver()));
         let question = unresolved.question.clone();
         let asked = relay.upstreams.resolve(self.estimator.admitted, &resolver, question);
-        match self.meanwhile(client, asked).await {
-            Ok(answer) => {
-                let verdict = self.pump.gate.resolved(self.pump.engine, unresolved, answer);
-                self.pump.carry_out(verdict)
-            }
-            Err(over) => Some(over),
-        }
+        self.aside(client, asked, |gate, engine, answer| gate.resolved(engine, unresolved, answer)).await
     }
 
     /// Waits for the server's word on whether what a request names exists.
     async fn exists(&mut self, unknown: Unknown, client: &mut Stream) -> Option<Happened> {
+        let (relay, resolver, path) = self.pump.gate.place();
+        let text = Arc::clone(unknown.statement());
+        let asked = relay.upstreams.does_not_exist(self.estimator.admitted, &resolver, &text, path.as_deref());
+        self.aside(client, asked, |gate, engine, answer| gate.missed(engine, unknown, answer)).await
+    }
+
+    /// Waits for the planner's word on how much a request changes.
+    async fn plan(&mut self, unplanned: Unplanned, client: &mut Stream) -> Option<Happened> {
+        let (relay, resolver, path) = self.pump.gate.place();
+        let (action, facts, admitted) =
+            (unplanned.action.clone(), Arc::clone(&unplanned.facts), self.estimator.admitted);
+        let asked = async {
+            // What the session has set changes an estimate little.
+            let question = Question::of(&action, &facts, 0).await?;
+            relay.upstreams.share(admitted, &resolver, path.as_deref(), &question, &facts.changes).await
+        };
+        self.aside(client, asked, |gate, engine, answer| gate.planned(engine, unplanned, answer)).await
+    }
+
+    /// Asks something beside the session before a request is judged.
+    async fn aside<T>(
+        &mut self,
+        client: &mut Stream,
+        asked: impl Future<Output = T>,
+        judge: impl FnOnce(&mut Gate<'g>, &mut Postgres, T) -> Verdict,
+    ) -> Option<Happened> {
         if let Err(over) = self.settle().await {
             return Some(over);
         }
-        let gate = &self.pump.gate;
-        let (relay, resolver, text) = (gate.relay(), Arc::clone(gate.resolver()), Arc::clone(unknown.statement()));
-        let path = gate.search_path().map(<[String]>::to_vec);
-        let asked = relay.upstreams.does_not_exist(self.estimator.admitted, &resolver, &text, path.as_deref());
         match self.meanwhile(client, asked).await {
             Ok(answer) => {
-                let verdict = self.pump.gate.missed(self.pump.engine, unknown, answer);
+                let verdict = judge(self.pump.gate, self.pump.engine, answer);
                 self.pump.carry_out(verdict)
             }
             Err(over) => Some(over),

@@ -41,7 +41,7 @@ use bytes::Bytes;
 use std::{collections::HashMap, sync::Arc, time::Instant};
 use weir_policy::{
     bundle::{self, Moment, Notice},
-    sql::{Facts, Resolved},
+    sql::{Class, Estimate, Facts, Resolved},
 };
 use weir_protocol::{
     Action, ActionKind, Engine, Excess, Refusal, Shape,
@@ -90,6 +90,8 @@ pub enum Verdict {
     Resolve(Box<Unresolved>),
     /// The server must say whether something in it exists: to be given to [`Gate::missed`] with the answer.
     Exists(Box<Unknown>),
+    /// The server's planner must say how much it changes: to be given to [`Gate::planned`] with the answer.
+    Plan(Box<Unplanned>),
 }
 
 /// A request whose names are not known, and what to ask about them.
@@ -107,6 +109,16 @@ pub struct Unknown {
     action: Action,
     text: Arc<Facts>,
     resolved: Resolved,
+}
+
+/// A request that may change most of a large table.
+#[derive(Debug)]
+pub struct Unplanned {
+    /// The request.
+    pub action: Action,
+    text: Arc<Facts>,
+    /// What is known of it.
+    pub facts: Arc<Facts>,
 }
 
 impl Unknown {
@@ -349,6 +361,9 @@ impl<'a> Gate<'a> {
 
     fn understood(&mut self, engine: &mut Postgres, action: Action, text: Arc<Facts>, meaning: Meaning) -> Verdict {
         match meaning {
+            Meaning::Known(facts) if self.asks_planner(&action, &facts) => {
+                Verdict::Plan(Box::new(Unplanned { action, text, facts }))
+            }
             Meaning::Known(facts) => self.weigh(engine, action, text, facts),
             Meaning::Ask(text, question) => Verdict::Resolve(Box::new(Unresolved { action, text, question })),
             // Preparing runs nothing, and the server says by itself what does not exist.
@@ -357,6 +372,37 @@ impl<'a> Gate<'a> {
             }
             Meaning::Missing(resolved) => Verdict::Exists(Box::new(Unknown { action, text, resolved: *resolved })),
         }
+    }
+
+    /// True when what the planner expects may keep a statement from running that nobody else would.
+    fn asks_planner(&mut self, action: &Action, facts: &Arc<Facts>) -> bool {
+        matches!(action.kind, ActionKind::Query | ActionKind::Execute)
+            && !facts.changes.is_empty()
+            && facts.class == Class::Write
+            && self.grant.estimates()
+            && self.decide(facts).decision.outcome == bundle::Outcome::Allow
+    }
+
+    /// The planner has answered, or could not: then the text decides alone.
+    pub fn planned(
+        &mut self,
+        engine: &mut Postgres,
+        of: Unplanned,
+        estimate: Result<Option<Estimate>, String>,
+    ) -> Verdict {
+        let Unplanned { action, text, facts } = of;
+        let estimate = estimate.unwrap_or_else(|why| {
+            tracing::debug!(parent: self.grant.span(), why, "there is no estimate");
+            None
+        });
+        let facts = match estimate {
+            None => facts,
+            Some(estimate @ Estimate { rows, share }) => {
+                let reason = format!("{} of about {rows} rows, {share} % of the table", facts.reason);
+                Arc::new(Facts { estimate: Some(estimate), reason, ..Facts::clone(&facts) })
+            }
+        };
+        self.weigh(engine, action, text, facts)
     }
 
     /// What the names mean cannot be asked: then nobody knows what the statement does.
@@ -373,10 +419,10 @@ impl<'a> Gate<'a> {
         self.names.resolver()
     }
 
-    /// The one path on which its session looks for names; none is what its role begins with.
+    /// Its relay, who asks the catalog, and the one path on which its session looks for names; none is what its role begins with.
     #[must_use]
-    pub fn search_path(&self) -> Option<&[String]> {
-        self.names.search_path()
+    pub fn place(&self) -> (&'a Relay, Arc<Resolver>, Option<Vec<String>>) {
+        (self.shared, Arc::clone(self.resolver()), self.names.search_path().map(<[String]>::to_vec))
     }
 
     /// Decides about a request whose meaning is known; `text` are the facts that its text alone tells.

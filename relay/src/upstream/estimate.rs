@@ -5,14 +5,17 @@
 //! rest (`CHECK`) in the same read-only transaction, over a connection of its own that is closed afterwards. What is changed
 //! in the catalog just between the two goes unnoticed, as in any session. It is never ANALYZE: the statement itself does not run.
 //!
+//! Before an UPDATE or DELETE that needs no human it is asked too ([`Upstreams::share`]): then over a connection that all sessions
+//! of a database share, for the share of the table that would change. Policy looks at that.
+//!
 //! An estimate may fail, a request may not: whatever goes wrong is a phrase for the reviewer. Answers are hostile.
 
-use super::{Connected, UpstreamError, Upstreams, login::Connection, plan};
+use super::{Connected, UpstreamError, Upstreams, login::Connection, plan, quoted, resolve::Resolver};
 use crate::session::authorize::Admitted;
 use postgres_protocol::{IsNull, message::frontend};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
-use weir_policy::sql::{self, Facts, Planning};
+use weir_policy::sql::{self, Estimate, Facts, Planning, RowChange};
 use weir_protocol::{Action, ActionKind, Parameters, postgres::startup::SessionStart};
 use weir_shared::api::RowEstimate;
 
@@ -29,8 +32,9 @@ const AT_A_TIME: usize = 4;
 
 /// The server ends by itself what nobody waits for any more.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY NOT DEFERRABLE; SET LOCAL statement_timeout = '500ms'; \
-    SET LOCAL lock_timeout = '300ms'; SET LOCAL idle_in_transaction_session_timeout = '1s'; \
-    SELECT pg_catalog.current_schemas(true)";
+    SET LOCAL lock_timeout = '300ms'; SET LOCAL idle_in_transaction_session_timeout = '1s'";
+/// The search path.
+const PATH: &str = "SELECT pg_catalog.current_schemas(true)";
 
 /// Why the statement may not be planned, or [`MAY_BE_PLANNED`]. Asked with `pg_catalog` first in the search path and operands of
 /// exactly an operator's own types, so that nobody else's operators are taken: relations, functions, operators, types.
@@ -91,6 +95,9 @@ const CHECK: &str = "WITH RECURSIVE named(oid, cte) AS (SELECT pg_catalog.to_reg
     ELSE 'it may be planned' END";
 /// What it says when nothing is in the way.
 const MAY_BE_PLANNED: &str = "it may be planned";
+
+/// A table with no more rows than this is small: what share of it changes does not matter.
+const FEW: u64 = 1_000;
 
 /// How many estimates may be made at a time: each is a login.
 #[derive(Debug)]
@@ -169,23 +176,83 @@ impl Upstreams {
         asked.unwrap_or_else(|_| Err("the server did not plan it in time".to_owned()))
     }
 
+    /// How much of a table a statement changes that makes these `changes`, where names are looked for on `path`; none of small
+    /// tables. Of several, the largest share. Takes a second at most.
+    ///
+    /// # Errors
+    /// Why it cannot be told, in a short phrase.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection; the next question opens another.
+    pub async fn share(
+        &self,
+        admitted: Admitted<'_>,
+        resolver: &Resolver,
+        path: Option<&[String]>,
+        question: &Question,
+        changes: &[RowChange],
+    ) -> Result<Option<Estimate>, String> {
+        let asked = async {
+            let mut line = resolver.planner.lock().await;
+            let mut open = match line.take().filter(|line| line.serves()) {
+                Some(open) => open,
+                None => self.line(admitted, resolver).await.map_err(|error| phrase(&error))?,
+            };
+            let begin = format!("{BEGIN}; SET LOCAL search_path = {}; {PATH}", open.path(path));
+            let shares = shares(&mut open.connection, &begin, question, changes).await;
+            if open.connection.query("ROLLBACK").await.is_ok() {
+                *line = Some(open);
+            }
+            shares
+        };
+        tokio::time::timeout(PATIENCE, asked)
+            .await
+            .unwrap_or_else(|_| Err("the server did not plan it in time".to_owned()))
+    }
+
     async fn ask(&self, by: Estimator<'_>, question: &Question) -> Result<RowEstimate, String> {
         let _slot = self.estimates.0.acquire().await.map_err(|_| "the relay ends")?;
         let connected = self.connect(by.admitted, by.start, by.database).await.map_err(|error| phrase(&error))?;
         let Connected { io, rest, .. } = connected;
         let mut connection = Connection::new(io, rest, MOST, MOST);
-        let planned = planned(&mut connection, question).await;
+        let planned = planned(&mut connection, &format!("{BEGIN}; {PATH}"), question).await;
         // The transaction ends with it.
         connection.say_goodbye().await;
         plan::read(&planned?)
     }
 }
 
-/// What EXPLAIN says.
-async fn planned(connection: &mut Connection, question: &Question) -> Result<String, String> {
+async fn shares(
+    connection: &mut Connection,
+    begin: &str,
+    question: &Question,
+    changes: &[RowChange],
+) -> Result<Option<Estimate>, String> {
+    let changed = plan::changed(&planned(connection, begin, question).await?)?;
+    let mut most: Option<Estimate> = None;
+    for RowChange { relation, .. } in changes {
+        let rows = changed.iter().filter(|(name, _)| *name == relation.name).map(|(_, rows)| rows).sum::<u64>();
+        let name = match relation.schema.as_str() {
+            "" => quoted(&relation.name),
+            schema => format!("{}.{}", quoted(schema), quoted(&relation.name)),
+        };
+        let all = format!("EXPLAIN (FORMAT JSON) SELECT FROM {name}");
+        send(connection, &all, &[], &[], &[]).ok_or("it is too long")?;
+        let all = first(connection.rows().await.map_err(|error| phrase(&error))?);
+        let all = plan::read(&all)?.rows;
+        let share = u8::try_from(rows.saturating_mul(100).div_ceil(all.max(1)).min(100)).unwrap_or(100);
+        if all > FEW && most.is_none_or(|most| most.share < share) {
+            most = Some(Estimate { rows, share });
+        }
+    }
+    Ok(most)
+}
+
+/// What EXPLAIN says, in the transaction that `begin` begins: it gives the search path.
+async fn planned(connection: &mut Connection, begin: &str, question: &Question) -> Result<String, String> {
     let Question { planning, types, parameters } = question;
     let broken = |error| phrase(&error);
-    let path = first(connection.query(BEGIN).await.map_err(broken)?);
+    let path = first(connection.query(begin).await.map_err(broken)?);
     if !(path == "{pg_catalog}" || path.starts_with("{pg_catalog,")) {
         return Err("the search path has other schemas before the server's own: planning it could run code".to_owned());
     }

@@ -52,6 +52,18 @@ pub(super) fn read(json: &str) -> Result<RowEstimate, String> {
     Ok(RowEstimate { rows: count(changed.unwrap_or(plan.rows)), plan: lines.shown })
 }
 
+/// Rows that change, with the name of each relation.
+///
+/// # Errors
+/// Why that cannot be told, in a short phrase.
+pub(super) fn changed(json: &str) -> Result<Vec<(String, u64)>, String> {
+    let not_understood = |_| "the server's plan could not be understood".to_owned();
+    let explained: Vec<Explained> = serde_json::from_str(json).map_err(not_understood)?;
+    let mut changed = Vec::new();
+    explained.iter().for_each(|explained| explained.plan.each_changed(&mut changed));
+    Ok(changed)
+}
+
 #[derive(Default)]
 struct Lines {
     shown: Vec<String>,
@@ -66,8 +78,20 @@ impl Node {
     /// Rows that its nodes change, all together; none when it changes nothing. The node that changes says 0 rows itself, unless
     /// it returns some.
     fn changed(&self) -> Option<f64> {
-        let own = self.changes().then(|| self.plans.iter().filter(|plan| plan.feeds()).map(|plan| plan.rows).sum());
+        let own = self.changes().then(|| self.fed());
         self.plans.iter().filter_map(Self::changed).chain(own).reduce(|a, b| a + b)
+    }
+
+    fn each_changed(&self, changed: &mut Vec<(String, u64)>) {
+        if let Some(relation) = self.relation.as_ref().filter(|_| self.changes()) {
+            changed.push((relation.clone(), count(self.fed())));
+        }
+        self.plans.iter().for_each(|plan| plan.each_changed(changed));
+    }
+
+    /// Rows that the nodes below give it.
+    fn fed(&self) -> f64 {
+        self.plans.iter().filter(|plan| plan.feeds()).map(|plan| plan.rows).sum()
     }
 
     /// Its rows go to the node above it: it is not run beside it.

@@ -96,6 +96,7 @@ impl Resolvers {
                 state: Arc::clone(state),
                 kept: Mutex::default(),
                 line: tokio::sync::Mutex::default(),
+                planner: tokio::sync::Mutex::default(),
             })
         };
         Arc::clone(hosts.entry(server.host.clone()).or_insert_with(make))
@@ -117,6 +118,8 @@ pub struct Resolver {
     state: Arc<AtomicU64>,
     kept: Mutex<Kept>,
     line: tokio::sync::Mutex<Option<Line>>,
+    /// Another, on which statements are planned: that may take longer than the catalog's answers.
+    pub(super) planner: tokio::sync::Mutex<Option<Line>>,
 }
 
 #[derive(Debug, Default)]
@@ -126,8 +129,8 @@ struct Kept {
 }
 
 /// The connection, and the path that the role begins with.
-struct Line {
-    connection: Connection,
+pub(super) struct Line {
+    pub(super) connection: Connection,
     path: Vec<String>,
     opened: Instant,
     /// A pooler stands before the server: nothing lasts longer than a transaction.
@@ -137,6 +140,18 @@ struct Line {
 impl std::fmt::Debug for Line {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Line").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Line {
+    /// True while it may be used again.
+    pub(super) fn serves(&self) -> bool {
+        self.opened.elapsed() < RENEWED
+    }
+
+    /// A search path as SET takes it; none is what the role begins with.
+    pub(super) fn path(&self, path: Option<&[String]>) -> String {
+        path.unwrap_or(&self.path).iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -225,10 +240,9 @@ impl Upstreams {
             let mut line = resolver.line.lock().await;
             let text = text.to_owned();
             let path = path.map(<[String]>::to_vec);
-            let said = self.answer(admitted, resolver, &mut line, move |line| {
-                let path = path.as_ref().unwrap_or(&line.path);
-                let path = path.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
-                Asked::Parse { path, text: text.clone() }
+            let said = self.answer(admitted, resolver, &mut line, move |line| Asked::Parse {
+                path: line.path(path.as_deref()),
+                text: text.clone(),
             });
             match said.await {
                 Ok(_) => Ok(false),
@@ -247,7 +261,7 @@ impl Upstreams {
         line: &mut Option<Line>,
         asked: impl Fn(&Line) -> Asked,
     ) -> Result<String, UpstreamError> {
-        if let Some(mut open) = line.take().filter(|line| line.opened.elapsed() < RENEWED) {
+        if let Some(mut open) = line.take().filter(Line::serves) {
             let asked = asked(&open);
             match asked.of(&mut open).await {
                 Err(UpstreamError::Io(_)) => {}
@@ -264,7 +278,7 @@ impl Upstreams {
         said
     }
 
-    async fn line(&self, admitted: Admitted<'_>, resolver: &Resolver) -> Result<Line, UpstreamError> {
+    pub(super) async fn line(&self, admitted: Admitted<'_>, resolver: &Resolver) -> Result<Line, UpstreamError> {
         let Resolver { resource, database, server, .. } = resolver;
         let session = admitted.grant().session();
         let credential = self.leases.lease(resource).await?;

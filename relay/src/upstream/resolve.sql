@@ -134,6 +134,15 @@ SELECT jsonb_build_object(
   'relations', (
     SELECT coalesce(jsonb_agg(jsonb_build_object('place', x.place, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
       'writes', x.w, 'system', c.oid < 16384::oid, 'wrapper', w.fdwname,
+      'small', x.w AND c.relkind = 'r' AND NOT c.relhassubclass AND c.reltuples BETWEEN 0 AND 1000 AND c.relpages < 250,
+      'selective', CASE WHEN x.w AND x.place IS NOT NULL THEN (
+        SELECT coalesce(jsonb_agg(s.s), '[]'::jsonb) FROM (
+          SELECT jsonb_agg(a.attname) AS s FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
+          WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL GROUP BY i.indexrelid
+          UNION ALL
+          SELECT jsonb_build_array(t.attname) FROM pg_stats t
+          WHERE t.schemaname = n.nspname AND t.tablename = c.relname
+            AND (t.n_distinct < 0 OR t.n_distinct > 2) AND coalesce(t.most_common_freqs[1], 0) <= 0.5) s(s)) ELSE '[]'::jsonb END,
       'options', (SELECT coalesce(jsonb_agg(split_part(o.o, '=', 1)), '[]'::jsonb) FROM unnest(t.ftoptions) o(o)))), '[]'::jsonb)
     FROM (SELECT h.place, h.oid, h.w FROM hit h
         UNION SELECT NULL, r.oid, r.w FROM reach r WHERE NOT EXISTS (SELECT FROM hit h WHERE h.oid = r.oid)) x

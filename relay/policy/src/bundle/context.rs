@@ -8,6 +8,9 @@ use cedar_policy::{Context, RestrictedExpression};
 pub(super) const FLAGS: [&str; 7] =
     ["multi", "has_where", "destructive", "server_program", "server_file", "exposes_secret", "writes_mask"];
 
+/// A fact that is there when there is an estimate.
+pub(super) const ESTIMATED: &str = "estimated_share";
+
 /// The fact of this name; none when it is no such fact.
 pub(super) fn flag(facts: &Facts, name: &str) -> Option<bool> {
     Some(match name {
@@ -18,6 +21,7 @@ pub(super) fn flag(facts: &Facts, name: &str) -> Option<bool> {
         "server_file" => facts.exposure.server_file,
         "exposes_secret" => facts.exposure.secret,
         "writes_mask" => facts.writes_mask,
+        ESTIMATED => facts.estimate.is_some(),
         _ => return None,
     })
 }
@@ -156,6 +160,10 @@ fn sql(needs: Needs, action: Action, facts: &Facts) -> Option<RestrictedExpressi
     add("columns", &|| texts(&facts.columns));
     add("functions", &|| texts(&facts.functions));
     add("statements", &|| RestrictedExpression::new_long(i64::try_from(facts.statements).unwrap_or(i64::MAX)));
+    if let Some(estimate) = facts.estimate {
+        add("estimated_rows", &|| RestrictedExpression::new_long(i64::try_from(estimate.rows).unwrap_or(i64::MAX)));
+        add(ESTIMATED, &|| RestrictedExpression::new_long(estimate.share.into()));
+    }
     for name in FLAGS {
         add(name, &|| RestrictedExpression::new_bool(flag(facts, name).unwrap_or_default()));
     }

@@ -11,7 +11,7 @@ use serde_json::Value;
 pub(super) struct Guard {
     /// `context.action == "..."`
     action: Option<String>,
-    /// `context.sql.name`, or its negation.
+    /// `context.sql.name`, or its negation; `context.sql has estimated_share`.
     pub(super) fact: Option<Fact>,
 }
 
@@ -39,6 +39,12 @@ impl Guard {
         if let Some(equal) = body.get("==") {
             attribute(equal.get("left")?, "action").filter(|of| is_context(of))?;
             return Some(Self { action: text(equal.get("right")?), fact: None });
+        }
+        if let Some(has) = body.get("has") {
+            let sql = attribute(has.get("left")?, "sql")?;
+            let asked = has.get("attr")?.as_str() == Some(context::ESTIMATED) && is_context(sql);
+            let fact = asked.then_some(Fact { name: context::ESTIMATED, value: true });
+            return Some(Self { action: None, fact });
         }
         let (body, value) = match body.get("!") {
             Some(not) => (not.get("arg")?, false),
@@ -99,6 +105,7 @@ mod tests {
             ("when { context[\"action\"] == \"sql.read\" }", action("sql.read")),
             ("when { context.sql.destructive }", fact("destructive", true)),
             ("when { !context.sql.has_where && context.sql.multi }", fact("has_where", false)),
+            ("when { context.sql has estimated_share && 1 < 2 }", fact("estimated_share", true)),
             // Something before it could fail, or the whole be true without it.
             ("when { context.sql.multi || context.action == \"sql.read\" }", Guard::default()),
             ("when { 1 < 2 && context.sql.destructive }", Guard::default()),

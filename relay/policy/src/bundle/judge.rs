@@ -84,6 +84,12 @@ impl Judge {
         self.bundle.tells_time
     }
 
+    /// True when an answer may hang on what the server's planner expects.
+    #[must_use]
+    pub fn estimates(&self) -> bool {
+        self.bundle.estimates
+    }
+
     /// The policies for this question; none when it cannot be asked.
     pub(super) fn slice(&self, asked: Asked<'_>) -> Option<&Slice> {
         let ready = self.ready.as_ref()?;

@@ -274,7 +274,8 @@ fn build(
         return Err(problems);
     }
     let tells_time = all.iter().any(|rule| rule.needs.has("time"));
-    Ok(Bundle { schema, rules: all, hash: hash(files.iter(), guardrails), tells_time })
+    let estimates = all.iter().any(|rule| rule.needs.has("estimated_rows") || rule.needs.has("estimated_share"));
+    Ok(Bundle { schema, rules: all, hash: hash(files.iter(), guardrails), tells_time, estimates })
 }
 
 /// The policies of a file, in their order.

@@ -48,6 +48,8 @@ pub struct Bundle {
     hash: String,
     /// Whether any policy looks at the time.
     tells_time: bool,
+    /// Whether any looks at what the planner expects.
+    estimates: bool,
 }
 
 impl Bundle {

@@ -6,7 +6,7 @@ use cedar_policy::Policy;
 use serde_json::Value;
 
 /// Names of attributes, as in the schema.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 18] = [
     "agent",
     "time",
     "sql",
@@ -18,6 +18,8 @@ const NAMES: [&str; 16] = [
     "statements",
     "multi",
     "has_where",
+    "estimated_rows",
+    "estimated_share",
     "destructive",
     "server_program",
     "server_file",

@@ -10,6 +10,14 @@ pub(super) fn restricts(tree: &Tree, target: &Node, by_numbers: &mut bool) -> bo
     Condition::on(target, by_numbers).restricts(tree)
 }
 
+/// Columns of the relation `target` for which the condition takes one value alone: `a = 1 AND b = $1`.
+pub(super) fn pins(tree: &Tree, target: &Node) -> Vec<String> {
+    let mut by_numbers = false;
+    let mut pins = Vec::new();
+    Condition::on(target, &mut by_numbers).pins(tree, &mut pins);
+    pins
+}
+
 /// True when each change that a MERGE makes to rows that are there is restricted.
 pub(super) fn merge_restricts(node: &Node, target: &Node, by_numbers: &mut bool) -> bool {
     let mut condition = Condition::on(target, by_numbers);
@@ -87,6 +95,31 @@ impl<'a> Condition<'a> {
                 let some = node.fields.iter().any(|(_, value)| self.holds(value) == Holds::Some);
                 if some { Holds::Some } else { Holds::Alike }
             }
+        }
+    }
+
+    fn pins(&self, tree: &Tree, pins: &mut Vec<String>) {
+        let Some(node) = tree.as_node() else { return };
+        match node.name {
+            "BoolExpr" if BoolExprType::try_from(node.number("boolop")) == Ok(BoolExprType::AndExpr) => {
+                node.list("args").iter().for_each(|arg| self.pins(arg, pins));
+            }
+            "AExpr" if is_equality(node) => {
+                let (left, right) = (node.field("lexpr"), node.field("rexpr"));
+                for (column, value) in [(left, right), (right, left)] {
+                    let fields =
+                        column.as_node().filter(|node| node.name == "ColumnRef").map(|node| node.list("fields"));
+                    let name = match fields {
+                        Some([name]) => name,
+                        Some([.., relation, name]) if relation.as_text() == self.target => name,
+                        _ => continue,
+                    };
+                    if is_value(value) {
+                        pins.push(name.as_text().to_owned());
+                    }
+                }
+            }
+            _ => {}
         }
     }
 
@@ -214,6 +247,20 @@ impl<'a> Condition<'a> {
     }
 }
 
+fn is_equality(node: &Node) -> bool {
+    AExprKind::try_from(node.number("kind")) == Ok(AExprKind::AexprOp)
+        && matches!(node.list("name"), [name] if name.as_text() == "=")
+}
+
+/// A constant or a parameter, whatever it is cast to.
+fn is_value(tree: &Tree) -> bool {
+    tree.as_node().is_some_and(|node| match node.name {
+        "AConst" | "ParamRef" => true,
+        "TypeCast" => is_value(node.field("arg")),
+        _ => false,
+    })
+}
+
 /// The first of `order` that is among `all`.
 fn first_of(all: &[Holds], order: [Holds; 3]) -> Holds {
     order.into_iter().find(|holds| all.contains(holds)).unwrap_or(Holds::Always)
@@ -255,7 +302,7 @@ fn constant(tree: &Tree) -> Option<Constant<'_>> {
 }
 
 /// What a comparison of two constants says; none when that takes more than a look.
-fn folded(node: &Node, left: &Constant, right: &Constant) -> Option<bool> {
+fn folded(node: &Node, left: &Constant<'_>, right: &Constant<'_>) -> Option<bool> {
     if AExprKind::try_from(node.number("kind")) != Ok(AExprKind::AexprOp) {
         return None;
     }

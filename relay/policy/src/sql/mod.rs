@@ -97,6 +97,11 @@ pub struct Facts {
     /// False when an UPDATE, DELETE or MERGE changes rows without a condition, or with one that leaves none out by its
     /// form: no column of the relation, `id = id`, `id = 1 OR true`.
     pub has_where: bool,
+    /// UPDATEs and DELETEs with a condition. Once its names are resolved, those alone that may change most rows of a table that
+    /// is not small.
+    pub changes: Vec<RowChange>,
+    /// What the server's planner expects of them.
+    pub estimate: Option<Estimate>,
     /// The values of integers decided that: another text of the same form may differ.
     pub by_numbers: bool,
     /// True when something is dropped or truncated, a column included.
@@ -139,6 +144,24 @@ pub struct Facts {
     pub settings: bool,
     /// What its answer, and what it keeps, is made of.
     pub lineage: Lineage,
+}
+
+/// An UPDATE or a DELETE.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowChange {
+    /// The relation, as written.
+    pub relation: Name,
+    /// Columns for which its condition takes one value alone.
+    pub pins: Vec<String>,
+}
+
+/// How much of a table a statement changes, as the server's planner expects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Estimate {
+    /// Rows.
+    pub rows: u64,
+    /// Their share of the table's, in percent.
+    pub share: u8,
 }
 
 impl Facts {

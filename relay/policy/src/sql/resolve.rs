@@ -57,6 +57,21 @@ pub struct FoundRelation {
     /// Names of the options of a foreign table.
     #[serde(default)]
     pub options: Vec<String>,
+    /// Of a table that is written: it has few rows.
+    #[serde(default)]
+    pub small: bool,
+    /// Of one too: columns that leave out at least half of the rows when each has one value.
+    #[serde(default)]
+    pub selective: Vec<Vec<String>>,
+}
+
+impl FoundRelation {
+    /// True when a change may be one of most of its rows, and there are many.
+    fn may_lose_most(&self, pins: &[String]) -> bool {
+        matches!(self.kind.as_str(), "r" | "p")
+            && !self.small
+            && !self.selective.iter().any(|columns| columns.iter().all(|column| pins.contains(column)))
+    }
 }
 
 /// A function.
@@ -212,6 +227,7 @@ pub fn resolve(facts: &Facts, answer: &Answer, own: Own<'_>) -> Resolved {
     let mut judge = Judge { names: &names, answer, own, facts, missing: Vec::new() };
     judge.settings();
     judge.relations();
+    judge.changes();
     judge.calls();
     judge.fields();
     judge.types();
@@ -271,6 +287,16 @@ impl Judge<'_> {
             let list = if found.writes { &mut self.facts.writes } else { &mut self.facts.reads };
             add(list, name);
         }
+    }
+
+    fn changes(&mut self) {
+        let Self { names, answer, facts, .. } = self;
+        facts.changes.retain(|change| {
+            let place = names.relations.iter().position(|named| named.name == change.relation && named.writes);
+            // On several paths it may be any of them.
+            let mut found = answer.relations.iter().filter(|found| place.is_some() && found.place == place);
+            found.any(|found| found.may_lose_most(&change.pins))
+        });
     }
 
     /// A foreign table is what its server's options do.

@@ -106,6 +106,7 @@ impl Facts {
         self.has_where &= stood_for.has_where;
         self.destructive |= stood_for.destructive;
         self.exposure = self.exposure.or(stood_for.exposure);
+        self.changes.extend_from_slice(&stood_for.changes);
         self.written.join(&stood_for.written);
         self.redefines |= stood_for.redefines;
         self.sets |= stood_for.sets;

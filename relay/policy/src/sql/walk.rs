@@ -1,7 +1,7 @@
 //! From a parse tree to facts: visits every node once, whatever it lies in.
 
 use super::{
-    Class, Facts, condition, copy, function, lineage,
+    Class, Facts, RowChange, condition, copy, function, lineage,
     names::{FieldName, FunctionName, Name, Names, Origin, RelationName, add},
     operator, secret,
     setting::{self, Change},
@@ -161,11 +161,16 @@ impl Walk {
     fn change(&mut self, node: &Node) {
         self.visit(node.field("relation"), Use::Write);
         if let Some(target) = node.field("relation").as_node() {
+            let condition = node.field("where_clause");
+            if matches!(node.name, "UpdateStmt" | "DeleteStmt") && !self.planned && node.has("where_clause") {
+                let relation = Name::new(target.text("schemaname"), target.text("relname"));
+                self.facts.changes.push(RowChange { relation, pins: condition::pins(condition, target) });
+            }
             let by_numbers = &mut self.facts.by_numbers;
             // What is only planned changes nothing.
             self.facts.has_where &= self.planned
                 || match node.name {
-                    "UpdateStmt" | "DeleteStmt" => condition::restricts(node.field("where_clause"), target, by_numbers),
+                    "UpdateStmt" | "DeleteStmt" => condition::restricts(condition, target, by_numbers),
                     "MergeStmt" => condition::merge_restricts(node, target, by_numbers),
                     _ => true,
                 };
