@@ -17,6 +17,7 @@ install_command node nodejs
 install_command npm npm
 install_command python3 python3
 install_command chromium chromium
+[ -x /usr/sbin/pgbouncer ] || install_packages pgbouncer
 # The module that makes the folder below complete comes as a package of its own on Debian.
 if ! python3 -c 'import ensurepip' 2>/dev/null; then install_packages python3-venv; fi
 

@@ -1,14 +1,24 @@
 //! Servers that have no cancel key, as some poolers: sessions work, a cancel request changes nothing at the server, what
 //! waits at the relay can still be withdrawn, limits hold. The server is a stand-in of the test's own: it knows a few
-//! texts, asks for no password, and has no TLS.
+//! texts, asks for no password, and has no TLS. And PgBouncer, whose clients share one connection to the server.
 
 use anyhow::{Context as _, Result, ensure};
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt as _, chown},
+    process::Command,
+    time::{Duration, Instant},
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
-use weir_tests::{agent::Transport, lab::Lab};
+use weir_tests::{
+    agent::Transport,
+    lab::{Lab, run},
+    port::Reserved,
+    process::Running,
+};
 
 /// What its catalog knows: a relation and a function of the server's own, each named first wherever it is.
 const CATALOG: &str = r#"{"relations": [{"place": 0, "schema": "public", "name": "orders", "kind": "r"}], "functions": [{"place": 0,
@@ -146,5 +156,94 @@ async fn without_a_cancel_key() -> Result<()> {
     ensure!(error.code().map(tokio_postgres::error::SqlState::code) == Some("54000"), "{error:?}");
     ensure!(begun.elapsed() < Duration::from_secs(60));
     ensure!(first(client.simple_query("SELECT 3").await?).as_deref() == Some("one"));
+    Ok(())
+}
+
+/// A PgBouncer before the lab's server that gives a connection to another client after each transaction, with one connection for
+/// all of them; and its port.
+fn pgbouncer(lab: &Lab) -> Result<(Running, u16)> {
+    let folder = lab.folder().join("pgbouncer");
+    fs::create_dir(&folder)?;
+    let port = Reserved::new()?.address().port();
+    let password = fs::read_to_string(lab.postgres("PG_PASSWORD_FILE"))?;
+    let configuration = format!(
+        "[databases]\nshop = host={} port={} dbname=shop user={} password={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+         listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 1\n\
+         server_tls_sslmode = require\n",
+        lab.postgres("PG_HOST"),
+        lab.postgres("PG_PORT"),
+        lab.postgres("PG_ROLE"),
+        password.trim(),
+    );
+    let file = folder.join("pgbouncer.ini");
+    fs::write(&file, configuration)?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+    // It does not run as root.
+    let root = run(Command::new("id").arg("-u"), None)?.trim() == "0";
+    let mut command = Command::new(if root { "setpriv" } else { "pgbouncer" });
+    if root {
+        let id =
+            |flag: &str| anyhow::Ok(run(Command::new("id").args([flag, "postgres"]), None)?.trim().parse::<u32>()?);
+        let (user, group) = (id("-u")?, id("-g")?);
+        for path in [&folder, &file] {
+            chown(path, Some(user), Some(group))?;
+        }
+        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "pgbouncer"]);
+    }
+    let path = std::env::var("PATH").unwrap_or_default();
+    command.env("PATH", format!("{path}:/usr/sbin")).arg("-q").arg(&file);
+    Ok((Running::start(&mut command, &lab.folder().join("pgbouncer.log"))?, port))
+}
+
+/// What the relay sets for itself stays its own, where connections are anybody's after a transaction.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_relay_sets_is_not_left_in_a_pool() -> Result<()> {
+    let mut lab = Lab::start().await?;
+    let (_pgbouncer, port) = pgbouncer(&lab)?;
+    let past = |text: &str| {
+        let mut psql = Command::new("psql");
+        psql.args([
+            "-X",
+            "-q",
+            "-At",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &port.to_string(),
+            "-U",
+            "anyone",
+            "-d",
+            "shop",
+            "-c",
+            text,
+        ]);
+        run(psql.env("PGSSLMODE", "disable"), None)
+    };
+    let until = Instant::now() + Duration::from_secs(20);
+    while let Err(error) = past("SELECT 1") {
+        ensure!(Instant::now() < until, "{error:#}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let settings =
+        "SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) FROM pg_settings WHERE source = 'session'";
+    let before = past(settings)?;
+    lab.restart_with(|config| {
+        format!(
+            "{config}\n[resources.pooled]\nkind = \"postgres\"\nhost = \"127.0.0.1\"\nport = {port}\ndatabases = [\"shop\"]\n\
+             role = \"app\"\ncredential = \"none\"\ntls = \"disable\"\nlabels = {{ env = \"dev\" }}\ncolumns = [\"customers.ssn\"]\n"
+        )
+    })
+    .await?;
+    let alice = lab.login("alice").await?;
+    let pooled = alice.connect("pooled", Transport::Quic)?;
+    for text in ["SELECT count(*) FROM orders WHERE id = 1", "SELECT count(*) FROM customer_mail", "SELECT no_such(1)"]
+    {
+        let _ = pooled.client().await?.simple_query(text).await;
+    }
+    ensure!(lab.sql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'shop_agent'")?.trim() == "1", "no pool");
+    let after = past(settings)?;
+    ensure!(before == after, "before: {before}after: {after}");
+    ensure!(past("SHOW search_path")?.contains("public"));
+    ensure!(past("SELECT count(*) FROM pg_prepared_statements")?.trim() == "0");
     Ok(())
 }

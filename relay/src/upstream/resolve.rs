@@ -32,17 +32,17 @@ const RENEWED: Duration = Duration::from_secs(60);
 const GENERATION: usize = 1_024;
 /// Bytes of the server's messages.
 const LARGEST: usize = 1024 * 1024;
-/// Planning this question anew each time would take longer than its answer, compiling it much longer.
-const SETTINGS: [(&str, &str); 8] = [
-    ("search_path", "pg_catalog"),
-    ("plan_cache_mode", "force_generic_plan"),
+/// What the question is asked under besides. Planning it anew each time would take longer than its answer, compiling it much longer.
+const SETTINGS: [(&str, &str); 7] = [
+    (PLANNED_ONCE.0, PLANNED_ONCE.1),
     ("jit", "off"),
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
-    ("statement_timeout", "'5s'"),
-    ("lock_timeout", "'1s'"),
+    ("statement_timeout", "5s"),
+    ("lock_timeout", "1s"),
 ];
+const PLANNED_ONCE: (&str, &str) = ("plan_cache_mode", "force_generic_plan");
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY NOT DEFERRABLE";
 /// SQLSTATE: the prepared statement does not exist. Behind a pooler it may be on another connection of its own.
 const NOT_PREPARED: &str = "26000";
@@ -279,29 +279,48 @@ impl Upstreams {
     }
 
     pub(super) async fn line(&self, admitted: Admitted<'_>, resolver: &Resolver) -> Result<Line, UpstreamError> {
+        let settings = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        // A pooler refuses what it cannot keep for one client, or leaves it out. What were set in a session behind one, others
+        // would find.
+        let (mut connection, refused) = match self.log_in(admitted, resolver, settings.into()).await {
+            Err(UpstreamError::Refused(_)) => (self.log_in(admitted, resolver, Vec::new()).await?, true),
+            connected => (connected?, false),
+        };
+        let (name, value) = PLANNED_ONCE;
+        let mode = connection.query(&format!("SHOW {name}")).await;
+        let pooled = refused || !mode.is_ok_and(|mode| mode.into_iter().flatten().next().as_deref() == Some(value));
+        let schemas = connection.query("SELECT pg_catalog.unnest(pg_catalog.current_schemas(true))").await?;
+        let path = schemas.into_iter().flatten().collect();
+        if !pooled {
+            connection.query("SET search_path = pg_catalog").await?;
+            // Not every version knows it.
+            if let Err(error) = connection.query(IDLE_SETTING).await
+                && !matches!(error, UpstreamError::Refused(_))
+            {
+                return Err(error);
+            }
+            frontend::parse("weir", QUESTION, [], &mut connection.out)?;
+            frontend::sync(&mut connection.out);
+            connection.rows().await?;
+        }
+        Ok(Line { connection, path, opened: Instant::now(), pooled })
+    }
+
+    async fn log_in(
+        &self,
+        admitted: Admitted<'_>,
+        resolver: &Resolver,
+        parameters: Vec<(String, String)>,
+    ) -> Result<Connection, UpstreamError> {
         let Resolver { resource, database, server, .. } = resolver;
-        let session = admitted.grant().session();
         let credential = self.leases.lease(resource).await?;
         let dialled = dial::dial(resource, &self.tls, &server.host, Some(server.address)).await?;
         let mut start = SessionStart::default();
-        start.application = "catalog".to_owned();
-        let target = TargetSession::Any;
+        (start.application, start.parameters) = ("catalog".to_owned(), parameters);
+        let (session, target) = (admitted.grant().session(), TargetSession::Any);
         let login = login::Login { resource, host: &server.host, target, session, start: &start, database };
         let connected = login::login(login, self, dialled, credential).await?;
-        let mut connection = Connection::new(connected.io, connected.rest, LARGEST, usize::MAX);
-        let schemas = connection.query("SELECT pg_catalog.unnest(pg_catalog.current_schemas(true))").await?;
-        let path = schemas.into_iter().flatten().collect();
-        connection.query(&settings("SET")).await?;
-        // Not every version knows it.
-        if let Err(error) = connection.query(IDLE_SETTING).await
-            && !matches!(error, UpstreamError::Refused(_))
-        {
-            return Err(error);
-        }
-        frontend::parse("weir", QUESTION, [], &mut connection.out)?;
-        frontend::sync(&mut connection.out);
-        connection.rows().await?;
-        Ok(Line { connection, path, opened: Instant::now(), pooled: false })
+        Ok(Connection::new(connected.io, connected.rest, LARGEST, usize::MAX))
     }
 }
 
@@ -325,7 +344,7 @@ impl Asked {
                         said => return said,
                     }
                 }
-                connection.query(&format!("{BEGIN}; {}", settings("SET LOCAL"))).await?;
+                connection.query(&format!("{BEGIN}; SET LOCAL search_path = pg_catalog{}", settings())).await?;
                 frontend::parse("", QUESTION, [], &mut connection.out)?;
                 let said = Self::execute(connection, "", &values).await;
                 connection.query("COMMIT").await?;
@@ -355,8 +374,8 @@ impl Asked {
     }
 }
 
-fn settings(set: &str) -> String {
-    SETTINGS.iter().map(|(name, value)| format!("{set} {name} = {value}; ")).collect()
+fn settings() -> String {
+    SETTINGS.iter().map(|(name, value)| format!("; SET LOCAL {name} = '{value}'")).collect()
 }
 
 fn ask(names: &Names, paths: Vec<Vec<String>>) -> Asked {
