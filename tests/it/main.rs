@@ -67,6 +67,7 @@ mod hosts;
 mod injection;
 mod install;
 mod labels;
+mod large_objects;
 mod leaks;
 mod lifecycle;
 mod limits;

@@ -272,6 +272,15 @@ pub enum Chunk {
         /// Their columns.
         shape: Shape,
     },
+    /// The one value that a function call gives; masked without changing its length.
+    Result {
+        /// Statement number.
+        number: u64,
+        /// The message.
+        bytes: Bytes,
+        /// Its column.
+        shape: Shape,
+    },
     /// Whole messages of bulk data, back to back.
     Copy {
         /// Statement number.

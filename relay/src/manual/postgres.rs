@@ -33,7 +33,8 @@
 //! | 65,535 values; more places are the server's error | `wire::the_servers_own_answers` |
 //! | **refusals** | |
 //! | 42501 in its place, and the server's transaction fails with it | `property`, `queries::refusals_speak_postgresql`, `protocol::refused_in_a_pipeline` |
-//! | `FunctionCall`; a portal that was not bound here; `START_REPLICATION` | `wire::what_is_refused_and_what_comes_unasked` |
+//! | `FunctionCall` of large objects | `large_objects`, `call` tests |
+//! | other `FunctionCall`s; a portal that was not bound here; `START_REPLICATION` | `wire::what_is_refused_and_what_comes_unasked` |
 //! | `CopyBoth` ends the session | `protocol` tests |
 //! | several statements are refused whole | `property` |
 //! | 58000 when it cannot be recorded | `mishaps::a_full_disk_refuses_statements_and_loses_nothing` |

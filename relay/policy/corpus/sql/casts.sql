@@ -92,7 +92,7 @@ CREATE DOMAIN d AS text CHECK (pg_read_file(VALUE) IS NOT NULL)
 CREATE DOMAIN d AS text DEFAULT pg_read_file('x')
 --- admin
 ALTER DOMAIN d ADD CHECK ((VALUE).lo_import > 0)
---- admin
+--- ddl
 ALTER DOMAIN d SET DEFAULT lo_create(0)
 --- admin
 CREATE CAST (int AS public.mood) WITH FUNCTION f(int) AS ASSIGNMENT

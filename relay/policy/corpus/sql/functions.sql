@@ -42,7 +42,7 @@ SELECT (lower('/ETC/PASSWD')).pg_read_file
 SELECT * FROM orders WHERE ('.'::text).pg_ls_dir = 'x'
 --- admin functions=pg_terminate_backend
 SELECT (1234).pg_terminate_backend
---- admin functions=json_typeof,lo_get
+--- read functions=json_typeof,lo_get
 SELECT (((1).lo_get)).json_typeof
 --- read functions=upper
 SELECT ('x'::text).upper
@@ -56,15 +56,15 @@ SELECT (aclexplode(relacl)).grantee FROM pg_class
 SELECT lo_import('/etc/passwd')
 --- admin
 SELECT lo_export(1, '/tmp/x')
---- admin
+--- write destructive
 SELECT lo_create(0), lo_unlink(1)
---- admin
+--- write
 SELECT lo_put(1, 0, 'x')
---- admin
+--- write
 SELECT lo_from_bytea(0, 'x')
---- admin
+--- read
 SELECT loread(lo_open(1, 262144), 100)
---- admin
+--- write
 SELECT lowrite(0, 'x')
 --- admin
 SELECT pg_read_file('/etc/passwd')

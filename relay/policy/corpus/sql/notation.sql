@@ -62,7 +62,7 @@ SELECT ($1::text).pg_ls_dir
 SELECT (a.pid).pg_cancel_backend FROM pg_stat_activity a
 --- admin functions=pg_cancel_backend
 SELECT 1 FROM pg_stat_activity a WHERE (a.pid).pg_cancel_backend
---- admin functions=lo_unlink
+--- write destructive functions=lo_unlink
 SELECT (m.oid).lo_unlink FROM pg_largeobject_metadata m
 --- admin
 INSERT INTO orders SELECT ('/etc/hostname'::text).pg_read_binary_file

@@ -8,8 +8,20 @@ SET INTERVALSTYLE = POSTGRES
 SET extra_float_digits TO 3
 --- session
 SET synchronize_seqscans TO off
---- admin
+--- read
 SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind'
+--- admin
+SELECT set_config(name, 'none', false) FROM pg_settings WHERE name = 'log_statement'
+--- admin
+SELECT set_config(name, 'none', false) FROM pg_settings
+--- admin
+SELECT set_config(name, 'none', false) FROM pg_settings WHERE name <> 'lock_timeout'
+--- admin
+SELECT set_config(name, 'none', false) FROM pg_settings WHERE name = 'lock_timeout' OR true
+--- admin
+SELECT set_config(name, 'none', false) FROM pg_settings, evil WHERE name = 'lock_timeout'
+--- admin
+SELECT set_config(s, 'none', false) FROM pg_settings WHERE name = 'lock_timeout'
 --- session
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY
 --- read

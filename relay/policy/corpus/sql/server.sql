@@ -42,13 +42,23 @@ SELECT pg_file_sync('x')
 SELECT lo_import('/etc/passwd', 42)
 --- admin
 SELECT lo_export(o.id, '/tmp/' || o.id) FROM orders o
---- admin
+--- write
 SELECT lo_open(1, 131072)
---- admin
+--- write destructive
 SELECT lo_truncate(0, 1)
---- admin
+--- read
 SELECT lo_get(1, 0, 10)
---- admin
+--- read
+SELECT loread(lo_open(1, 262144), 100), lo_lseek64(0, 1, 0), lo_tell(0), lo_close(0)
+--- write
+SELECT lo_open(1, 393216)
+--- read
+SELECT lo_open(1, '262144')
+--- write
+SELECT lo_open(1, 262144 + 131072)
+--- write destructive
+SELECT pg_catalog.lo_unlink(oid) FROM pg_largeobject_metadata
+--- write
 SELECT lo_creat(-1)
 --- admin
 SELECT pg_control_system()

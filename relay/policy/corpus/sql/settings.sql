@@ -224,7 +224,7 @@ SELECT pg_catalog.set_config('search_path', '', false)
 SELECT set_config('statement_timeout', current_setting('statement_timeout'), false)
 --- admin
 SELECT set_config($1, 'x', false)
---- admin
+--- read
 SELECT set_config(name, setting, false) FROM pg_settings WHERE name = 'jit'
 --- admin
 SELECT set_config(lower('ROLE'), 'postgres', false)

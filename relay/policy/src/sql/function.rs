@@ -23,9 +23,8 @@ const DANGEROUS: &[&str] = &[
     "file_fdw",
     "gin_clean_pending_list",
     "heap_force_",
-    "lo_",
-    "loread",
-    "lowrite",
+    "lo_export",
+    "lo_import",
     "pg_backup_",
     "pg_buffercache",
     "pg_cancel_backend",
@@ -115,6 +114,11 @@ pub(super) fn volatility(schema: &str, name: &str) -> Volatility {
         "information_schema" if name.starts_with("_pg_") => Volatility::Stable,
         _ => Volatility::Unknown,
     }
+}
+
+/// True for a function by which a large object, or its end, is gone.
+pub(super) fn is_destructive(schema: &str, name: &str) -> bool {
+    matches!(schema, "" | "pg_catalog") && matches!(name, "lo_truncate" | "lo_truncate64" | "lo_unlink")
 }
 
 /// True for a function of the server's own that takes a row of any relation: `t.to_jsonb` calls it where `t` has no such

@@ -59,8 +59,17 @@ pub struct Lineage {
 }
 
 /// Functions that give their arguments to others: to whoever listens, looks at settings, sequences or locks.
-const SENDS: &[&str] =
-    &["pg_notify", "set_config", "setval", "pg_advisory_", "pg_try_advisory_", "pg_logical_emit_message"];
+const SENDS: &[&str] = &[
+    "pg_notify",
+    "set_config",
+    "setval",
+    "pg_advisory_",
+    "pg_try_advisory_",
+    "pg_logical_emit_message",
+    "lo_from_bytea",
+    "lo_put",
+    "lowrite",
+];
 /// Functions whose answers say nothing of the values.
 const SILENT: &[&str] = &["count", "pg_typeof", "pg_column_size", "num_nulls", "num_nonnulls"];
 /// Columns that a value is known to be made of; beyond, of anything.

@@ -1,6 +1,10 @@
 //! What changing a parameter needs: a few are harmless, a few at one value only, all others are administration.
 
-use super::Class;
+use super::{
+    Class,
+    tree::{Node, Tree},
+};
+use pg_query::protobuf::AExprKind;
 
 /// Harmless at any value: they change how much is shown, waited, planned or checked, or how it is written down, not what a
 /// statement means or who runs it.
@@ -58,6 +62,7 @@ const HARMLESS: &[&str] = &[
     "random_page_cost",
     "recursive_worktable_factor",
     // Off turns rows that a policy would hide into an error.
+    "restrict_nonsystem_relation_kind",
     "row_security",
     "seed",
     "seq_page_cost",
@@ -139,6 +144,25 @@ pub(super) fn class_of(name: &str, change: Change<'_>) -> Class {
         _ => false,
     };
     if ok { Class::Session } else { Class::Admin }
+}
+
+/// The one setting whose row a query of `pg_settings` gives: `... FROM pg_settings WHERE name = 'x'`.
+pub(super) fn pinned(select: &Node) -> Option<String> {
+    let [Tree::Node(from)] = select.list("from_clause") else { return None };
+    let of_settings = from.name == "RangeVar" && from.text("relname") == "pg_settings" && !from.has("alias");
+    let condition = select.field("where_clause").as_node().filter(|_| of_settings)?;
+    let equal = condition.name == "AExpr"
+        && AExprKind::try_from(condition.number("kind")) == Ok(AExprKind::AexprOp)
+        && matches!(condition.list("name"), [operator] if operator.as_text() == "=");
+    let value = condition.field("rexpr").as_node().filter(|value| value.name == "AConst")?.field("val");
+    (equal && is_name(condition.field("lexpr")) && value.as_node()?.name == "String")
+        .then(|| value.as_text().to_owned())
+}
+
+/// The column `name`.
+pub(super) fn is_name(tree: &Tree) -> bool {
+    let column = tree.as_node().filter(|node| node.name == "ColumnRef");
+    column.is_some_and(|column| matches!(column.list("fields"), [name] if name.as_text() == "name"))
 }
 
 #[cfg(test)]

@@ -218,6 +218,13 @@ pub(super) fn arguments<'a, const N: usize>(arguments: &'a [Tree], names: [&str;
     given
 }
 
+/// True for a mode of `lo_open` without `INV_WRITE`.
+pub(super) fn opens_to_read(mode: &Tree) -> bool {
+    const INV_WRITE: i64 = 0x2_0000;
+    let constant = mode.as_node().filter(|node| node.name == "AConst");
+    constant.and_then(|_| value_text(mode).parse::<i64>().ok()).is_some_and(|mode| mode & INV_WRITE == 0)
+}
+
 /// A constant as text.
 pub(super) fn value_text(value: &Tree) -> String {
     let text = value.as_text();

@@ -197,7 +197,6 @@ fn administration() {
             "SELECT pg_read_file('/etc/passwd')",
             "SELECT pg_catalog.pg_read_binary_file('x')",
             "SELECT lo_import('/etc/passwd'), lo_export(1, '/tmp/x')",
-            "SELECT lo_get(1)",
             "SELECT pg_terminate_backend(1)",
             "SELECT pg_cancel_backend(pg_backend_pid())",
             "SELECT pg_reload_conf()",

@@ -52,6 +52,8 @@ struct Walk {
     references: Vec<String>,
     /// Catalogs that hold secrets in some of their columns.
     catalogs: Vec<&'static secret::Catalog>,
+    /// The setting whose row the present query gives.
+    setting: Option<String>,
     /// Inside EXPLAIN without ANALYZE: nothing runs.
     planned: bool,
 }
@@ -130,7 +132,11 @@ impl Walk {
         self.makes(node);
         self.facts.destructive |= kind.destructive && !self.planned;
         match node.name {
-            "SelectStmt" => self.children(node, Use::Read, &[]),
+            "SelectStmt" => {
+                let outer = std::mem::replace(&mut self.setting, setting::pinned(node));
+                self.children(node, Use::Read, &[]);
+                self.setting = outer;
+            }
             "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt" => self.change(node),
             "CopyStmt" => self.copy(node),
             "ExplainStmt" => self.explain(node),
@@ -447,6 +453,10 @@ impl Walk {
         let (schema, name) = Tree::qualified(names);
         let dotted = Tree::dotted(names);
         self.facts.redefines |= function::is_opaque(schema, name);
+        self.facts.destructive |= function::is_destructive(schema, name) && !self.planned;
+        if name == "lo_open" && !arguments.get(1).is_some_and(statement::opens_to_read) {
+            self.raise(Class::Write, "opens a large object to be written".to_owned());
+        }
         if name == "set_config" && matches!(schema, "" | "pg_catalog") {
             return self.set_config(arguments, dotted);
         }
@@ -472,7 +482,11 @@ impl Walk {
         else {
             return self.raise(Class::Admin, format!("calls {dotted}"));
         };
-        let Some(name) = constant(name) else { return self.raise(Class::Admin, format!("calls {dotted}")) };
+        // pg_dump asks the catalog for the name, so that a version without the setting sets none.
+        let named = || self.setting.clone().filter(|_| setting::is_name(name));
+        let Some(name) = constant(name).or_else(named) else {
+            return self.raise(Class::Admin, format!("calls {dotted}"));
+        };
         let value = constant(value);
         let change = value.as_deref();
         let class = match change {
@@ -497,6 +511,7 @@ impl Walk {
         push(&mut self.facts.columns, name.to_owned());
         add(&mut self.names.fields, FieldName { of: None, name: name.to_owned() });
         self.facts.redefines |= function::is_opaque("", name);
+        self.facts.destructive |= function::is_destructive("", name) && !self.planned;
         self.called(function::class_of_field(name), name.to_owned());
     }
 

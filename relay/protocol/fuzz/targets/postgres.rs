@@ -9,7 +9,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use libfuzzer_sys::fuzz_target;
 use weir_protocol::{
     Chunk, Engine as _, Refusal, Step,
-    postgres::{Postgres, rows},
+    postgres::{Postgres, call, rows},
 };
 
 /// Follows a stream of messages: panics when a header cannot be one.
@@ -100,6 +100,10 @@ fn chunk_bytes(chunk: Chunk) -> Bytes {
                 rows::cells(message.bytes).into_iter().flatten().for_each(drop);
             }
             bytes
+        }
+        Chunk::Result { bytes, .. } => {
+            let (head, value) = call::answer(&bytes).expect("it is whole");
+            [head, value].concat().into()
         }
         Chunk::Text { bytes, .. } => rows::edit_text(&bytes, |_, text| Some(text.to_ascii_uppercase())).unwrap_or(bytes),
         Chunk::Copy { bytes, .. } | Chunk::Part { bytes, .. } | Chunk::Frame { bytes, .. } => bytes,

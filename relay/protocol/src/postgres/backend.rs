@@ -2,7 +2,7 @@
 
 use super::message::{HEADER, Reader, WHOLE, peek};
 use super::{
-    Postgres, broken,
+    Postgres, broken, call,
     cut::{self, Cut, Given},
     error, pending,
     pending::{CopyIn, Pending},
@@ -199,6 +199,16 @@ fn whole(engine: &mut Postgres, kind: u8, bytes: Bytes) -> Step {
             let event = Event::Columns(*number, shape.clone());
             engine.steps.push_back(forward(bytes));
             Step::Event(event)
+        }
+        (b'V', Pending::Query { number, shape, lasting, .. }) if shape.columns.is_some() => {
+            let (number, shape) = (*number, shape.clone());
+            engine.server.lasting |= *lasting;
+            if call::answer(&bytes).is_none() {
+                return broken("the server sent a malformed FunctionCallResponse");
+            }
+            engine.steps.push_back(Step::Data(Chunk::Result { number, bytes, shape: shape.clone() }));
+            engine.steps.push_back(Step::Event(Event::Complete(number, "FUNCTION CALL".to_owned())));
+            Step::Event(Event::Columns(number, shape))
         }
         (b'C' | b'I' | b's', Pending::Query { number, lasting, .. } | Pending::Execute { number, lasting, .. }) => {
             engine.server.copy_out = None;

@@ -2,7 +2,12 @@
 
 use super::message::{HEADER, Reader, WHOLE, peek};
 use super::{
-    Detail, Portal, Postgres, Statement, action, broken, names::Lookup, pending::CopyIn, pending::Pending, uncertain,
+    Detail, Portal, Postgres, Statement, action, broken,
+    call::{self, Call},
+    names::Lookup,
+    pending::CopyIn,
+    pending::Pending,
+    uncertain,
 };
 use crate::{ActionKind, Control, Event, Parameters, Step};
 use bytes::{Buf, Bytes, BytesMut};
@@ -54,10 +59,10 @@ pub(super) fn step(engine: &mut Postgres, input: &mut BytesMut) -> Step {
     match kind {
         b'd' => return copy_data(engine, input, size),
         b'B' if size > WHOLE => return large_bind(engine, input, size),
-        b'Q' | b'P' if size > engine.statement_bytes.saturating_add(1024) => {
+        b'Q' | b'P' | b'F' if size > longest(engine, kind) => {
             engine.client.discard = size;
-            let text = format!("statement of {size} bytes");
-            let detail = Detail::TooLarge { simple: kind == b'Q' };
+            let text = format!("{} of {size} bytes", if kind == b'F' { "function call" } else { "statement" });
+            let detail = Detail::TooLarge { simple: kind != b'P' };
             return action(ActionKind::TooLarge, text.into(), Parameters::default(), Bytes::new(), detail);
         }
         b'Q' | b'P' => {}
@@ -77,11 +82,25 @@ pub(super) fn step(engine: &mut Postgres, input: &mut BytesMut) -> Step {
     match kind {
         b'Q' => query(bytes),
         b'P' => parse(engine, bytes),
-        b'F' => {
-            let text = "a function call message (it bypasses SQL)".into();
-            action(ActionKind::Call, text, Parameters::default(), bytes, Detail::Call)
-        }
+        b'F' => function_call(bytes),
         _ => control(engine, kind, bytes),
+    }
+}
+
+/// What is longer is refused unread.
+fn longest(engine: &Postgres, kind: u8) -> usize {
+    if kind == b'F' { WHOLE } else { engine.statement_bytes.saturating_add(1024) }
+}
+
+fn function_call(bytes: Bytes) -> Step {
+    match call::read(&bytes) {
+        Some(Call { text, shape }) => {
+            action(ActionKind::Query, text.into(), Parameters::default(), bytes, Detail::Call(Some(shape)))
+        }
+        None => {
+            let text = "a function call message (it bypasses SQL)".into();
+            action(ActionKind::Call, text, Parameters::default(), bytes, Detail::Call(None))
+        }
     }
 }
 

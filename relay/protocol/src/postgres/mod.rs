@@ -12,6 +12,7 @@
 //! server's transaction state is what the client is told; the server's error is replaced by the refusal.
 
 mod backend;
+pub mod call;
 mod cut;
 mod frontend;
 mod message;
@@ -20,7 +21,7 @@ mod pending;
 pub mod rows;
 pub mod startup;
 
-use crate::{Action, ActionKind, Column, Engine, Event, Refusal, Reply, RowBudget, Step};
+use crate::{Action, ActionKind, Column, Engine, Event, Refusal, Reply, RowBudget, Shape, Step};
 use bytes::{BufMut, Bytes, BytesMut};
 use cut::AnswerLimits;
 use names::Names;
@@ -88,7 +89,8 @@ pub(crate) enum Detail {
         name: Bytes,
         portal: Option<Arc<Portal>>,
     },
-    Call,
+    /// What its answer holds; none for a call that nobody here knows.
+    Call(Option<Shape>),
     /// Dropped unread: a simple query when true, else an extended message.
     TooLarge {
         simple: bool,
@@ -190,7 +192,7 @@ impl Engine for Postgres {
         }
         match action.detail {
             Detail::Query => {
-                self.queue.push(Pending::Query { number, lasting, refused: None, shape: crate::Shape::default() });
+                self.queue.push(Pending::Query { number, lasting, refused: None, shape: Shape::default() });
                 self.end_segment();
             }
             Detail::Parse { name, statement } => {
@@ -200,8 +202,12 @@ impl Engine for Postgres {
             Detail::Execute { name, portal } => {
                 return self.admit_execute(&name, portal, action.bytes, number, lasting);
             }
+            Detail::Call(Some(shape)) => {
+                self.queue.push(Pending::Query { number, lasting, refused: None, shape });
+                self.end_segment();
+            }
             // Neither has a form that could go upstream; what refuses them is the right answer here too.
-            Detail::Call | Detail::TooLarge { .. } => {
+            Detail::Call(None) | Detail::TooLarge { .. } => {
                 let refusal = Refusal {
                     code: "0A000",
                     message: "this message cannot be passed on".to_owned(),
@@ -218,9 +224,9 @@ impl Engine for Postgres {
         let error = Some(error(refusal, "ERROR"));
         let owed = !self.queue.skipping;
         match action.detail {
-            Detail::Query | Detail::Call | Detail::TooLarge { simple: true } => {
+            Detail::Query | Detail::Call(_) | Detail::TooLarge { simple: true } => {
                 if owed {
-                    let shape = crate::Shape::default();
+                    let shape = Shape::default();
                     self.queue.push(Pending::Query { number, lasting: false, refused: error, shape });
                     self.end_segment();
                 }

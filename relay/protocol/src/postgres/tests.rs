@@ -89,6 +89,7 @@ fn server(engine: &mut Postgres, messages: &[Bytes]) -> (Vec<u8>, Vec<String>) {
             Step::Reply(reply) => down.extend_from_slice(&reply.into_bytes()),
             Step::Data(
                 Chunk::Rows { bytes, .. }
+                | Chunk::Result { bytes, .. }
                 | Chunk::Copy { bytes, .. }
                 | Chunk::Text { bytes, .. }
                 | Chunk::Part { bytes, .. }

@@ -5,10 +5,11 @@ use crate::{
     mask::{About, Counts},
     session::refusals::{masked_dump, refusal, unasked},
 };
+use bytes::Bytes;
 use std::time::Instant;
 use weir_protocol::{
     Chunk, Event, Refusal,
-    postgres::{SUSPENDED, rows},
+    postgres::{SUSPENDED, call, rows},
 };
 use weir_shared::recording::Payload;
 
@@ -52,6 +53,21 @@ impl Gate<'_> {
                 self.shown.nulled(self.masker.nulled());
                 running.rows.record(&mut self.recorder, number, &bytes, count, false);
                 self.metrics.delivered(count, first);
+                bytes
+            }
+            // Of a large object this is a part, at a place in it: its length stays.
+            Chunk::Result { number, bytes, shape } => {
+                let (Some(running), Some((head, value))) = (self.running.find(number), call::answer(&bytes)) else {
+                    return Err(unasked());
+                };
+                let value = self.masker.part(&value, Some(0), &shape, &running.about, true, &mut running.counts);
+                let bytes = Bytes::from([head, value].concat());
+                self.shown.masked(&running.counts);
+                if self.dumps && !running.counts.is_empty() {
+                    return Err(masked_dump(&running.counts, &format!("session {}", self.grant.session())));
+                }
+                running.rows.record(&mut self.recorder, number, &call::as_row(&bytes), 1, false);
+                self.metrics.delivered(1, None);
                 bytes
             }
             Chunk::Copy { number, bytes, binary } => {
