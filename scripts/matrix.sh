@@ -110,21 +110,34 @@ start_lab() {
   chmod 711 "$lab"
   scripts/servers.sh start "$lab/postgres"
   . "$lab/postgres/server.env"
-  local port relay transport more='columns = ["customers.ssn"]'
+  local more='columns = ["customers.ssn"]'
   role=$PG_ROLE password_file=$PG_PASSWORD_FILE
   [ "${1:-}" != superuser ] || role=postgres password_file=$PG_SUPERUSER_PASSWORD_FILE more=
   # A second database, for what is restored.
   PGPASSWORD=$(cat "$PG_SUPERUSER_PASSWORD_FILE") psql -X -q -h "$PG_SOCKET" -p "$PG_PORT" -U postgres -d postgres \
     -c "CREATE DATABASE second OWNER $PG_ROLE"
-  port=$(free_port)
-  relay=https://127.0.0.1:$port
   make_secret "$lab/password"
-  "$bin/weir-relay" init "$lab/relay" --admin root --password-stdin --listen "127.0.0.1:$port" < "$lab/password" >/dev/null
-  cp "$matrix/policy.cedar" "$lab/relay/policies/matrix.cedar"
-  cat >> "$lab/relay/weir-relay.toml" <<CONF
+  start_relay everything dba 'guardrails = false' "$more" "$matrix/everything.cedar"
+  connect everything quic quic
+  connect everything ws ws
+  # Suites define things all the time: they are not an ordinary user's.
+  if [ "${1:-}" != superuser ]; then
+    start_relay ordinary user 'disable = ["guardrail-destructive-attended"]' "$more" "$matrix/ordinary.cedar"
+    connect ordinary user quic
+  fi
+}
+
+# start_relay NAME ROLE GUARDRAILS RESOURCE POLICIES: a relay with these policies besides its own, and a user of the role, logged in.
+start_relay() {
+  local port folder=$lab/$1
+  mkdir "$folder"
+  port=$(free_port)
+  "$bin/weir-relay" init "$folder/relay" --admin root --password-stdin --listen "127.0.0.1:$port" < "$lab/password" >/dev/null
+  cp "$5" "$folder/relay/policies/matrix.cedar"
+  cat >> "$folder/relay/weir-relay.toml" <<CONF
 
 [policy]
-guardrails = false
+$3
 
 [resources.matrix]
 kind = "postgres"
@@ -135,19 +148,20 @@ role = "$role"
 credential = "file:$password_file"
 ca = "$PG_CA"
 labels = { env = "dev" }
-$more
+$4
 CONF
-  "$bin/weir-relay" --config "$lab/relay/weir-relay.toml" user add matrix --role dba --password-stdin < "$lab/password" >/dev/null
-  "$bin/weir-relay" --config "$lab/relay/weir-relay.toml" serve 2> "$lab/relay.log" &
+  "$bin/weir-relay" --config "$folder/relay/weir-relay.toml" user add matrix --role "$2" --password-stdin < "$lab/password" >/dev/null
+  "$bin/weir-relay" --config "$folder/relay/weir-relay.toml" serve 2> "$folder/relay.log" &
   pids+=($!)
-  wait_for_relay "$relay" "$lab/relay" "$lab/relay.log"
-  export WEIR_HOME=$lab/home
-  weir_login "$bin/weir" "$relay" "$lab/relay/ca.pem" matrix "$lab/password" >/dev/null
-  for transport in quic ws; do
-    "$bin/weir" connect matrix --transport $transport --output json > "$lab/connect.$transport" 2> "$lab/connect.$transport.log" &
-    pids+=($!)
-    wait_for_port "$lab/connect.$transport" "$lab/connect.$transport.log" > /dev/null
-  done
+  wait_for_relay "https://127.0.0.1:$port" "$folder/relay" "$folder/relay.log"
+  WEIR_HOME=$folder/home weir_login "$bin/weir" "https://127.0.0.1:$port" "$folder/relay/ca.pem" matrix "$lab/password" >/dev/null
+}
+
+# connect RELAY PATH TRANSPORT
+connect() {
+  WEIR_HOME=$lab/$1/home "$bin/weir" connect matrix --transport "$3" --output json > "$lab/connect.$2" 2> "$lab/connect.$2.log" &
+  pids+=($!)
+  wait_for_port "$lab/connect.$2" "$lab/connect.$2.log" > /dev/null
 }
 
 stop_lab() {
@@ -161,11 +175,11 @@ stop_lab() {
   lab=
 }
 
-# announced TRANSPORT KEY: what weir connect said of its port.
+# announced PATH KEY: what weir connect said of its port.
 announced() { sed -n "s/.*\"$2\": *\"\\{0,1\\}\\([^\",}]*\\).*/\\1/p" "$lab/connect.$1" | head -n 1; }
 
 # lead PATH: sets the variables that lead a client there. Directly and over WebSocket it speaks TLS and verifies whom it talks
-# to, over QUIC it speaks without: the local port has to take both.
+# to, over QUIC it speaks without: the local port has to take both. The ordinary user's is over QUIC.
 lead() {
   export PGDATABASE=shop
   case $1 in
@@ -220,7 +234,7 @@ run_chosen() {
     name=${program%% *} program=${program#* }
     row=${1:-}$name
     rows+=("$row")
-    for path in direct quic ws; do
+    for path in direct quic ws user; do
       say "$row, $path"
       (lead "$path"; exec timeout -k 5 240 $program) > "$results/${row//\//-}.$path" 2> "$lab/said" < /dev/null \
         || { echo "program fail: exit code $?: $(tail -n 3 "$lab/said" | tr '\n' ' ')" >> "$results/${row//\//-}.$path"; }

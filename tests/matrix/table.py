@@ -1,14 +1,15 @@
 """Prints the matrix: table.py DIFFERENCES RESULTS DRIVER...
 
-RESULTS holds a file `DRIVER.PATH` for each path, with the lines that the driver's program printed. The exit code is 1 when a
-check that holds directly fails through weir and DIFFERENCES does not know it, or when one does not hold directly.
+RESULTS holds a file `DRIVER.PATH` for each path, with the lines that the driver's program printed; `user` is the ordinary user's path.
+The exit code is 1 when a check that holds directly fails through weir and DIFFERENCES does not know it, or when one does not hold
+directly.
 """
 
 import fnmatch
 import pathlib
 import sys
 
-PATHS = ("direct", "quic", "ws")
+PATHS = ("direct", "quic", "ws", "user")
 CHECKS = ("connect", "query", "prepared", "batch", "copy", "large", "transaction", "error", "cancel", "notify", "masked")
 
 known_file, results, *drivers = sys.argv[1:]
@@ -32,16 +33,19 @@ for driver in drivers:
         missing = ("FAIL", "the program ended before it")
         by_path = [outcomes.get((check, path), missing) for path in PATHS]
         shown = [outcome for outcome, _ in by_path]
-        reason = next((why for d, c, why in known if fnmatch.fnmatch(driver, d) and fnmatch.fnmatch(check, c)), None)
-        if shown[0] == "ok" and "FAIL" in shown[1:] and reason:
-            notes.append(f"{driver} {check}: known: {reason}")
-            shown = [outcome.replace("FAIL", "known") for outcome in shown]
-        elif "FAIL" in shown:
-            failed += 1
+        for at, path in enumerate(PATHS[1:], 1):
+            # A line may be about one path alone: `driver@path`.
+            names = (driver, f"{driver}@{path}")
+            matches = lambda pattern: any(fnmatch.fnmatchcase(name, pattern) for name in names)
+            reason = next((why for d, c, why in known if matches(d) and fnmatch.fnmatch(check, c)), None)
+            if shown[0] == "ok" and shown[at] == "FAIL" and reason:
+                notes.append(f"{driver} {check}, {path}: known: {reason}")
+                shown[at] = "known"
+        failed += "FAIL" in shown
         for path, outcome, (_, why) in zip(PATHS, shown, by_path):
             held[path][0] += outcome == "ok"
             held[path][1] += outcome != "n/a"
-            if outcome in ("FAIL", "known"):
+            if outcome == "FAIL":
                 notes.append(f"{driver} {check}, {path}: {why}")
         if shown[0] == "n/a" and by_path[0][1]:
             notes.append(f"{driver} {check}: n/a: {by_path[0][1]}")

@@ -208,7 +208,7 @@ SET log_statement = none
 SET zero_damaged_pages = on
 --- admin
 SET lo_compat_privileges = on
---- admin
+--- session
 SET TRANSACTION SNAPSHOT '00000003-0000001B-1'
 --- admin
 CREATE TEXT SEARCH TEMPLATE t (LEXIZE = f)

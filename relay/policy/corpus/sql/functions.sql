@@ -120,7 +120,7 @@ SELECT pg_stat_statements_reset()
 SELECT pg_logical_emit_message(false, 'a', 'b')
 --- admin
 SELECT pg_import_system_collations('public')
---- admin
+--- read
 SELECT pg_export_snapshot()
 --- admin
 SELECT pg_clear_relation_stats('public', 'orders')

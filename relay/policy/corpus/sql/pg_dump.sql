@@ -281,3 +281,9 @@ SELECT parname, pg_catalog.pg_get_userbyid(10) AS parowner, paracl, pg_catalog.a
 SELECT oid, spcname, pg_catalog.pg_get_userbyid(spcowner) AS spcowner, pg_catalog.pg_tablespace_location(oid), spcacl, acldefault('t', spcowner) AS acldefault, array_to_string(spcoptions, ', '),pg_catalog.shobj_description(oid, 'pg_tablespace') FROM pg_catalog.pg_tablespace WHERE spcname !~ '^pg_' ORDER BY 1
 --- read
 SELECT datname FROM pg_database d WHERE datallowconn AND datconnlimit != -2 ORDER BY (datname <> 'template1'), datname
+--- session
+SET default_tablespace = ''
+--- session
+SET default_table_access_method = heap
+--- admin
+SET default_tablespace = 'fast'

@@ -35,7 +35,6 @@ const DANGEROUS: &[&str] = &[
     "pg_current_logfile",
     "pg_drop_",
     "pg_execute_server_program",
-    "pg_export_snapshot",
     "pg_extension_config_dump",
     "pg_file_",
     "pg_force_",

@@ -78,6 +78,7 @@ const HARMLESS: &[&str] = &[
     "timezone_abbreviations",
     "track_activities",
     "transaction",
+    "transaction snapshot",
     "transaction_deferrable",
     "transaction_isolation",
     "transaction_read_only",
@@ -138,6 +139,8 @@ pub(super) fn class_of(name: &str, change: Change<'_>) -> Class {
         ("standard_conforming_strings", Change::To([value])) => {
             matches!(value.to_ascii_lowercase().as_str(), "on" | "true" | "yes" | "1")
         }
+        // As a dump sets them, and as servers begin.
+        ("default_tablespace", Change::To([""])) | ("default_table_access_method", Change::To(["heap"])) => true,
         // Names are judged as the server finds them on whatever path.
         ("search_path", Change::To(_)) => true,
         ("client_encoding" | "standard_conforming_strings" | "search_path", Change::Back) => true,

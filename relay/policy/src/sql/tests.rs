@@ -218,7 +218,6 @@ fn administration() {
             "CREATE INDEX i ON t (pg_read_file(a))",
             "COPY t FROM STDIN WHERE pg_read_file(a) = ''",
             "SELECT * FROM pg_authid",
-            "SELECT pg_catalog.pg_export_snapshot()",
             "SELECT * FROM pg_catalog.pg_shadow",
             "SELECT most_common_vals FROM pg_stats",
             "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
