@@ -14,13 +14,17 @@
 
 mod answer;
 mod intent;
+mod understand;
+mod verdict;
+
+pub use verdict::{Masked, Permit, Unknown, Unplanned, Unresolved, Verdict};
 
 use super::{
     authorize::Grant,
     facts,
     labelled::Labelled,
     limits::SessionLimits,
-    meaning::{Meaning, Names},
+    meaning::Names,
     refusals::{self, refusal, unrecorded},
     rows::Rows,
     running::{Running, RunningList},
@@ -32,102 +36,18 @@ use crate::{
     record::{RecordError, Recorder},
     relay::Relay,
     telemetry::session::{Judged, SessionMetrics, Traffic},
-    upstream::{
-        Connected, UpstreamError,
-        resolve::{Known, Question, Resolver},
-    },
+    upstream::Connected,
 };
-use bytes::Bytes;
 use std::{collections::HashMap, sync::Arc, time::Instant};
 use weir_policy::{
     bundle::{self, Moment, Notice},
-    sql::{Class, Estimate, Facts, Resolved},
+    sql::Facts,
 };
 use weir_protocol::{
     Action, ActionKind, Engine, Excess, Refusal, Shape,
     postgres::{Postgres, startup::SessionStart},
 };
 use weir_shared::recording::Payload;
-
-/// The right to send exactly these bytes, once: judged, and recorded as the durability asks.
-#[derive(Debug)]
-pub struct Permit {
-    action: Action,
-    number: u64,
-}
-
-impl Permit {
-    /// Gives the engine what may go upstream: the bytes that were judged.
-    pub fn admit(self, engine: &mut Postgres) -> Bytes {
-        engine.admit(self.action, self.number)
-    }
-}
-
-/// Bytes that may be shown to the client: masked and recorded.
-#[derive(Debug)]
-pub struct Masked(Bytes);
-
-impl Masked {
-    /// The bytes.
-    #[must_use]
-    pub fn into_bytes(self) -> Bytes {
-        self.0
-    }
-}
-
-/// What became of a request.
-#[derive(Debug)]
-pub enum Verdict {
-    /// It may go upstream.
-    Permit(Permit),
-    /// It may not.
-    Refuse(Action, u64, Refusal),
-    /// A human decides first.
-    Hold(Box<Held>),
-    /// Its text takes long to parse: to be given to [`Gate::judge`] with its facts.
-    Parse(Action),
-    /// The catalog must say what its names mean: to be given to [`Gate::resolved`] with the answer.
-    Resolve(Box<Unresolved>),
-    /// The server must say whether something in it exists: to be given to [`Gate::missed`] with the answer.
-    Exists(Box<Unknown>),
-    /// The server's planner must say how much it changes: to be given to [`Gate::planned`] with the answer.
-    Plan(Box<Unplanned>),
-}
-
-/// A request whose names are not known, and what to ask about them.
-#[derive(Debug)]
-pub struct Unresolved {
-    action: Action,
-    text: Arc<Facts>,
-    /// What to ask the catalog.
-    pub question: Question,
-}
-
-/// A request that names something that the catalog does not have.
-#[derive(Debug)]
-pub struct Unknown {
-    action: Action,
-    text: Arc<Facts>,
-    resolved: Resolved,
-}
-
-/// A request that may change most of a large table.
-#[derive(Debug)]
-pub struct Unplanned {
-    /// The request.
-    pub action: Action,
-    text: Arc<Facts>,
-    /// What is known of it.
-    pub facts: Arc<Facts>,
-}
-
-impl Unknown {
-    /// The statement.
-    #[must_use]
-    pub fn statement(&self) -> &Arc<str> {
-        &self.action.text
-    }
-}
 
 /// What a session adds up to.
 #[derive(Clone, Copy, Debug, Default)]
@@ -320,109 +240,6 @@ impl<'a> Gate<'a> {
         let facts = known.or_else(|| self.shared.facts.quick(&action.text))?;
         self.latest = Some((Arc::clone(&action.text), Arc::clone(&facts)));
         Some(facts)
-    }
-
-    /// The same, for a request whose facts had to be found elsewhere.
-    pub fn judge(&mut self, engine: &mut Postgres, action: Action, text: Arc<Facts>) -> Verdict {
-        self.follow(engine);
-        let shared = &self.shared.facts;
-        let of = |text: &str| shared.of(text).unwrap_or_else(|| Arc::new(facts::unjudged("a long text")));
-        let meaning = self.names.meaning(engine, &of, Arc::clone(&text));
-        self.understood(engine, action, text, meaning)
-    }
-
-    /// The catalog has answered.
-    pub fn resolved(&mut self, engine: &mut Postgres, of: Unresolved, answer: Result<Known, UpstreamError>) -> Verdict {
-        let Unresolved { action, text, .. } = of;
-        match answer {
-            Ok(known) => {
-                let meaning = self.names.told(Arc::clone(&text), known);
-                self.understood(engine, action, text, meaning)
-            }
-            Err(error) => self.not_understood(action, &text, &error),
-        }
-    }
-
-    /// The server has said whether what was missing exists.
-    pub fn missed(
-        &mut self,
-        engine: &mut Postgres,
-        of: Unknown,
-        does_not_exist: Result<bool, UpstreamError>,
-    ) -> Verdict {
-        let Unknown { action, text, resolved } = of;
-        match does_not_exist {
-            // Its own error is the right one: the statement goes there to be told.
-            Ok(true) => self.weigh(engine, action, text, Arc::new(resolved.facts)),
-            Ok(false) => self.weigh(engine, action, text, Arc::new(resolved.not_understood())),
-            Err(error) => self.not_understood(action, &text, &error),
-        }
-    }
-
-    fn understood(&mut self, engine: &mut Postgres, action: Action, text: Arc<Facts>, meaning: Meaning) -> Verdict {
-        match meaning {
-            Meaning::Known(facts) if self.asks_planner(&action, &facts) => {
-                Verdict::Plan(Box::new(Unplanned { action, text, facts }))
-            }
-            Meaning::Known(facts) => self.weigh(engine, action, text, facts),
-            Meaning::Ask(text, question) => Verdict::Resolve(Box::new(Unresolved { action, text, question })),
-            // Preparing runs nothing, and the server says by itself what does not exist.
-            Meaning::Missing(resolved) if action.kind == ActionKind::Prepare => {
-                self.weigh(engine, action, text, Arc::new(resolved.facts))
-            }
-            Meaning::Missing(resolved) => Verdict::Exists(Box::new(Unknown { action, text, resolved: *resolved })),
-        }
-    }
-
-    /// True when what the planner expects may keep a statement from running that nobody else would.
-    fn asks_planner(&mut self, action: &Action, facts: &Arc<Facts>) -> bool {
-        matches!(action.kind, ActionKind::Query | ActionKind::Execute)
-            && !facts.changes.is_empty()
-            && facts.class == Class::Write
-            && self.grant.estimates()
-            && self.decide(facts).decision.outcome == bundle::Outcome::Allow
-    }
-
-    /// The planner has answered, or could not: then the text decides alone.
-    pub fn planned(
-        &mut self,
-        engine: &mut Postgres,
-        of: Unplanned,
-        estimate: Result<Option<Estimate>, String>,
-    ) -> Verdict {
-        let Unplanned { action, text, facts } = of;
-        let estimate = estimate.unwrap_or_else(|why| {
-            tracing::debug!(parent: self.grant.span(), why, "there is no estimate");
-            None
-        });
-        let facts = match estimate {
-            None => facts,
-            Some(estimate @ Estimate { rows, share }) => {
-                let reason = format!("{} of about {rows} rows, {share} % of the table", facts.reason);
-                Arc::new(Facts { estimate: Some(estimate), reason, ..Facts::clone(&facts) })
-            }
-        };
-        self.weigh(engine, action, text, facts)
-    }
-
-    /// What the names mean cannot be asked: then nobody knows what the statement does.
-    fn not_understood(&mut self, action: Action, facts: &Facts, error: &UpstreamError) -> Verdict {
-        tracing::error!(parent: self.grant.span(), %error, "the catalog cannot be asked");
-        self.number += 1;
-        let refusal = refusals::not_understood(self.grant);
-        self.refuse(action, self.number, facts, &none(), refusal)
-    }
-
-    /// Asks the catalog.
-    #[must_use]
-    pub fn resolver(&self) -> &Arc<Resolver> {
-        self.names.resolver()
-    }
-
-    /// Its relay, who asks the catalog, and the one path on which its session looks for names; none is what its role begins with.
-    #[must_use]
-    pub fn place(&self) -> (&'a Relay, Arc<Resolver>, Option<Vec<String>>) {
-        (self.shared, Arc::clone(self.resolver()), self.names.search_path().map(<[String]>::to_vec))
     }
 
     /// Decides about a request whose meaning is known; `text` are the facts that its text alone tells.

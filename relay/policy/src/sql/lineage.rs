@@ -5,58 +5,16 @@
 //! It goes by names alone: where one could be a column of several relations, it is of any of them. What cannot be followed
 //! is everything. Conditions, groups and orders choose rows, and show none.
 
+mod outputs;
+mod scope;
+mod sources;
+
+pub use sources::{Lineage, Source, Sources, Store};
+
 use super::tree::{Node, Tree};
+use outputs::Outputs;
 use pg_query::protobuf::{ConstrType, ObjectType, SubLinkType};
 use std::rc::Rc;
-
-/// A column as an expression names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// The relation, as written (`schema.name` or `name`), where the text says which. A column of it, or a function that
-    /// is called with its row.
-    pub relation: Option<String>,
-    /// The column; `*` for all of them or the whole row.
-    pub column: String,
-}
-
-/// What a value is made of.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sources {
-    /// Columns.
-    pub columns: Vec<Source>,
-    /// Anything: it could not be followed.
-    pub anything: bool,
-}
-
-/// A value that is kept, or sent to others.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Store {
-    /// The relation that keeps it; empty for what has no columns: a notification, a new table.
-    pub relation: String,
-    /// The column, where it is named.
-    pub column: Option<String>,
-    /// Its place among the relation's columns, where none is named.
-    pub place: Option<usize>,
-    /// What it is made of.
-    pub sources: Sources,
-    /// All columns of this relation are copied in their order.
-    pub copy_of: Option<String>,
-}
-
-/// What becomes of values in a text.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lineage {
-    /// Of each column of the answer, by position; none where positions are not known.
-    pub outputs: Option<Vec<Sources>>,
-    /// Of all of them.
-    pub all: Sources,
-    /// What is kept or sent on.
-    pub stores: Vec<Store>,
-    /// The answer is of what a name stands for: `FETCH`, `EXECUTE`.
-    pub by_name: bool,
-    /// The text was not understood.
-    pub unknown: bool,
-}
 
 /// Functions that give their arguments to others: to whoever listens, looks at settings, sequences or locks.
 const SENDS: &[&str] = &[
@@ -72,59 +30,8 @@ const SENDS: &[&str] = &[
 ];
 /// Functions whose answers say nothing of the values.
 const SILENT: &[&str] = &["count", "pg_typeof", "pg_column_size", "num_nulls", "num_nonnulls"];
-/// Columns that a value is known to be made of; beyond, of anything.
-const MOST_SOURCES: usize = 500;
 /// Steps that following may take: a text can join thousands of relations.
 const MOST_STEPS: usize = 200_000;
-
-impl Lineage {
-    /// Of what was not understood.
-    #[must_use]
-    pub fn unknown() -> Self {
-        Self { all: Sources::anything(), unknown: true, ..Self::default() }
-    }
-
-    /// Of two texts of which either may run.
-    pub(super) fn joined(&self, other: &Self) -> Self {
-        let stores = self.stores.iter().chain(&other.stores).cloned().collect();
-        let unknown = self.unknown || other.unknown;
-        Self { all: Sources::anything(), stores, unknown, ..Self::default() }
-    }
-}
-
-impl Sources {
-    fn anything() -> Self {
-        Self { anything: true, ..Self::default() }
-    }
-
-    fn of(relation: Option<String>, column: &str) -> Self {
-        Self { columns: vec![Source { relation, column: column.to_owned() }], anything: false }
-    }
-
-    /// True when it is made of no column.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.columns.is_empty() && !self.anything
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.anything |= other.anything;
-        for source in &other.columns {
-            if self.columns.len() >= MOST_SOURCES {
-                self.anything = true;
-                return;
-            }
-            if !self.columns.contains(source) {
-                self.columns.push(source.clone());
-            }
-        }
-    }
-
-    fn and(mut self, other: &Self) -> Self {
-        self.add(other);
-        self
-    }
-}
 
 /// The lineage of a parsed text.
 pub(super) fn lineage(tree: &Tree) -> Lineage {
@@ -154,67 +61,6 @@ pub(super) fn of(statements: &[&Node]) -> Lineage {
         }
     }
     lineage
-}
-
-/// What a query, or an item of FROM, shows.
-#[derive(Clone, Debug, Default)]
-struct Outputs {
-    /// Names, empty where it has none of its own, with what they are made of.
-    columns: Vec<(String, Sources)>,
-    /// Relations all of whose columns it shows besides, under their own names.
-    through: Vec<String>,
-    /// One of its columns stands for any number of them.
-    spread: bool,
-}
-
-impl Outputs {
-    /// Columns that cannot be told apart.
-    fn blurred(sources: Sources) -> Self {
-        Self { columns: vec![(String::new(), sources)], spread: true, ..Self::default() }
-    }
-
-    /// Positions are not known.
-    fn open(&self) -> bool {
-        self.spread || !self.through.is_empty()
-    }
-
-    fn all(&self) -> Sources {
-        let mut all = Sources::default();
-        self.columns.iter().for_each(|(_, sources)| all.add(sources));
-        for relation in &self.through {
-            all.add(&Sources::of(Some(relation.clone()), "*"));
-        }
-        all
-    }
-
-    /// The same under other names.
-    fn renamed(self, names: &[Tree]) -> Self {
-        if names.is_empty() { self } else { self.named(names.iter().map(|name| name.as_text().to_owned()).collect()) }
-    }
-
-    fn named(self, names: Vec<String>) -> Self {
-        if self.open() || names.len() > self.columns.len() {
-            return Self::blurred(self.all());
-        }
-        let mut names = names.into_iter();
-        let columns = self.columns.into_iter().map(|(name, sources)| (names.next().unwrap_or(name), sources)).collect();
-        Self { columns, ..Self::default() }
-    }
-
-    /// A set operation of both.
-    fn joined(self, other: &Self) -> Self {
-        if self.open() || other.open() || self.columns.len() != other.columns.len() {
-            return Self::blurred(self.all().and(&other.all()));
-        }
-        let both = self.columns.into_iter().zip(&other.columns);
-        Self { columns: both.map(|((name, one), (_, other))| (name, one.and(other))).collect(), ..Self::default() }
-    }
-
-    fn extend(&mut self, other: &Self) {
-        self.columns.extend_from_slice(&other.columns);
-        self.through.extend_from_slice(&other.through);
-        self.spread |= other.spread;
-    }
 }
 
 /// What a name in FROM stands for.
@@ -517,140 +363,6 @@ impl Walk {
             outputs.columns.push((name.to_owned(), sources));
         }
         outputs
-    }
-
-    fn push(&mut self, alias: &str, outputs: Rc<Outputs>) {
-        if let Some(frame) = self.frames.last_mut() {
-            frame.push(Item { alias: alias.to_owned(), outputs });
-        }
-    }
-
-    /// A relation's own item.
-    fn item(&self, relation: &Tree) -> Item {
-        let Some(node) = relation.as_node() else { return Item { alias: String::new(), outputs: Rc::default() } };
-        let (alias, names) = alias(node);
-        let alias = if alias.is_empty() { node.text("relname") } else { alias };
-        let outputs = Outputs { through: vec![dotted(node)], ..Outputs::default() }.renamed(names);
-        Item { alias: alias.to_owned(), outputs: Rc::new(outputs) }
-    }
-
-    /// An item of FROM comes into scope.
-    fn from(&mut self, tree: &Tree) {
-        let Some(node) = tree.as_node() else { return };
-        let (name, names) = alias(node);
-        match node.name {
-            "RangeVar" => {
-                let relation = node.text("relname");
-                let cte = self.ctes.iter().rev().find(|cte| !node.has("schemaname") && cte.alias == relation);
-                let item = match cte {
-                    None => self.item(tree),
-                    Some(cte) => {
-                        let outputs = if names.is_empty() {
-                            Rc::clone(&cte.outputs)
-                        } else {
-                            Rc::new(Outputs::clone(&cte.outputs).renamed(names))
-                        };
-                        Item { alias: if name.is_empty() { relation } else { name }.to_owned(), outputs }
-                    }
-                };
-                self.push(&item.alias, item.outputs);
-            }
-            "RangeSubselect" => {
-                let outputs = self.of_tree(node.field("subquery")).renamed(names);
-                self.push(name, Rc::new(outputs));
-            }
-            "JoinExpr" => {
-                let before = self.frames.last().map_or(0, Vec::len);
-                self.from(node.field("larg"));
-                self.from(node.field("rarg"));
-                self.visit(node.field("quals"));
-                let merged = node.field("join_using_alias").as_node().map_or("", |alias| alias.text("aliasname"));
-                if !name.is_empty() || !merged.is_empty() {
-                    let mut outputs = Outputs::default();
-                    for item in self.frames.last().and_then(|frame| frame.get(before..)).unwrap_or_default() {
-                        self.steps += item.outputs.columns.len() + item.outputs.through.len();
-                        if self.steps <= MOST_STEPS {
-                            outputs.extend(&item.outputs);
-                        }
-                    }
-                    let outputs = Rc::new(outputs.renamed(names));
-                    for alias in [name, merged].into_iter().filter(|alias| !alias.is_empty()) {
-                        self.push(alias, Rc::clone(&outputs));
-                    }
-                }
-            }
-            "RangeTableSample" => {
-                self.from(node.field("relation"));
-                self.visit(node.field("args"));
-                self.visit(node.field("repeatable"));
-            }
-            // A function, XMLTABLE, JSON_TABLE.
-            _ => {
-                let sources = self.children(node);
-                self.push(name, Rc::new(Outputs::blurred(sources)));
-            }
-        }
-    }
-
-    /// What `*`, or `alias.*`, shows.
-    fn star(&mut self, qualifier: Option<&str>) -> Outputs {
-        let mut outputs = Outputs::default();
-        let mut found = false;
-        for frame in self.frames.iter().rev() {
-            for item in frame.iter().filter(|item| qualifier.is_none_or(|alias| item.alias == alias)) {
-                found = true;
-                self.steps += item.outputs.columns.len() + item.outputs.through.len() + 1;
-                if self.steps > MOST_STEPS {
-                    return Outputs::blurred(Sources::anything());
-                }
-                outputs.extend(&item.outputs);
-            }
-            if found {
-                break;
-            }
-        }
-        if !found {
-            outputs.columns.push((String::new(), Sources::anything()));
-        }
-        outputs
-    }
-
-    /// What a column's name stands for, in all queries around.
-    fn lookup(&mut self, qualifier: Option<&str>, name: &str) -> Sources {
-        let mut sources = Sources::default();
-        let (mut named, mut through) = (false, Vec::new());
-        let mut others = 0;
-        for item in self.frames.iter().flatten() {
-            self.steps += item.outputs.columns.len() + item.outputs.through.len() + 1;
-            if self.steps > MOST_STEPS {
-                return Sources::anything();
-            }
-            if qualifier.is_some_and(|alias| item.alias != alias) {
-                continue;
-            }
-            others += item.outputs.columns.len();
-            let mut here = false;
-            for (_, of) in item.outputs.columns.iter().filter(|(own, _)| own.is_empty() || own == name) {
-                here = true;
-                sources.add(of);
-            }
-            if !here && !item.outputs.open() && qualifier.is_some() {
-                // No column of it: a function that is called with its row.
-                sources.add(&item.outputs.all());
-                here = true;
-            }
-            named |= here;
-            for relation in &item.outputs.through {
-                if !through.contains(relation) {
-                    through.push(relation.clone());
-                }
-            }
-        }
-        if !through.is_empty() || !named {
-            let certain = through.len() == 1 && (qualifier.is_some() || others == 0);
-            sources.add(&Sources::of(if certain { through.pop() } else { None }, name));
-        }
-        sources
     }
 
     /// An expression that shows nothing of itself.
