@@ -41,13 +41,13 @@ pub enum Verdict {
     Refuse(Action, u64, Refusal),
     /// A human decides first.
     Hold(Box<Held>),
-    /// Its text takes long to parse: to be given to [`Gate::judge`] with its facts.
+    /// Its text takes long to parse: to be given to [`Gate::judge`](super::Gate::judge) with its facts.
     Parse(Action),
-    /// The catalog must say what its names mean: to be given to [`Gate::resolved`] with the answer.
+    /// The catalog must say what its names mean: to be given to [`Gate::resolved`](super::Gate::resolved) with the answer.
     Resolve(Box<Unresolved>),
-    /// The server must say whether something in it exists: to be given to [`Gate::missed`] with the answer.
+    /// The server must say whether something in it exists: to be given to [`Gate::missed`](super::Gate::missed) with the answer.
     Exists(Box<Unknown>),
-    /// The server's planner must say how much it changes: to be given to [`Gate::planned`] with the answer.
+    /// The server's planner must say how much it changes: to be given to [`Gate::planned`](super::Gate::planned) with the answer.
     Plan(Box<Unplanned>),
 }
 
