@@ -1,5 +1,6 @@
 //! A statement is judged by what the server would run for its names, not by how they look.
 
+use crate::review::Waiting;
 use anyhow::{Context as _, Result, ensure};
 use weir_tests::{
     agent::{Transport, json},
@@ -209,5 +210,30 @@ async fn what_runs_by_name_is_what_was_prepared() -> Result<()> {
     let replays = sessions.iter().filter_map(|session| session["id"].as_str());
     let replays = replays.map(|id| alice.weir(&["sessions", "replay", id])).collect::<Result<String>>()?;
     ensure!(replays.contains("which runs: DELETE FROM staging WHERE id = 1"), "{replays}");
+    Ok(())
+}
+
+/// What was approved is what runs: a trigger that somebody makes while the request waits is none of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_changes_while_a_human_thinks_was_not_approved() -> Result<()> {
+    let lab = Lab::start().await?;
+    let (alice, rita) = (lab.login("alice").await?, lab.login("rita").await?);
+    let shop = alice.connect("shop-prod", Transport::Quic)?;
+    let statement = "UPDATE orders SET status = 'seen' WHERE id = 1";
+    let waiting = Waiting::begin(&lab, &shop, statement)?;
+    let id = rita.next_pending().await?;
+    lab.sql(
+        "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DELETE FROM orders WHERE id > 1; RETURN new; END'; \
+         CREATE TRIGGER lose BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION lose()",
+    )?;
+    rita.weir(&["approvals", "approve", &id, "--yes"])?;
+    let said = waiting.refused()?;
+    ensure!(said.contains("has changed since it was asked for"), "{said}");
+    ensure!(lab.sql("SELECT count(*) FROM orders WHERE id > 1")?.trim() != "0");
+    // And is not covered by that approval when it is run again.
+    let waiting = Waiting::begin(&lab, &shop, statement)?;
+    rita.weir(&["approvals", "deny", &rita.next_pending().await?])?;
+    waiting.refused()?;
+    ensure!(lab.sql("SELECT count(*) FROM orders WHERE id > 1")?.trim() != "0");
     Ok(())
 }

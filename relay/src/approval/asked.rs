@@ -83,12 +83,15 @@ impl Held {
         // What its names stand for runs, so that is what is approved.
         let whole = whole(&action.text, &facts);
         let text = whole.as_bytes();
-        let exact = of("statement", &[session.as_bytes(), &changes, &in_transaction, text, values, action.bytes()]);
+        let meaning = facts.meaning();
+        let meaning = meaning.as_bytes();
+        let exact =
+            of("statement", &[session.as_bytes(), &changes, &in_transaction, meaning, text, values, action.bytes()]);
         let template = facts.template(&action.text).filter(|_| action.parameters.omitted.is_none());
         let pattern = template.as_ref().map(|template| of("pattern", &[template.as_bytes()])).unwrap_or_default();
-        let template_digest = template
-            .as_ref()
-            .map(|template| of("template", &[session.as_bytes(), &changes, &in_transaction, template.as_bytes()]));
+        let template_digest = template.as_ref().map(|template| {
+            of("template", &[session.as_bytes(), &changes, &in_transaction, meaning, template.as_bytes()])
+        });
         let terms = &decision.terms;
         let offers = Offers {
             uses: terms.uses.unwrap_or(limits.uses).min(limits.uses).max(1),

@@ -442,8 +442,8 @@ impl Pump<'_, '_> {
         }
     }
 
-    fn resume(&mut self, held: Held, outcome: Outcome) -> Option<Happened> {
-        let verdict = self.gate.resume(self.engine, held, outcome);
+    fn resume(&mut self, held: Held, outcome: Outcome, changed: Option<Refusal>) -> Option<Happened> {
+        let verdict = self.gate.resume(self.engine, held, outcome, changed);
         self.carry_out(verdict)
     }
 

@@ -386,7 +386,9 @@ impl<'a> Gate<'a> {
     }
 
     /// A held request goes on as the human decided.
-    pub fn resume(&mut self, engine: &mut Postgres, held: Held, outcome: Outcome) -> Verdict {
+    ///
+    /// `changed` is why it may not, although they approved it.
+    pub fn resume(&mut self, engine: &mut Postgres, held: Held, outcome: Outcome, changed: Option<Refusal>) -> Verdict {
         let Held { action, number, facts, text, asked } = held;
         let state = outcome.state();
         let (approval, by) = match &outcome {
@@ -398,7 +400,7 @@ impl<'a> Gate<'a> {
         let digest = asked.request.digest.clone();
         let note = Payload::Approval { number, approval, digest, state: state.to_owned(), by };
         let refused = match &outcome {
-            Outcome::Approved { .. } => self.overtaken(engine, &facts),
+            Outcome::Approved { .. } => changed.or_else(|| self.overtaken(engine, &facts)),
             _ => refusals::unapproved(&asked, facts::name(facts.class), &outcome),
         };
         if let Some(refusal) = refused {

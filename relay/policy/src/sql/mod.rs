@@ -40,7 +40,7 @@ pub use setting::{is_custom, setting};
 pub use standing::{PathChange, Prepared, list as name_list};
 pub use written::Written;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// The class of a statement: the policy action it needs. Ordered by danger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -165,6 +165,14 @@ pub struct Estimate {
 }
 
 impl Facts {
+    /// What its names mean, as far as that is known, in one form: an approval is of this too.
+    #[must_use]
+    pub fn meaning(&self) -> String {
+        // The catalog's answers have no order.
+        let sets = [&self.reads, &self.writes, &self.functions].map(BTreeSet::from_iter);
+        format!("{} {:?} {sets:?}", self.class.as_str(), self.exposure)
+    }
+
     fn empty() -> Self {
         Self { has_where: true, ..Self::default() }
     }

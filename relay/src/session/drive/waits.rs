@@ -17,7 +17,7 @@ use std::{
     pin::pin,
     sync::{Arc, atomic::Ordering},
 };
-use weir_protocol::{Action, Engine as _, postgres::Postgres};
+use weir_protocol::{Action, Engine as _, Refusal, postgres::Postgres};
 
 impl<'g> Drive<'_, 'g> {
     /// Waits for the facts of a text.
@@ -140,13 +140,26 @@ impl<'g> Drive<'_, 'g> {
         let mut held = *held;
         let outcome = self.decided(&mut held, client).await;
         handle.holding.store(false, Ordering::Release);
-        match outcome {
-            Ok(outcome) => self.pump.resume(held, outcome),
-            Err(happened) => {
-                let _ = self.pump.resume(held, Outcome::Withdrawn);
+        let changed = match &outcome {
+            Ok(Outcome::Approved { .. }) => self.changed_since(&held, client).await,
+            _ => Ok(None),
+        };
+        match (outcome, changed) {
+            (Ok(outcome), Ok(changed)) => self.pump.resume(held, outcome, changed),
+            (Err(happened), _) | (_, Err(happened)) => {
+                let _ = self.pump.resume(held, Outcome::Withdrawn, None);
                 Some(happened)
             }
         }
+    }
+
+    /// Why what a human approved may not run: its names mean something else now.
+    async fn changed_since(&mut self, held: &Held, client: &mut Stream) -> Result<Option<Refusal>, Happened> {
+        let Some((text, question)) = self.pump.gate.ask_anew(self.pump.engine, held) else { return Ok(None) };
+        let (relay, resolver) = (self.pump.gate.relay(), Arc::clone(self.pump.gate.resolver()));
+        let asked = relay.upstreams.resolve(self.estimator.admitted, &resolver, question);
+        let answer = self.meanwhile(client, asked).await?;
+        Ok(self.pump.gate.changed_since(held, text, answer))
     }
 
     /// How a held statement is decided.

@@ -3,11 +3,12 @@
 
 use super::{Gate, Unknown, Unplanned, Unresolved, Verdict, none};
 use crate::{
+    approval::Held,
     relay::Relay,
     session::{facts, meaning::Meaning, refusals},
     upstream::{
         UpstreamError,
-        resolve::{Known, Resolver},
+        resolve::{Known, Question, Resolver},
     },
 };
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use weir_policy::{
     bundle,
     sql::{Class, Estimate, Facts},
 };
-use weir_protocol::{Action, ActionKind, postgres::Postgres};
+use weir_protocol::{Action, ActionKind, Refusal, postgres::Postgres};
 
 impl<'a> Gate<'a> {
     /// The same, for a request whose facts had to be found elsewhere.
@@ -99,6 +100,38 @@ impl<'a> Gate<'a> {
             }
         };
         self.weigh(engine, action, text, facts)
+    }
+
+    /// What a held request's names mean is asked once more before it runs, since others may have changed that while a human
+    /// thought: its facts, and the question. None when nothing is to be asked.
+    pub fn ask_anew(&mut self, engine: &Postgres, held: &Held) -> Option<(Arc<Facts>, Question)> {
+        self.names.resolver().changed();
+        self.follow(engine);
+        let shared = &self.shared.facts;
+        let of = |text: &str| shared.of(text).unwrap_or_else(|| Arc::new(facts::unjudged("a long text")));
+        match self.names.meaning(engine, &of, Arc::clone(&held.text)) {
+            Meaning::Ask(text, question) => Some((text, question)),
+            Meaning::Known(_) | Meaning::Missing(_) => None,
+        }
+    }
+
+    /// Why an approved request may not run: its names mean something else now.
+    pub fn changed_since(
+        &mut self,
+        held: &Held,
+        text: Arc<Facts>,
+        answer: Result<Known, UpstreamError>,
+    ) -> Option<Refusal> {
+        let Ok(known) = answer else { return Some(refusals::not_understood(self.grant)) };
+        let before = held.facts.meaning();
+        let same = match self.names.told(text, known) {
+            Meaning::Known(now) => now.meaning() == before,
+            Meaning::Missing(now) => now.facts.meaning() == before || now.not_understood().meaning() == before,
+            Meaning::Ask(..) => false,
+        };
+        let hint = "run it again: what it means now is asked for then";
+        let why = "what the statement's names mean has changed since it was asked for";
+        (!same).then(|| refusals::refusal("42501", why, &format!("session {}", self.grant.session()), hint))
     }
 
     /// What the names mean cannot be asked: then nobody knows what the statement does.
